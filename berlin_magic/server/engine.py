@@ -1,0 +1,55 @@
+"""What stands behind the server and answers: the interface of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, Protocol
+
+__all__ = ["Engine", "EngineError", "Message"]
+
+Message = Mapping[str, Any]
+"""One message of the conversation: ``{"role": "system" | "user" | "assistant", "content": str}``."""
+
+
+class EngineError(Exception):
+    """An engine refused or failed before its first word, or in the middle of a reply.
+
+    Parameters
+    ----------
+    message : str
+        For the envelope's ``message``; may be empty where `data` says it.
+    status : int
+        The HTTP status to answer with.
+    code : int
+        The envelope's ``code``: -1 where the engine refused, 5000 where it is unknown or out of reach.
+    data : object
+        For the envelope's ``data``, e.g. the engine's own ``{"error": {...}}``.
+    """
+
+    def __init__(self, message: str, *, status: int = 500, code: int = 5000, data: Any = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.code = code
+        self.data: Any = [] if data is None else data
+
+
+class Engine(Protocol):
+    """Answers conversations. One engine serves every request of a server, at the same time."""
+
+    async def models(self) -> Sequence[str]:
+        """Return the names of the models that it serves, the default one first."""
+        ...
+
+    def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+        """Answer `messages` (oldest first, the question last) piece by piece.
+
+        `options` holds ``model``, ``temperature``, ``max_tokens``, … as the client sent them. Raises
+        `EngineError` on the first ``anext`` where the engine refuses; later where the reply is cut. Closing the
+        generator ends the engine's work at once.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release what the engine holds."""
+        ...

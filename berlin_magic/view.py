@@ -1,0 +1,68 @@
+"""What a view is: the place where one reply is shown while it arrives, then left as one plain output."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+__all__ = ["State", "Status", "View"]
+
+State = Literal["waiting", "streaming", "complete", "stopped", "interrupted", "cut", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the status line says of a reply at one moment.
+
+    Attributes
+    ----------
+    state : State
+        `waiting` until the first word, `streaming` until the end; then `complete`, `stopped` (Stop button),
+        `interrupted` (kernel interrupt), `cut` (the stream ended too early: network, server, silence) or
+        `failed` (an error before the first word).
+    model, provider : str
+        As asked for. Untrusted text: may be a server's words.
+    elapsed : float
+        Seconds since the question was sent.
+    characters : int
+        Characters of the reply so far.
+    notes : tuple of str
+        Quiet remarks, e.g. ``"3 earlier turns left out"``, ``"busy, trying again in 4 s"``.
+    """
+
+    state: State
+    model: str
+    provider: str
+    elapsed: float = 0.0
+    characters: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class View(ABC):
+    """Shows one reply. All methods are called on the cell's own thread; none blocks or awaits.
+
+    The order of calls is ``begin (feed* draw)* finish``. Whoever drives the view decides how often it calls `draw`
+    (at once for the first text, then at most about 20 times a second, and a few times a second while nothing
+    arrives, for the elapsed time); a view may skip a draw when its front end is slow.
+    """
+
+    @abstractmethod
+    def begin(self, status: Status) -> None:
+        """Open the view in the output of the cell that is running now."""
+
+    @abstractmethod
+    def feed(self, piece: str) -> None:
+        """Take the next piece of the reply; cheap, draws nothing."""
+
+    @abstractmethod
+    def draw(self, status: Status) -> None:
+        """Show what was fed since the last draw, and the status line."""
+
+    @abstractmethod
+    def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
+        """Replace the live view by one static output and close it; called exactly once, also after an error.
+
+        `metadata` goes into the output's metadata under ``berlin``; it is JSON and holds no secret.
+        """
