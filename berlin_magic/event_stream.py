@@ -1,0 +1,144 @@
+"""The event stream of the WHATWG HTML standard, section 9.2 "Server-sent events": bytes in, events out.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from berlin_magic.errors import ReplyTooLargeError
+
+__all__ = ["Event", "EventStreamDecoder"]
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    r"""One event of a stream.
+
+    Attributes
+    ----------
+    data : str
+        The event's data; its lines are joined by ``"\n"``.
+    type : str
+        The `event` field, ``"message"`` where there is none.
+    id : str
+        The last `id` field seen so far, in this event or an earlier one.
+    """
+
+    data: str
+    type: str = "message"
+    id: str = ""
+
+
+class EventStreamDecoder:
+    r"""Turns the bytes of an event stream into events, wherever the bytes are cut.
+
+    Parameters
+    ----------
+    limit : int, optional
+        The most bytes that one event may have; unlimited where it is None.
+
+    Attributes
+    ----------
+    retry : int or None
+        The reconnection time, in milliseconds, that the stream asked for last.
+
+    Examples
+    --------
+    >>> decoder = EventStreamDecoder()
+    >>> decoder.feed(b"data: one\n\nda")
+    [Event(data='one', type='message', id='')]
+    >>> decoder.feed(b"ta: two")
+    []
+    >>> decoder.flush()
+    [Event(data='two', type='message', id='')]
+    """
+
+    def __init__(self, *, limit: int | None = None) -> None:
+        self.retry: int | None = None
+        self._limit = limit
+        self._line = bytearray()  # the line that has not ended yet
+        self._size = 0  # bytes of data that wait for the blank line
+        self._after_cr = False  # a line feed that comes next belongs to the line end already seen
+        self._at_start = True
+        self._data: list[str] = []
+        self._type = ""
+        self._id = ""
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes of the stream and return the events that they complete.
+
+        Raises
+        ------
+        ReplyTooLargeError
+            When an event exceeds `limit`.
+        """
+        if not data:
+            return []
+        start = 1 if self._after_cr and data.startswith(b"\n") else 0
+        self._after_cr = False
+        events: list[Event] = []
+        for end in _LINE_END.finditer(data, start):
+            self._line += data[start : end.start()]
+            self._end_line(events)
+            start = end.end()
+        self._after_cr = data.endswith(b"\r")
+        self._line += data[start:]
+        self._check_size(len(self._line))
+        return events
+
+    def flush(self) -> list[Event]:
+        """End the stream and return the event that was left without its blank line, if there is one.
+
+        The standard drops such an event ("Once the end of the file is reached, any pending data must be
+        discarded"). OpenAI-compatible servers do end like that; the caller decides whether its data is whole.
+        """
+        events: list[Event] = []
+        if self._line:
+            self._end_line(events)
+        self._dispatch(events)
+        return events
+
+    def _end_line(self, events: list[Event]) -> None:
+        line = bytes(self._line)
+        self._line.clear()
+        if self._at_start:
+            self._at_start = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            self._dispatch(events)
+            return
+        # No UTF-8 sequence holds a line end: decoding by lines replaces just what decoding the whole would.
+        name, _, value = line.decode("utf-8", "replace").partition(":")
+        self._take_field(name, value.removeprefix(" "), len(line))
+
+    def _take_field(self, name: str, value: str, size: int) -> None:
+        # A comment begins with a colon: its field name is empty, and ignored like every unknown one.
+        if name == "data":
+            self._size += size
+            self._check_size(0)
+            self._data.append(value)
+        elif name == "event":
+            self._type = value
+        elif name == "id" and "\0" not in value:
+            self._id = value
+        elif name == "retry" and value.isascii() and value.isdigit():
+            self.retry = int(value)
+
+    def _dispatch(self, events: list[Event]) -> None:
+        if self._data:
+            events.append(Event("\n".join(self._data), self._type or "message", self._id))
+        self._data.clear()
+        self._type = ""
+        self._size = 0
+
+    def _check_size(self, more: int) -> None:
+        if self._limit is not None and self._size + more > self._limit:
+            raise ReplyTooLargeError(
+                f"One event of the server's stream is larger than {self._limit:,} bytes; raise the limit."
+            )
