@@ -1,0 +1,17 @@
+"""Rendering of Markdown that grows and that nobody vouches for: text in, safe HTML, Markdown or plain text out.
+
+Nothing in here knows of sockets, kernels, widgets or clocks.
+
+`to_html`, `to_markdown` and `to_plain` render a whole text for a notebook's final output. `Document` renders a
+text while it arrives, as a list of small patches to a tree; see its module, `growing`, for their format.
+"""
+
+from __future__ import annotations
+
+from .growing import Document, Patch
+from .html import to_html
+from .markdown import to_markdown
+from .plain import to_plain
+from .stylesheet import stylesheet
+
+__all__ = ["Document", "Patch", "stylesheet", "to_html", "to_markdown", "to_plain"]
