@@ -1,0 +1,156 @@
+"""The envelope ``{"code", "data", "message"}`` of every Berlin answer that is not a stream."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from berlin_magic.errors import (
+    BerlinError,
+    IncorrectAnswerError,
+    LoginRefusedError,
+    ModelUnknownError,
+    NoBalanceError,
+    NotAllowedError,
+    RateLimitError,
+    ServerError,
+    clean,
+)
+
+__all__ = ["data_of", "envelope_error", "is_envelope", "parse_envelope"]
+
+Envelope = Mapping[str, Any]
+
+_UNAUTHORIZED_STATUS = 401
+_UNAUTHORIZED_CODE = 4001  # wire/chat-bad-token
+_TOO_MANY_STATUS = 429
+_BODY_SHOWN = 2000
+
+# How servers word what has no code of its own. The first two are wire/chat-no-balance and wire/chat-unknown-model.
+_NO_BALANCE_WORDS = ("积分余额不足", "insufficient balance", "insufficient_quota", "balance is")
+_MODEL_WORDS = ("is not supported", "model_not_found", "does not exist", "unknown model", "model not found")
+
+
+def is_envelope(value: object) -> bool:
+    """Say whether `value` is an envelope: an object with a ``code`` that is no stream chunk."""
+    return isinstance(value, Mapping) and "code" in value and "segment" not in value
+
+
+def parse_envelope(body: str, *, status: int, where: str) -> Envelope:
+    """Return the envelope in `body`.
+
+    Parameters
+    ----------
+    body : str
+        The body of an answer.
+    status : int
+        Its HTTP status.
+    where : str
+        The address that was asked, for the message.
+
+    Raises
+    ------
+    IncorrectAnswerError
+        Where `body` is no envelope; it names the offending text.
+    ServerError
+        Where it is none, and the HTTP status is an error: a gateway's page, for example.
+    """
+    try:
+        value = json.loads(body)
+    except ValueError:
+        value = None
+    if isinstance(value, Mapping) and is_envelope(value):
+        return value
+    shown = clean(body) or "an empty body"
+    if status in (_UNAUTHORIZED_STATUS, _TOO_MANY_STATUS):
+        return {"code": -1, "data": [], "message": shown}
+    if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+        raise ServerError(
+            f"{where} answered with HTTP {status}: {shown}\n"
+            "If that is a gateway's page, the server behind it is down: try again later, or check the address.",
+            status=status,
+            body=body[:_BODY_SHOWN],
+        )
+    raise IncorrectAnswerError(
+        f"{where} gave an incorrect answer: {shown}\nIs this the address of a Berlin server?",
+        status=status,
+        body=body[:_BODY_SHOWN],
+    )
+
+
+def data_of(envelope: Envelope, *, status: int, where: str, model: str = "") -> Any:
+    """Return the ``data`` of a success (``code`` 0, whatever the HTTP status), or raise the error that it is."""
+    if envelope.get("code") == 0:
+        return envelope.get("data")
+    raise envelope_error(envelope, status=status, where=where, model=model)
+
+
+def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = "", login: bool = False) -> BerlinError:
+    """Return the error that `envelope` is.
+
+    Its ``code`` is the envelope's; its message holds the server's own, or the engine's from ``data``.
+
+    Parameters
+    ----------
+    envelope : mapping
+        With a ``code`` other than 0.
+    status : int
+        The HTTP status that it came with.
+    where : str
+        The address that was asked.
+    model : str
+        The model that was asked for, where one was.
+    login : bool
+        Whether it is the answer to a login.
+    """
+    code = envelope.get("code")
+    engine = _engine_error(envelope.get("data"))
+    said = _said(envelope, engine)
+    words = f"{said} {engine.get('code', '')} {engine.get('type', '')}".casefold()
+    quoted = f"“{clean(said)}”" if said else "no reason given"
+    kind, advice = _kind(status, code, words, login=login, model=clean(model, 80))
+    return kind(
+        f"{where}: {quoted} (HTTP {status}, code {clean(str(code), 20)}).\n{advice}",
+        status=status,
+        code=code if isinstance(code, (int, str)) else None,
+        body=clean(said, _BODY_SHOWN),
+    )
+
+
+def _kind(status: int, code: object, words: str, *, login: bool, model: str) -> tuple[type[ServerError], str]:
+    if login:
+        return LoginRefusedError, "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD."
+    if status == _UNAUTHORIZED_STATUS or code == _UNAUTHORIZED_CODE:
+        return (
+            NotAllowedError,
+            "The token is not accepted: set BERLIN_TOKEN anew, or BERLIN_ACCOUNT and BERLIN_PASSWORD.",
+        )
+    if any(word in words for word in _NO_BALANCE_WORDS):
+        return NoBalanceError, "The account has no balance left: top it up, or use another account."
+    if status == _TOO_MANY_STATUS:
+        return RateLimitError, "Too many requests: wait a little, then run the cell again."
+    if "model" in words and any(word in words for word in _MODEL_WORDS):
+        return (
+            ModelUnknownError,
+            f"The server does not serve the model {model!r}: `%berlin models` lists what it has.",
+        )
+    return ServerError, "The server or its engine failed: try again, or ask whoever runs it."
+
+
+def _engine_error(data: object) -> Mapping[str, Any]:
+    """Return the engine's own error object in `data` (wire/chat-upstream-429), or an empty mapping."""
+    if isinstance(data, Mapping):
+        error = data.get("error")
+        if isinstance(error, Mapping):
+            return error
+        if isinstance(error, str):
+            return {"message": error}
+    return {}
+
+
+def _said(envelope: Envelope, engine: Mapping[str, Any]) -> str:
+    for value in (envelope.get("message"), engine.get("message"), engine.get("code"), engine.get("type")):
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""

@@ -1,0 +1,79 @@
+"""Messages of a conversation in the field's usual form: checked, or flattened into one prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict, cast
+
+__all__ = ["ROLES", "Message", "checked", "flatten"]
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+"""The roles that a message may have: those of the chat completions that every engine behind a server speaks."""
+
+
+class Message(TypedDict):
+    """One message: who speaks, and the text."""
+
+    role: str
+    content: str
+
+
+def checked(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
+    """Return `messages` as a new list of plain messages.
+
+    Parameters
+    ----------
+    messages : iterable of mapping
+        Each with a ``role`` out of `ROLES` and a ``content`` that is a string; further keys are dropped.
+
+    Returns
+    -------
+    list of Message
+        At least one.
+
+    Raises
+    ------
+    ValueError
+        Where the list is empty or anything in it is not a message; it says which one, and why.
+    """
+    if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
+        raise ValueError(
+            f"messages must be a list of {{'role', 'content'}} dicts, not {type(messages).__name__}: "
+            "a single question is [{'role': 'user', 'content': '…'}]"
+        )
+    result = [_checked_one(number, message) for number, message in enumerate(messages)]
+    if not result:
+        raise ValueError("messages is empty: give at least one, such as {'role': 'user', 'content': '…'}")
+    return result
+
+
+def _checked_one(number: int, message: object) -> Message:
+    if not isinstance(message, Mapping):
+        raise ValueError(f"messages[{number}] must be a dict with 'role' and 'content', not {type(message).__name__}")
+    entry = cast("Mapping[str, Any]", message)
+    for key in ("role", "content"):
+        if key not in entry:
+            raise ValueError(f"messages[{number}] has no {key!r}")
+        if not isinstance(entry[key], str):
+            raise ValueError(f"messages[{number}][{key!r}] must be a str, not {type(entry[key]).__name__}")
+    if entry["role"] not in ROLES:
+        raise ValueError(f"messages[{number}]['role'] must be one of {', '.join(ROLES)}, not {entry['role']!r}")
+    return {"role": entry["role"], "content": entry["content"]}
+
+
+def flatten(messages: Iterable[Mapping[str, Any]]) -> str:
+    """Return `messages` as the one prompt that the Berlin protocol has room for.
+
+    A single user message goes as it is. Several are labelled with their roles, a blank line between them, and end
+    with an open ``Assistant:`` for the reply.
+
+    Raises
+    ------
+    ValueError
+        As `checked` does.
+    """
+    plain = checked(messages)
+    if len(plain) == 1 and plain[0]["role"] == "user":
+        return plain[0]["content"]
+    labelled = [f"{message['role'].capitalize()}: {message['content']}" for message in plain]
+    return "\n\n".join([*labelled, "Assistant:"])

@@ -1,0 +1,48 @@
+"""What a provider is: one class with one async generator that asks a server and yields its answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Any, ClassVar
+
+__all__ = ["Provider"]
+
+
+class Provider(ABC):
+    """A kind of server that can be asked. Nothing is ever instantiated: a provider is its class."""
+
+    name: ClassVar[str]
+    """How it is called in the status line, e.g. ``"Berlin"``."""
+
+    @classmethod
+    @abstractmethod
+    def create_async_generator(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `messages` and yield the reply's text, piece by piece, as it arrives.
+
+        Parameters
+        ----------
+        model : str
+            The model to ask; empty for the provider's own default.
+        messages : sequence of mapping
+            ``{"role", "content"}``, oldest first, the question last.
+        proxy : str, optional
+            The address of an HTTP proxy for every request.
+        **kwargs
+            Where to ask, with what credentials, and the engine's options.
+
+        Raises
+        ------
+        ValueError
+            At the call, where `messages` is malformed; nothing is sent.
+        BerlinError
+            From the generator: whatever kept the reply from being whole. The pieces before it were yielded.
+        """
+
+    @classmethod
+    async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
+        """Return the names of the models that the server offers; an empty list where it can't tell."""
+        del proxy, kwargs
+        return []
