@@ -1,0 +1,199 @@
+"""The live view: the reply grows in a widget and ends as one plain output.
+
+It opens as a plain display. A widget is made along with it, out of sight, and takes the display's place as soon as the
+front end says that it is there: so nothing is lost where widgets are unknown, or where the kernel cannot hear the
+front end while the cell runs (ipykernel 6, nested loops).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from berlin_magic.rendering import Document, Patch
+from berlin_magic.view import Status, View
+from berlin_magic.views.outlet import Outlet
+from berlin_magic.views.plain import PlainDisplay
+from berlin_magic.views.static import final_output
+
+if TYPE_CHECKING:
+    from berlin_magic.views.live_widget import LiveWidget
+
+__all__ = ["LiveView"]
+
+_MOST_UNPAINTED = 8  # messages that the front end may be behind before draws are skipped
+_PATIENCE = 5.0  # seconds without an answer after which the front end is asked where it is
+_GRACE = 2.0  # seconds that a closing widget waits for the front end's last word
+
+
+class LiveView(View):
+    """Shows a reply in a notebook while it arrives.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The kernel's shell.
+    stop : callable, optional
+        Called, on the cell's loop, when the user clicks Stop; without it there is no button.
+    hears : bool
+        Whether messages of the front end reach the kernel while the reply arrives. If not, no widget is made.
+    owns_cell : bool
+        Whether the cell shows nothing but this reply.
+    image_hosts : iterable of str
+        Hosts whose images may be shown.
+    """
+
+    def __init__(
+        self,
+        shell: Any,
+        *,
+        stop: Callable[[], None] | None = None,
+        hears: bool = True,
+        owns_cell: bool = True,
+        image_hosts: Iterable[str] = (),
+    ) -> None:
+        self._stop = stop
+        self._hears = hears
+        self._image_hosts = tuple(image_hosts)
+        self._pieces: list[str] = []
+        self._document = Document(image_hosts=self._image_hosts)
+        self._plain = PlainDisplay(
+            Outlet(shell),
+            self._document,
+            hint="" if hears else "■ stops it",
+            owns_cell=owns_cell,
+        )
+        self._outlet = Outlet(shell)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._widget: LiveWidget | None = None
+        self._is_live = False
+        # Written by the front end's messages, which may come in another thread: only plain assignments.
+        self._answered = False
+        self._painted = 0
+        self._wants_all = False
+        self._sent = 0
+        self._asked = 0.0
+        self._said: tuple[object, ...] = ()
+
+    def begin(self, status: Status) -> None:
+        """Open the display, and call for the widget."""
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+        self._plain.begin(status)
+        if self._hears:
+            from berlin_magic.views.live_widget import LiveWidget  # noqa: PLC0415  # slow: see its module
+
+            self._widget = LiveWidget()
+            self._widget.on_msg(self._take_message)
+
+    def feed(self, piece: str) -> None:
+        """Take the next piece of the reply."""
+        self._pieces.append(piece)
+        self._document.feed(piece)
+
+    def draw(self, status: Status) -> None:
+        """Show what is new, in the widget or in its stead."""
+        if self._widget is not None and self._answered and not self._is_live and self._plain.is_single:
+            self._go_live(self._widget)
+        if self._is_live and self._widget is not None:
+            self._draw_live(self._widget, status)
+        else:
+            self._plain.draw(status)
+
+    def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
+        """Leave one static output, and no widget."""
+        widget = self._widget
+        if widget is not None and self._is_live:
+            widget.send({"end": True})  # it keeps the output's height until the new content is there
+        data, marked = final_output("".join(self._pieces), status, metadata, image_hosts=self._image_hosts)
+        self._plain.replace(data, marked)
+        if widget is None:
+            return
+        if self._answered and self._loop is not None and not self._loop.is_closed():
+            # A message of the front end that is on its way would meet a closed comm, which the kernel logs as an error.
+            self._loop.call_later(_GRACE, self._close)
+        else:
+            self._close()
+
+    def _go_live(self, widget: LiveWidget) -> None:
+        model = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+        self._outlet.update(self._plain.name, {"application/vnd.jupyter.widget-view+json": model, "text/plain": ""})
+        self._is_live = True
+        self._wants_all = True
+
+    def _draw_live(self, widget: LiveWidget, status: Status) -> None:
+        said = (status.state, status.model, status.notes)
+        if self._wants_all:
+            self._wants_all = False
+            patches = [*self._document.replay(), *self._document.patches()]
+            self._send(widget, status, patches, said, from_the_start=True)
+            return
+        if self._sent - self._painted >= _MOST_UNPAINTED:
+            if time.monotonic() - self._asked > _PATIENCE:
+                self._asked = time.monotonic()
+                widget.send({"where": self._sent})
+            return
+        patches = self._document.patches()
+        if patches or said != self._said:
+            self._send(widget, status, patches, said)
+
+    def _send(
+        self,
+        widget: LiveWidget,
+        status: Status,
+        patches: list[Patch],
+        said: tuple[object, ...],
+        *,
+        from_the_start: bool = False,
+    ) -> None:
+        self._sent += 1
+        self._asked = time.monotonic()
+        message: dict[str, Any] = {
+            "n": self._sent,
+            "t": round(status.elapsed, 1),
+            "c": status.characters,
+        }
+        if patches:
+            message["p"] = patches
+        if from_the_start:
+            message["all"] = True
+        if from_the_start or said != self._said:
+            self._said = said
+            message["s"] = {
+                "state": status.state,
+                "model": status.model,
+                "notes": list(status.notes),
+                "stop": self._stop is not None,
+            }
+        widget.send(message)
+
+    def _take_message(self, _widget: object, content: Any, _buffers: object) -> None:
+        # On ipykernel 7.0 to 7.3 this runs in a subshell's thread: note it, and leave the rest to the cell's thread.
+        if not isinstance(content, dict):
+            return
+        if content.get("ready"):
+            self._answered = True
+            self._wants_all = True
+        if isinstance(content.get("painted"), int):
+            self._painted = max(self._painted, content["painted"])
+        if content.get("again"):
+            self._wants_all = True
+        if content.get("stop") and self._stop is not None:
+            self._on_loop(self._stop)
+        if content.get("bye"):
+            self._on_loop(self._close)
+
+    def _on_loop(self, callback: Callable[[], None]) -> None:
+        if self._loop is None:
+            callback()
+        elif not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback)
+
+    def _close(self) -> None:
+        widget, self._widget = self._widget, None
+        if widget is not None:
+            widget.close()
