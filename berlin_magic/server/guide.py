@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from berlin_magic.server.context import Context, report, summary, understood
+from berlin_magic.server.exchanges import Context, report, summary, understood
 from berlin_magic.server.documentation import Section, documentation
 from berlin_magic.server.engine import Message
 from berlin_magic.server.retrieval import Match, Retriever, stem
@@ -21,9 +21,9 @@ __all__ = ["GUIDE", "Part", "answer"]
 
 GUIDE = "berlin-guide"
 
-# A section is quoted from this relevance on; a question that names a thing of this package needs less of it, and below
-# `_PERHAPS` a section is not even mentioned. Measured on the questions of tests/server/test_retrieval.py.
-_CERTAIN, _CERTAIN_AT_HOME, _PERHAPS = 0.5, 0.35, 0.3
+# A section is quoted from this relevance on; a question that names a thing of this package needs less of it. A section
+# that has `_PERHAPS` of that is mentioned. Measured on the questions of tests/server/test_guide.py.
+_CERTAIN, _CERTAIN_AT_HOME, _PERHAPS = 0.5, 0.35, 0.8
 _NAMES = words("""
 reply replies response model notebook kernel cell prompt conversation chat server guide package extension magic jupyter
 jupyterlab ipython token upstream embedded berlin-server berlin_magic ipykernel
@@ -37,8 +37,8 @@ _COUNT_WORDS = 10  # a longer question that has "count to 3" in it is about some
 
 _FILLERS = words("""
 a all also an and another at bit block can could display do draw example examples for formatted formatting give i in
-just let like made make me now of one or piece please print python quick sample short show simple small some something that the
-this to try us want will with would write you your
+just let like made make me now of one or piece please print python quick sample short show simple small some something
+that the this to try us want will with would write you your
 """)
 _SHOWN_BY = {
     "table": words("table tables"),
@@ -163,16 +163,18 @@ def _nothing_asked() -> str:
     return f"There is no question in what was sent.\n\n{section.text}\n\n*{_source(section)}*"
 
 
-def _is_certain(question: str, match: Match) -> bool:
+def _needed(question: str) -> float:
+    """Return the relevance from which on a section is quoted to `question`."""
     named = _AT_HOME.intersection(stem(word) for word in re.findall(r"[a-z_-]+", question.lower()))
     at_home = bool(named) or _OPTION_OR_COMMAND.search(question) is not None
-    return match.relevance >= (_CERTAIN_AT_HOME if at_home else _CERTAIN)
+    return _CERTAIN_AT_HOME if at_home else _CERTAIN
 
 
 def _from_documentation(question: str) -> str:
     matches = _retriever().rank(question)
-    if not matches or not _is_certain(question, matches[0]):
-        return _cannot_serve([match.section for match in matches[:3] if match.relevance >= _PERHAPS])
+    needed = _needed(question)
+    if not matches or matches[0].relevance < needed:
+        return _cannot_serve([match.section for match in matches[:3] if match.relevance >= needed * _PERHAPS])
     best, *others = matches
     enough = min(best.score, others[0].score if others else 0.0) / 2
     also = [match.section for match in others[:2] if match.relevance >= _CERTAIN and match.score >= enough]
@@ -192,8 +194,10 @@ def _more(context: Context) -> str:
         if _wants_more(frozenset(re.findall(r"[a-z']+", question.lower()))):
             further += 1
             continue
-        matches = [match for match in _retriever().rank(question) if match.relevance >= _PERHAPS]
-        if matches and _is_certain(question, matches[0]) and len(matches) > further:
+        matches: Sequence[Match] = _retriever().rank(question)
+        if len(matches) > further and matches[0].relevance >= (needed := _needed(question)):
+            if matches[further].relevance < needed * _PERHAPS:
+                break
             section = matches[further].section
             return f"{section.text}\n\n*{_source(section)}*"
         break
