@@ -1,1 +1,99 @@
-"""Talk to a language model from a notebook cell."""
+"""Talk to a language model from a notebook cell: ``%load_ext berlin_magic``, then ``%%berlin`` over a question."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from berlin_magic.berlin import Berlin
+    from berlin_magic.chat import Conversation
+    from berlin_magic.errors import (
+        BerlinError,
+        IncompleteReplyError,
+        IncorrectAnswerError,
+        LoginRefusedError,
+        ModelUnknownError,
+        NoBalanceError,
+        NotAllowedError,
+        NotConfiguredError,
+        RateLimitError,
+        ReplyTooLargeError,
+        ServerError,
+        ServerUnreachableError,
+        SilentTooLongError,
+    )
+    from berlin_magic.notebook import conversation
+    from berlin_magic.provider import Provider
+
+__version__ = "0.1.0"
+
+# Where each public name is at home. They are imported when first used: loading the extension, or importing one
+# name, does not wait for the HTTP client.
+_HOMES = {
+    "Berlin": "berlin",
+    "Conversation": "chat",
+    "Provider": "provider",
+    "conversation": "notebook",
+} | dict.fromkeys(
+    (
+        "BerlinError",
+        "IncompleteReplyError",
+        "IncorrectAnswerError",
+        "LoginRefusedError",
+        "ModelUnknownError",
+        "NoBalanceError",
+        "NotAllowedError",
+        "NotConfiguredError",
+        "RateLimitError",
+        "ReplyTooLargeError",
+        "ServerError",
+        "ServerUnreachableError",
+        "SilentTooLongError",
+    ),
+    "errors",
+)
+
+__all__ = [
+    "Berlin",
+    "BerlinError",
+    "Conversation",
+    "IncompleteReplyError",
+    "IncorrectAnswerError",
+    "LoginRefusedError",
+    "ModelUnknownError",
+    "NoBalanceError",
+    "NotAllowedError",
+    "NotConfiguredError",
+    "Provider",
+    "RateLimitError",
+    "ReplyTooLargeError",
+    "ServerError",
+    "ServerUnreachableError",
+    "SilentTooLongError",
+    "conversation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register ``%%berlin`` and ``%berlin`` with `shell`; called by ``%load_ext berlin_magic``."""
+    from berlin_magic.extension import load  # noqa: PLC0415 - the package also works without IPython
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Take away all that loading has brought; called by ``%unload_ext berlin_magic``."""
+    from berlin_magic.extension import unload  # noqa: PLC0415 - as above
+
+    unload(shell)

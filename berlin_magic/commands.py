@@ -1,0 +1,154 @@
+"""The words after `%berlin`: each shows or changes something, and returns the text to print."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from IPython.core.error import UsageError
+
+from berlin_magic.chat import Conversation
+from berlin_magic.errors import clean
+from berlin_magic.options import nearest
+
+__all__ = ["Settings", "run"]
+
+_SHOWN_OF_A_TURN = 300
+
+
+class Settings(Protocol):
+    """What the commands need to know of the magics: their settings and the conversation."""
+
+    model: str
+    system: str
+
+    @property
+    def conversation(self) -> Conversation:
+        """The notebook's conversation."""
+        ...
+
+
+async def run(settings: Settings, line: str) -> str:
+    """Carry out the command in `line`; return what to print.
+
+    Raises
+    ------
+    UsageError
+        For a word that is no command, with the nearest that is one.
+    BerlinError
+        Where a server had to be asked and did not answer.
+    """
+    word, _, argument = line.strip().partition(" ")
+    command = _COMMANDS.get(word)
+    if command is None:
+        raise UsageError(
+            f"%berlin has no command {clean(word, 40)!r}.{nearest(word, _COMMANDS)} `%berlin help` lists them."
+        )
+    return await command(settings, argument.strip())
+
+
+async def _state(settings: Settings, _argument: str) -> str:
+    connection = await _connection(settings)
+    talk = settings.conversation
+    where = clean(str(connection.settings.get("url") or connection.provider.address()))
+    lines = [
+        f"provider      {connection.provider.name}",
+        f"server        {where}"
+        + (" (embedded: a guide to berlin_magic, no language model)" if connection.embedded else ""),
+        f"model         {clean(settings.model or connection.model, 80)}",
+        f"conversation  {_count(len(talk), 'turn')}, {sum(len(m['content']) for m in talk.messages):,} characters",
+    ]
+    if talk.system:
+        lines.append(f"system        {clean(talk.system, _SHOWN_OF_A_TURN)}")
+    if connection.embedded:
+        lines.append("To ask a language model, name a server in BERLIN_URL; `%berlin help` says how.")
+    return "\n".join(lines)
+
+
+async def _history(settings: Settings, _argument: str) -> str:
+    talk = settings.conversation
+    lines = [f"system: {clean(talk.system, _SHOWN_OF_A_TURN)}"] if talk.system else []
+    for number, turn in enumerate(talk, 1):
+        ending = "" if turn.finish == "complete" else f" [{turn.finish}]"
+        lines.append(f"{number:>3}  you: {clean(turn.prompt, _SHOWN_OF_A_TURN)}")
+        lines.append(f"     {clean(turn.model, 40)}{ending}: {clean(turn.reply, _SHOWN_OF_A_TURN) or '(nothing)'}")
+    return "\n".join(lines) or "Nothing has been asked yet."
+
+
+async def _reset(settings: Settings, _argument: str) -> str:
+    count = len(settings.conversation)
+    settings.conversation.reset()
+    return f"Forgot {_count(count, 'turn')}: the next question begins a new conversation."
+
+
+async def _models(settings: Settings, _argument: str) -> str:
+    connection = await _connection(settings)
+    names = await connection.provider.models(**connection.settings)
+    chosen = settings.model or connection.model
+    lines = [f"{'*' if name == chosen else ' '} {clean(name, 100)}" for name in names]
+    return "\n".join([*lines, "`%berlin use MODEL` chooses one."]) if lines else "The server lists no models."
+
+
+async def _use(settings: Settings, argument: str) -> str:
+    if not argument:
+        raise UsageError("%berlin use MODEL: which one? `%berlin models` lists them.")
+    settings.model = argument
+    return f"From here on the model is {clean(argument, 100)}."
+
+
+async def _system(settings: Settings, argument: str) -> str:
+    if not argument:
+        current = settings.conversation.system
+        return f"system: {current}" if current else "There is no system prompt. `%berlin system TEXT` sets one."
+    settings.system = "" if argument in {"''", '""', "--clear"} else argument.strip("\"'")
+    return "The system prompt is set." if settings.system else "The system prompt is cleared."
+
+
+async def _help(_settings: Settings, _argument: str) -> str:
+    return _HELP
+
+
+async def _connection(settings: Settings) -> Any:
+    network = await asyncio.to_thread(_network)
+    return await network.connect(**settings.conversation.connection)
+
+
+def _network() -> Any:
+    from berlin_magic import connection  # noqa: PLC0415 - the HTTP client is a slow import, so it has a thread
+
+    return connection
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+_COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
+    "": _state,
+    "history": _history,
+    "reset": _reset,
+    "models": _models,
+    "use": _use,
+    "system": _system,
+    "help": _help,
+}
+
+_HELP = """\
+%%berlin            ask: the question goes on the lines below; `%%berlin?` shows the options
+%berlin             what is asked, where, and how long the conversation is
+%berlin history     the conversation so far
+%berlin reset       forget it
+%berlin models      the models that the server offers
+%berlin use MODEL   ask this model from here on
+%berlin system TEXT give the conversation a system prompt (`%berlin system ""` takes it away)
+%berlin help        this
+
+Settings: %config BerlinMagics        Stop a reply: the Stop button, or interrupt the kernel
+With nothing configured, the embedded server answers: a guide to this package, no language model.
+To ask a real model, name its server before you start Jupyter, in the environment:
+    BERLIN_URL, BERLIN_ACCOUNT, BERLIN_PASSWORD      a Berlin server and your account there
+For Ollama, vLLM, OpenAI and whatever speaks their protocol, put our server in front of it:
+    berlin-server --upstream http://127.0.0.1:11434/v1 --open
+    BERLIN_URL=http://127.0.0.1:8731  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=anything
+"""

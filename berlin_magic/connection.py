@@ -1,0 +1,90 @@
+"""Where questions go: the server that the user has named, or the embedded one where there is none."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from berlin_magic.berlin import DEFAULT_MODEL, Berlin
+from berlin_magic.provider import Provider
+
+if TYPE_CHECKING:
+    from berlin_magic.server.local import LocalServer
+
+__all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
+
+EMBEDDED_MODEL = "berlin-guide"
+"""What the embedded engine calls itself: a guide to this package, not a language model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A provider and how to reach its server.
+
+    Attributes
+    ----------
+    provider : type of Provider
+        Whom to ask.
+    settings : mapping
+        Keywords for its `create_async_generator`; may hold secrets, and is not shown.
+    model : str
+        The model to ask where none is named.
+    embedded : bool
+        Whether it is the embedded server.
+    """
+
+    provider: type[Provider]
+    settings: Mapping[str, Any] = field(repr=False)
+    model: str
+    embedded: bool = False
+
+
+async def connect(**given: Any) -> Connection:
+    """Return the connection for `given` settings; start the embedded server where nothing is configured.
+
+    Parameters
+    ----------
+    **given
+        ``url``, ``account``, ``password``, ``token``, ``proxy``, ``silence``; empty ones count as not given.
+
+    Raises
+    ------
+    BerlinError
+        Where the embedded server can't be started.
+    """
+    settings = {name: value for name, value in given.items() if value not in (None, "")}
+    named = {"url", "account", "password", "token"} & settings.keys()
+    model = os.environ.get("BERLIN_MODEL", "")
+    if named or Berlin.configured():
+        return Connection(Berlin, settings, model or DEFAULT_MODEL)
+    server = await asyncio.to_thread(_embedded_server)
+    settings.pop("proxy", None)  # no proxy reaches this machine's own loopback
+    settings |= {"url": server.url, "account": server.account, "password": server.password}
+    return Connection(Berlin, settings, model or EMBEDDED_MODEL, embedded=True)
+
+
+_server: LocalServer | None = None
+_starting = threading.Lock()
+
+
+def _embedded_server() -> LocalServer:
+    global _server  # noqa: PLW0603 - one a process, for all of its notebooks and conversations
+    from berlin_magic.server.local import LocalServer  # noqa: PLC0415 - a slow import, needed only here
+
+    with _starting:
+        if _server is None or not _server.alive:
+            _server = LocalServer.start()
+        return _server
+
+
+def close_embedded() -> None:
+    """End the embedded server, where there is one; the next question starts another."""
+    global _server  # noqa: PLW0603
+    with _starting:
+        if _server is not None:
+            _server.close()
+            _server = None

@@ -1,0 +1,159 @@
+"""Showing a turn while it is answered: from the question to the finished output, whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from berlin_magic.errors import BerlinError, IncompleteReplyError
+from berlin_magic.interrupts import Interrupted, cancelling
+from berlin_magic.turns import Turn
+from berlin_magic.view import State, Status, View
+
+__all__ = ["Outcome", "Showing"]
+
+_FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
+_IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
+_DRAIN = 2.0  # seconds that a cancelled request may take to close its connection
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the showing of a turn ended: `error` is None where it went well or was stopped by the Stop button."""
+
+    turn: Turn
+    error: BaseException | None = None
+
+    def check(self) -> None:
+        """Raise the error, if there is one; for the cell's own code, never inside of a task."""
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass(eq=False)
+class Showing:
+    """One turn on its way into one view.
+
+    Attributes
+    ----------
+    turn : Turn
+        What is asked; its `finish` and `reply` tell how far it is.
+    provider : str
+        For the status line.
+    notes : list of str
+        For the status line; may grow while it runs.
+    """
+
+    turn: Turn
+    provider: str
+    notes: list[str] = field(default_factory=list)
+    _task: asyncio.Task[None] | None = None
+    _started: float = 0.0
+
+    def stop(self) -> None:
+        """End the reply and keep what has arrived; to be called on the cell's loop (the Stop button's way)."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def run(self, pieces: AsyncGenerator[str, None], open_view: Callable[[], View]) -> Outcome:
+        """Read `pieces` to their end and show them; return how it went. It raises nothing of its own.
+
+        The request runs in an inner task, so that Stop ends it and not the cell; an interrupt, which cancels the
+        cell's coroutine, ends both. Either way the connection is closed before this returns.
+        """
+        loop = asyncio.get_running_loop()
+        cell = asyncio.current_task()
+        assert cell is not None  # noqa: S101 - there is one in every coroutine that a loop runs
+        self._started = loop.time()
+        interrupted = False
+        view = open_view()
+        view.begin(self._status("waiting"))
+        task = self._task = loop.create_task(self._read(pieces, view))
+        try:
+            with cancelling(cell):
+                await self._draw_while(task, view)
+        except asyncio.CancelledError:
+            interrupted = True
+            await _end(task)
+        error = _error_of(task)
+        state = self._final_state(error, interrupted=interrupted)
+        view.finish(self._status(state), self._metadata())
+        if interrupted:
+            error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)
+        return Outcome(self.turn, _short(error, self.turn))
+
+    async def _read(self, pieces: AsyncGenerator[str, None], view: View) -> None:
+        first = True
+        async with aclosing(pieces):
+            async for piece in pieces:
+                view.feed(piece)
+                if first:
+                    view.draw(self._status("streaming"))
+                    first = False
+
+    async def _draw_while(self, task: asyncio.Task[None], view: View) -> None:
+        drawn, idle = -1, 0
+        while not task.done():
+            await asyncio.wait({task}, timeout=_FRAME)
+            length = self.turn.length
+            idle += 1
+            if not task.done() and (length != drawn or idle >= _IDLE_FRAMES):
+                view.draw(self._status("streaming" if length else "waiting"))
+                drawn, idle = length, 0
+
+    def _final_state(self, error: BaseException | None, *, interrupted: bool) -> State:
+        if self.turn.finish == "complete":
+            return "complete"
+        if interrupted:
+            return "interrupted"
+        if self.turn.finish == "stopped" and error is None:
+            return "stopped"
+        return "cut" if self.turn.reply else "failed"
+
+    def _status(self, state: State) -> Status:
+        elapsed = asyncio.get_running_loop().time() - self._started
+        return Status(state, self.turn.model, self.provider, elapsed, self.turn.length, tuple(self.notes))
+
+    def _metadata(self) -> dict[str, object]:
+        turn = self.turn
+        return {
+            "format": 1,
+            "turn": turn.id,
+            "model": turn.model,
+            "provider": self.provider,
+            "finish": turn.finish,
+        }
+
+
+_INTERRUPTED = "Interrupted; what had arrived is kept, in the conversation too."
+_INTERRUPTED_EMPTY = "Interrupted before the first word."
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel `task` and wait until it has closed its connection; a second interrupt does not shorten that."""
+    loop = asyncio.get_running_loop()
+    latest = loop.time() + _DRAIN
+    task.cancel()
+    while not task.done() and (left := latest - loop.time()) > 0:
+        try:
+            await asyncio.wait({task}, timeout=min(left, _FRAME))
+        except asyncio.CancelledError:
+            continue
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    return None if not task.done() or task.cancelled() else task.exception()
+
+
+def _short(error: BaseException | None, turn: Turn) -> BaseException | None:
+    """Give an error of ours its few lines in place of a traceback: they say all that a user can act on."""
+    if isinstance(error, BerlinError):
+        lines = [f"{type(error).__name__}: {error}"]
+        if isinstance(error, IncompleteReplyError) and turn.reply:
+            lines.append(f"The {turn.length:,} characters that had arrived are kept, in the conversation too.")
+        elif turn.reply:
+            lines.append("What had arrived is kept.")
+        error._render_traceback_ = lambda: ["\n".join(lines)]  # type: ignore[attr-defined]
+    return error
