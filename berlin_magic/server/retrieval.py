@@ -135,7 +135,7 @@ class Retriever:
         frequency = Counter(word for entry in self._entries for word in entry.counts)
         total = len(self._entries)
         self._rarity = {word: math.log(1 + (total - n + 0.5) / (n + 0.5)) for word, n in frequency.items()}
-        self._unknown = math.log(1 + 2 * total + 1)
+        self._unknown = math.log(1 + (total - 0.5) / 1.5)  # as of a word that stands in one section
         self._mean = sum(entry.length for entry in self._entries) / max(total, 1)
 
     def rank(self, question: str) -> Sequence[Match]:

@@ -11,6 +11,7 @@ def words(text: str) -> frozenset[str]:
 
 
 EMPTY = words("""
+between difference meaning written wrote
 a able about actually again all also am an and any anybody anyone anything anyway are as at be
 because been being best bit but by can can't cannot could did do does doesn't doing don't easily
 else ever every everything exactly explain few for from get gets getting give gives go going gone
@@ -27,6 +28,7 @@ wouldn't yes yet you your yours
 """Words that say nothing of what a question is about."""
 
 WEAK = words("""
+notebook
 answer ask asked berlin best big build call change code come computer cost data day end example file
 find first free function good high jupyter keep language last line list live long look loop low
 machine model name new number open page people person place point price program python question read
