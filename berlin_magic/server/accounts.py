@@ -1,0 +1,119 @@
+"""Accounts: who may log in to the server."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+__all__ = ["Account", "Accounts", "OpenAccounts", "SecretAccount"]
+
+_CHARACTERS_A_TOKEN = 4  # the usual rule of thumb: a balance is an estimate, engines count in ways of their own
+
+
+@dataclass(slots=True)
+class Account:
+    """One account of the server.
+
+    Attributes
+    ----------
+    name : str
+        What its user logs in with.
+    balance : int or None
+        Tokens (estimated) that it may still use; None where nobody counts.
+    """
+
+    name: str
+    balance: int | None = None
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.id = hashlib.sha256(self.name.encode("utf-8", "replace")).hexdigest()[:17]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left to pay a reply with."""
+        return self.balance is not None and self.balance <= 0
+
+    def spend(self, characters: int) -> None:
+        """Take what `characters` of question and reply cost from the balance."""
+        if self.balance is not None:
+            self.balance = max(0, self.balance - characters // _CHARACTERS_A_TOKEN - 1)
+
+    def public(self) -> dict[str, Any]:
+        """Return the ``user_info`` of the protocol, without the hash and the address that it used to carry."""
+        return {
+            "id": self.id,
+            "account": self.name,
+            "nickname": self.name,
+            "avatar": "",
+            "role": "user",
+            "integral": self.balance,
+            "status": 1,
+        }
+
+
+class Accounts(Protocol):
+    """Knows the accounts of one server."""
+
+    @property
+    def are_open(self) -> bool:
+        """Whether anybody who reaches the server may use it."""
+        ...
+
+    async def check(self, name: str, password: str) -> Account | None:
+        """Return the account where `password` is its password, else None; takes as long for both."""
+        ...
+
+    def find(self, name: str) -> Account | None:
+        """Return the account called `name` where it still exists."""
+        ...
+
+
+class OpenAccounts:
+    """Every name is an account and every password is right: for one's own machine, with nothing to protect."""
+
+    @property
+    def are_open(self) -> bool:
+        """Always true."""
+        return True
+
+    async def check(self, name: str, password: str) -> Account | None:
+        """Return an account for any `name`, where neither it nor `password` is empty."""
+        return Account(name) if name and password else None
+
+    def find(self, name: str) -> Account | None:
+        """Return an account for any `name`."""
+        return Account(name)
+
+
+class SecretAccount:
+    """One account whose password is a long random secret, made for one start of a server.
+
+    Parameters
+    ----------
+    name : str
+        The account.
+    password : str
+        At least 128 random bits: such a secret needs no slow hash.
+    """
+
+    def __init__(self, name: str, password: str) -> None:
+        self._account = Account(name)
+        self._digest = hashlib.sha256(password.encode()).digest()
+
+    @property
+    def are_open(self) -> bool:
+        """Always false."""
+        return False
+
+    async def check(self, name: str, password: str) -> Account | None:
+        """Return the account where both are right."""
+        digest = hashlib.sha256(password.encode("utf-8", "replace")).digest()
+        right = hmac.compare_digest(digest, self._digest)
+        return self.find(name) if right else None
+
+    def find(self, name: str) -> Account | None:
+        """Return the account where `name` is its name."""
+        return self._account if name == self._account.name else None

@@ -1,0 +1,74 @@
+"""The question: the body of one chat request, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from berlin_magic.server.engine import EngineError
+
+__all__ = ["DEFAULT_MODEL", "Question"]
+
+DEFAULT_MODEL = "gpt-3.5-turbo"
+"""What every client of the family asks for when its user chose no model (protocol page, "Chat")."""
+
+_LONGEST_ID = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one client asks.
+
+    Attributes
+    ----------
+    prompt : str
+        The question, or a whole labelled conversation: for the server it is one message of the user.
+    parent : str
+        The conversation (`parentMessageId`).
+    options : mapping
+        ``model``, ``temperature``, …, as the client sent them.
+    """
+
+    prompt: str
+    parent: str
+    options: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, body: object) -> Question:
+        """Return the question in a request's JSON.
+
+        Raises
+        ------
+        EngineError
+            With the status and code of the protocol, where something is missing or of the wrong type.
+        """
+        if not isinstance(body, Mapping):
+            raise EngineError("The body is not a JSON object", status=400, code=-1)
+        prompt, parent, options = body.get("prompt"), body.get("parentMessageId"), body.get("options") or {}
+        if not isinstance(prompt, str) or not prompt:
+            raise EngineError("prompt is missing", status=400, code=-1)
+        if not isinstance(parent, str):
+            raise EngineError("parentMessageId is missing")  # 500/5000, as the original
+        if len(parent) > _LONGEST_ID:
+            raise EngineError(f"parentMessageId is longer than {_LONGEST_ID} characters", status=400, code=-1)
+        if not isinstance(options, Mapping):
+            raise EngineError("options is not an object", status=400, code=-1)
+        return cls(prompt, parent, options)
+
+    def model(self, served: tuple[str, ...]) -> str:
+        """Return the model to answer with, out of those `served` (empty where the engine does not tell).
+
+        The name that a client sends when its user chose none stands for the first model served.
+
+        Raises
+        ------
+        EngineError
+            Where a model was asked for that is not served.
+        """
+        asked = self.options.get("model") or DEFAULT_MODEL
+        if asked in served or (not served and isinstance(asked, str)):
+            return str(asked)
+        if asked == DEFAULT_MODEL:
+            return served[0]
+        raise EngineError(f"Model {asked} is not supported")

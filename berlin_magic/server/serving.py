@@ -1,0 +1,49 @@
+"""Listening: an application on an address, until it is closed."""
+
+from __future__ import annotations
+
+import socket
+
+from aiohttp import web
+
+__all__ = ["listen"]
+
+
+async def listen(
+    app: web.Application,
+    at: socket.socket | tuple[str, int],
+    *,
+    grace: float = 5.0,
+) -> tuple[web.AppRunner, str]:
+    """Serve `app` and return its runner, with the URL that it listens on; to end it, await `runner.cleanup()`.
+
+    Parameters
+    ----------
+    app : web.Application
+        The application.
+    at : socket or (host, port)
+        A bound socket, or an address; port 0 takes a free one.
+    grace : float
+        Seconds that running replies have to end when the runner is cleaned up; more than 0.
+
+    Raises
+    ------
+    OSError
+        Where the address can't be had.
+    """
+    runner = web.AppRunner(
+        app,
+        # Without it an engine would go on talking, and be paid, until its next word finds the client gone.
+        handler_cancellation=True,
+        shutdown_timeout=grace,
+        access_log=None,  # ours is a part of the application: it knows the account and how a reply ended
+    )
+    await runner.setup()
+    try:
+        site: web.BaseSite = web.TCPSite(runner, at[0], at[1]) if isinstance(at, tuple) else web.SockSite(runner, at)
+        await site.start()
+    except BaseException:
+        await runner.cleanup()
+        raise
+    host, port = runner.addresses[0][:2]
+    return runner, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,422 @@
+"""The server over real HTTP: every status, code and byte of the protocol page."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import socket
+from typing import Any
+
+import aiohttp
+import pytest
+from scripted_engine import ScriptedEngine
+
+from berlin_magic.server.accounts import Account, OpenAccounts, SecretAccount
+from berlin_magic.server.application import Limits, application
+from berlin_magic.server.engine import EngineError
+from berlin_magic.server.serving import listen
+from berlin_magic.server.tokens import Tokens
+
+
+def objects(body: str) -> list[dict[str, Any]]:
+    assert not body.endswith("\n")
+    return [json.loads(part) for part in body.split("\n\n")]
+
+
+async def next_object(answer: aiohttp.ClientResponse) -> dict[str, Any]:
+    return json.loads(await answer.content.readuntil(b"\n\n"))
+
+
+async def test_login_gives_user_info_and_a_token_of_32_hexadecimal_digits(serve):
+    client = await serve(ScriptedEngine())
+    status, envelope = await client.ask("POST", "/api/login", {"account": "ada", "password": "pw", "invite_code": ""})
+    assert (status, envelope["code"]) == (200, 0)
+    assert re.fullmatch("[0-9a-f]{32}", envelope["data"]["token"])
+    assert envelope["data"]["user_info"]["account"] == "ada"
+    assert "pw" not in json.dumps(envelope["data"]["user_info"])
+    assert not {"password", "ip"} & set(envelope["data"]["user_info"])
+
+
+async def test_login_needs_no_invite_code(serve):
+    await (await serve(ScriptedEngine())).ask("POST", "/api/login", {"account": "ada", "password": "pw"})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        [],
+        {"account": "ada", "invite_code": ""},
+        {"account": "", "password": "pw"},
+        {"account": "ada", "password": ""},
+        {"account": 1, "password": 2},
+        {"account": "ada", "password": "wrong"},
+        {"account": "nobody", "password": "right"},
+    ],
+)
+async def test_a_refused_login_is_406_with_code_minus_1(serve, body):
+    client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
+    status, envelope = await client.ask("POST", "/api/login", body)
+    assert (status, envelope["code"], envelope["data"]) == (406, -1, [])
+    assert envelope["message"]
+
+
+async def test_the_reply_streams_as_start_text_and_stop_with_no_line_end_after_the_last(serve):
+    client = await (await serve(ScriptedEngine("The ", "", "é\n🎉", None))).login()
+    async with client.chat(parent="conv") as answer:
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/event-stream")
+        chunks = objects(await answer.text())
+    assert [chunk["segment"] for chunk in chunks] == ["start", "text", "text", "text", "stop"]
+    assert [chunk["content"] for chunk in chunks] == ["", "The ", "", "é\n🎉", ""]
+    assert {chunk["parentMessageId"] for chunk in chunks} == {"conv"}
+    assert set(chunks[0]) == {"id", "role", "segment", "dateTime", "content", "parentMessageId"}
+
+
+async def test_each_piece_arrives_while_the_engine_is_still_talking(serve):
+    engine = ScriptedEngine()
+    client = await (await serve(engine)).login()
+    engine.say("one")
+    async with client.chat() as answer:
+        assert (await next_object(answer))["segment"] == "start"
+        for word in ("one", "two", "three"):
+            assert (await next_object(answer))["content"] == word
+            engine.say({"one": "two", "two": "three"}.get(word))
+        assert json.loads(await answer.content.read())["segment"] == "stop"
+
+
+async def test_an_engine_that_says_nothing_gives_an_empty_reply(serve):
+    client = await (await serve(ScriptedEngine(None))).login()
+    async with client.chat() as answer:
+        assert [chunk["segment"] for chunk in objects(await answer.text())] == ["start", "stop"]
+
+
+async def test_half_a_surrogate_pair_survives_the_way(serve):
+    client = await (await serve(ScriptedEngine("\ud83c", "\udf89", None))).login()
+    async with client.chat() as answer:
+        assert [chunk["content"] for chunk in objects(await answer.text())][1:3] == ["\ud83c", "\udf89"]
+
+
+@pytest.mark.parametrize("token", ["", "not-a-token", "0" * 32, "é"])
+async def test_a_token_that_is_missing_or_unknown_is_401_with_code_4001(serve, token):
+    client = await serve(ScriptedEngine())
+    client.headers = {"token": token} if token else {}
+    assert (await client.refusal())[0] == 401
+    for method, path in [("GET", "/api/user/info"), ("GET", "/api/user/messages"), ("DELETE", "/api/user/messages")]:
+        status, envelope = await client.ask(method, path)
+        assert (status, envelope["code"], envelope["data"]) == (401, 4001, [])
+
+
+async def test_a_new_login_ends_the_accounts_previous_token_and_no_other(serve):
+    client = await (await serve(ScriptedEngine())).login("bob")
+    bobs = client.headers["token"]
+    first = (await client.login("ada")).headers["token"]
+    second = (await client.login("ada")).headers["token"]
+    statuses = [(await client.ask("GET", "/api/user/info", headers={"token": t}))[0] for t in (bobs, first, second)]
+    assert statuses == [200, 401, 200]
+
+
+async def test_an_expired_token_is_401_with_code_4001(serve):
+    now = [0.0]
+    client = await (await serve(ScriptedEngine(), tokens=Tokens(clock=lambda: now[0]))).login()
+    now[0] = 30 * 24 * 3600 - 1
+    assert (await client.ask("GET", "/api/user/info"))[0] == 200
+    now[0] += 2
+    assert (await client.ask("GET", "/api/user/info"))[0] == 401
+
+
+class OneBalance(OpenAccounts):
+    def __init__(self, balance: int) -> None:
+        self.account = Account("ada", balance)
+
+    def find(self, name):
+        return self.account
+
+
+async def test_an_account_without_balance_is_400_with_code_minus_1(serve):
+    engine = ScriptedEngine()
+    client = await (await serve(engine, OneBalance(0))).login()
+    status, envelope = await client.refusal()
+    assert (status, envelope["code"]) == (400, -1)
+    assert "balance" in envelope["message"]
+    assert engine.asked == []
+
+
+async def test_a_reply_is_paid_from_the_balance_until_nothing_is_left(serve):
+    client = await (await serve(ScriptedEngine("x" * 400, None), OneBalance(50))).login()
+    async with client.chat() as answer:
+        await answer.read()
+    assert (await client.ask("GET", "/api/user/info"))[1]["data"]["integral"] == 0
+    assert (await client.refusal())[0] == 400
+
+
+async def test_an_unknown_model_is_500_with_code_5000(serve):
+    client = await (await serve(ScriptedEngine())).login()
+    assert await client.refusal(model="gpt-9") == (
+        500,
+        {"code": 5000, "data": [], "message": "Model gpt-9 is not supported"},
+    )
+
+
+@pytest.mark.parametrize("model", [None, "", "gpt-3.5-turbo"])
+async def test_a_client_whose_user_chose_no_model_gets_the_first(serve, model):
+    engine = ScriptedEngine(None)
+    client = await (await serve(engine)).login()
+    async with client.chat(model=model) as answer:
+        assert answer.status == 200
+    assert engine.asked[0][1]["model"] == "m-1"
+
+
+async def test_any_model_goes_to_an_engine_that_does_not_tell_its_models(serve):
+    engine = ScriptedEngine(None, models=())
+    client = await (await serve(engine)).login()
+    async with client.chat(model="whatever") as answer:
+        assert answer.status == 200
+    assert engine.asked[0][1]["model"] == "whatever"
+
+
+async def test_what_the_engine_refuses_is_passed_on(serve):
+    data = {"error": {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}}
+    engine = ScriptedEngine(EngineError("", status=429, code=-1, data=data), EngineError("unreachable"))
+    client = await (await serve(engine)).login()
+    assert await client.refusal() == (429, {"code": -1, "data": data, "message": ""})
+    assert await client.refusal() == (500, {"code": 5000, "data": [], "message": "unreachable"})
+
+
+async def test_an_engine_that_breaks_is_an_envelope_without_its_words(serve):
+    client = await (await serve(ScriptedEngine(KeyError("a secret")))).login()
+    assert await client.refusal() == (500, {"code": 5000, "data": [], "message": "The engine failed"})
+
+
+async def test_an_absent_conversation_is_500_with_code_5000(serve):
+    client = await (await serve(ScriptedEngine())).login()
+    status, envelope = await client.ask("POST", "/api/chat/completions", {"prompt": "x", "options": {}})
+    assert (status, envelope["code"]) == (500, 5000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        b"[" * 100_000,
+        b'{"parentMessageId": "p"}',
+        b'{"parentMessageId": "p", "prompt": 1}',
+        b'{"parentMessageId": "p", "prompt": "x", "options": []}'.replace(b"[]", b"[1]"),
+        b'{"prompt": "x", "parentMessageId": "' + b"p" * 300 + b'"}',
+    ],
+)
+async def test_a_body_that_makes_no_sense_is_400(serve, body):
+    client = await (await serve(ScriptedEngine())).login()
+    url = client.url + "/api/chat/completions"
+    async with client.session.post(url, data=body, headers=client.headers) as answer:
+        assert (answer.status, (await answer.json())["code"]) == (400, -1)
+
+
+async def test_a_body_over_the_limit_is_413_and_an_unknown_path_404_in_envelopes(serve):
+    client = await (await serve(ScriptedEngine(), limits=Limits(body=1000))).login()
+    status, envelope = await client.refusal(prompt="x" * 2000)
+    assert (status, envelope["code"]) == (413, -1)
+    assert (await client.ask("GET", "/nowhere"))[1]["code"] == -1
+    assert (await client.ask("GET", "/api/login"))[0] == 405
+
+
+@pytest.mark.parametrize("failure", [EngineError("cut"), RuntimeError("broke")])
+async def test_an_engine_that_dies_in_the_middle_cuts_the_connection_after_what_it_said(serve, failure):
+    engine = ScriptedEngine("The ", "answer ", failure)
+    client = await (await serve(engine)).login()
+    got = b""
+    with pytest.raises(aiohttp.ClientPayloadError):
+        async with client.chat() as answer:
+            async for data in answer.content.iter_any():
+                got += data
+    assert b'"answer "' in got
+    assert b"stop" not in got
+    engine.say(None)
+    async with client.chat() as answer:
+        await answer.read()
+    assert engine.asked[1][0] == [{"role": "user", "content": "Hello"}], "a cut turn is not context"
+
+
+async def test_a_client_that_leaves_a_silent_engine_ends_it(serve):
+    engine = ScriptedEngine("first")
+    client = await (await serve(engine)).login()
+    async with client.chat() as answer:
+        await next_object(answer)
+        answer.close()
+    await asyncio.wait_for(engine.ended.wait(), 5)
+
+
+async def test_a_client_that_leaves_before_the_first_word_ends_the_engine(serve):
+    engine = ScriptedEngine()
+    client = await (await serve(engine)).login()
+    task = asyncio.create_task(client.refusal())
+    while not engine.asked:
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.wait_for(engine.ended.wait(), 5)
+
+
+async def test_a_client_that_does_not_read_is_cut_and_its_engine_ended(serve):
+    engine = ScriptedEngine(*["x" * 100_000] * 400)
+    client = await (await serve(engine, limits=Limits(stall=0.2))).login()
+    body = json.dumps({"prompt": "x", "parentMessageId": "p", "options": {}})
+    with socket.create_connection(client.url.removeprefix("http://").split(":")) as connection:
+        head = f"POST /api/chat/completions HTTP/1.1\r\nHost: localhost\r\ntoken: {client.headers['token']}\r\n"
+        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        while not engine.asked:
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(engine.ended.wait(), 10)
+    assert not engine.script.empty()
+
+
+async def test_more_streams_than_the_limit_are_429_until_one_ends(serve):
+    engine = ScriptedEngine("a")
+    client = await (await serve(engine, limits=Limits(streams=1))).login()
+    async with client.chat() as one:
+        assert one.status == 200
+        assert (await client.refusal())[0] == 429
+        engine.say(None)
+        await one.read()
+    engine.say(None)
+    async with client.chat() as three:
+        assert three.status == 200
+
+
+async def test_two_hundred_streams_at_once_are_neither_lost_nor_mixed(serve):
+    class Echo(ScriptedEngine):
+        async def stream(self, messages, options):
+            for _ in range(20):
+                yield messages[-1]["content"]
+                await asyncio.sleep(0.01)
+
+    client = await (await serve(Echo())).login()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def reply(name: str) -> str:
+            body = {"prompt": name, "parentMessageId": name, "options": {}}
+            url = client.url + "/api/chat/completions"
+            async with session.post(url, json=body, headers=client.headers) as answer:
+                return "".join(chunk["content"] for chunk in objects(await answer.text()))
+
+        names = [f"<{number}>" for number in range(200)]
+        assert await asyncio.gather(*map(reply, names)) == [name * 20 for name in names]
+
+
+async def test_the_same_conversation_is_sent_again_in_the_right_order(serve):
+    engine = ScriptedEngine("Paris", None, "Rome", None, "?", None)
+    client = await (await serve(engine)).login()
+    for prompt, parent in [("France?", "a"), ("Italy?", "a"), ("France?", "b")]:
+        async with client.chat(prompt, parent) as answer:
+            await answer.read()
+    assert [[message["content"] for message in messages] for messages, _ in engine.asked] == [
+        ["France?"],
+        ["France?", "Paris", "Italy?"],
+        ["France?"],
+    ]
+    assert [message["role"] for message in engine.asked[1][0]] == ["user", "assistant", "user"]
+
+
+async def test_no_account_sees_or_continues_anothers_conversation(serve):
+    engine = ScriptedEngine("secret", None, "?", None)
+    client = await (await serve(engine)).login("ada")
+    async with client.chat(parent="a") as answer:
+        await answer.read()
+    await client.login("bob")
+    assert (await client.ask("GET", "/api/user/messages"))[1]["data"] == []
+    async with client.chat("mine", parent="a") as answer:
+        await answer.read()
+    assert len(engine.asked[1][0]) == 1
+
+
+async def test_stored_conversations_are_listed_as_the_original_does_and_can_be_dropped(serve):
+    engine = ScriptedEngine("Paris", None, "Rome", None, "again", None)
+    client = await (await serve(engine)).login()
+    for prompt, parent in [("France?", "a"), ("Italy?", "b")]:
+        async with client.chat(prompt, parent, temperature=0) as answer:
+            await answer.read()
+    _, envelope = await client.ask("GET", "/api/user/messages")
+    assert [(talk["id"], talk["path"], talk["name"]) for talk in envelope["data"]] == [
+        ("b", "b", "Italy?"),
+        ("a", "a", "France?"),
+    ]
+    rows = envelope["data"][1]["data"]
+    assert [(row["role"], row["text"], row["status"]) for row in rows] == [
+        ("user", "France?", "pass"),
+        ("assistant", "Paris", "pass"),
+    ]
+    assert rows[0]["requestOptions"]["parentMessageId"] == "a"
+    assert rows[0]["requestOptions"]["options"]["temperature"] == 0
+    only = {"parent_message_id": "a"}
+    assert len((await client.ask("GET", "/api/user/messages", params=only))[1]["data"]) == 1
+    assert (await client.ask("DELETE", "/api/user/messages", params=only))[1]["code"] == 0
+    assert (await client.ask("DELETE", "/api/user/messages"))[0] == 400
+    assert [talk["id"] for talk in (await client.ask("GET", "/api/user/messages"))[1]["data"]] == ["b"]
+    async with client.chat("France?", "a") as answer:
+        await answer.read()
+    assert len(engine.asked[2][0]) == 1
+
+
+async def test_config_lists_the_models_without_a_token(serve):
+    client = await serve(ScriptedEngine())
+    status, envelope = await client.ask("GET", "/api/config")
+    assert (status, envelope["code"]) == (200, 0)
+    assert envelope["data"]["chat_models"] == [
+        {"label": name, "value": name, "type": "chat", "app": "openai"} for name in ("m-1", "m-2")
+    ]
+
+
+async def test_user_info_has_account_and_balance(serve):
+    client = await (await serve(ScriptedEngine(), OneBalance(70))).login()
+    _, envelope = await client.ask("GET", "/api/user/info")
+    assert (envelope["data"]["account"], envelope["data"]["integral"]) == ("ada", 70)
+
+
+async def test_wrong_passwords_are_slowed_down_for_that_account_alone(serve):
+    client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
+    statuses = [(await client.ask("POST", "/api/login", {"account": "x", "password": "y"}))[0] for _ in range(11)]
+    assert statuses == [406] * 10 + [429]
+    await client.login("ada", "right")
+
+
+async def test_an_open_server_answers_to_no_foreign_name(serve):
+    """A web page can make its own name resolve to this machine; its requests still carry that name."""
+    client = await serve(ScriptedEngine())
+    for host, status in [("evil.example", 403), ("localhost:80", 200), ("127.0.0.1", 200), ("[::1]:8731", 200)]:
+        assert (await client.ask("GET", "/api/config", headers={"Host": host}))[0] == status
+    client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
+    assert (await client.ask("GET", "/api/config", headers={"Host": "school.example"}))[0] == 200
+
+
+async def test_the_log_says_who_and_how_it_ended_and_nothing_that_was_said(serve):
+    lines: list[str] = []
+    engine = ScriptedEngine("PARIS", None, "PARIS", EngineError("x"), "PARIS")
+    client = await (await serve(engine, log=lines.append)).login("ada", "PASSWORD")
+    async with client.chat("FRANCE", "CONVERSATION") as answer:
+        await answer.read()
+    with pytest.raises(aiohttp.ClientPayloadError):
+        async with client.chat("FRANCE", "CONVERSATION") as answer:
+            await answer.read()
+    async with client.chat("FRANCE", "CONVERSATION") as answer:
+        await next_object(answer)
+        answer.close()
+    await asyncio.wait_for(engine.ended.wait(), 5)
+    await client.ask("GET", "/SECRET?x=SECRET")
+    while len(lines) < 5:
+        await asyncio.sleep(0.01)
+    assert [line.split(" ", 2)[2].split(" ", 4)[:3] for line in lines[:2]] == [
+        ["ada", "POST", "/api/login"],
+        ["ada", "POST", "/api/chat/completions"],
+    ]
+    assert [re.split(r"\ds ", line)[1] for line in lines[1:4]] == ["complete", "cut", "left by its client"]
+    assert not re.search("PARIS|FRANCE|CONVERSATION|PASSWORD|SECRET|" + client.headers["token"], "\n".join(lines))
+
+
+async def test_the_engine_is_closed_with_the_server():
+    engine = ScriptedEngine()
+    runner, _ = await listen(application(engine, OpenAccounts()), ("127.0.0.1", 0))
+    await runner.cleanup()
+    assert engine.closed
