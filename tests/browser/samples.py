@@ -1,0 +1,58 @@
+"""Replies to show: one of everything, and plain long ones."""
+
+from __future__ import annotations
+
+__all__ = ["EVERYTHING", "long_reply"]
+
+EVERYTHING = r"""## The binomial theorem
+
+For a natural number $n$ the power of a sum is a sum of powers, with the *binomial coefficients* in front:
+
+$$(x + y)^n = \sum_{k=0}^{n} \binom{n}{k}\, x^{k} y^{n-k}$$
+
+1. Choose which of the $n$ factors give an $x$.
+2. There are $\binom{n}{k}$ ways to choose `k` of them.
+    - the rest give a $y$
+    - [x] and that is all
+
+```python
+from math import comb
+
+
+def expand(n: int) -> str:
+    "Return the expanded power of a sum."
+    terms = [f"{comb(n, k)}·x^{k}·y^{n - k}" for k in range(n + 1)]
+    return " + ".join(terms)  # a long line of terms, to see how it scrolls when it does not fit into the width
+
+
+print(expand(3))
+```
+
+| n | coefficients | sum |
+|--:|:------------:|:----|
+| 1 | 1, 1         | 2   |
+| 2 | 1, 2, 1      | 4   |
+| 3 | 1, 3, 3, 1   | 8   |
+
+> The coefficients of a row add up to $2^n$, which is what you get for $x = y = 1$.
+
+See [Pascal's triangle](https://en.wikipedia.org/wiki/Pascal%27s_triangle) for **more**, or ask about ~~primes~~.
+"""
+
+
+def long_reply(characters: int) -> str:
+    """Return Markdown of about this length: paragraphs, lists, a table and code in turn."""
+    parts: list[str] = []
+    length = 0
+    while length < characters:
+        n = len(parts) + 1
+        part = (
+            f"### Section {n}\n\nThe {n}th paragraph has **bold** words, some `code` and a [link](https://example.org/{n})."
+            " It goes on for a while, as the paragraphs of a model do, and comes to an end at last.\n\n"
+            f"- the first point of {n}\n- the second one, with *emphasis*\n- the third\n\n"
+            f"```python\ndef step_{n}(value: int) -> int:\n    return value * {n}  # times {n}\n```\n\n"
+            f"| name | value |\n|---|--:|\n| a | {n} |\n| b | {n * n} |\n\n"
+        )
+        parts.append(part)
+        length += len(part)
+    return "".join(parts)[:characters]
