@@ -78,7 +78,7 @@ def _limited(pieces: Iterator[tuple[str, float]], limit: object) -> Iterator[tup
     for number, (piece, pause) in enumerate(pieces):
         if number == limit:
             fence = "\n```" if len(re.findall(r"^```", said, re.MULTILINE)) % 2 else ""
-            yield f" …{fence}\n\n", pause
+            yield f"{'' if said[-1:].isspace() else ' '}…{fence}\n\n", pause
             yield f"*Cut after {limit} words, as max_tokens asked.*", pause
             return
         said += piece

@@ -90,7 +90,7 @@ def summary(context: Context) -> str:
 
 
 def _count(messages: int) -> str:
-    return f"{messages or 'no'} earlier message{'' if messages == 1 else 's'}"
+    return f"{messages or 'no'} earlier message{'s' if messages > 1 else ''}"
 
 
 def _listed(earlier: Sequence[Exchange]) -> str:
