@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
-from berlin_magic.server.exchanges import Context, report, summary, understood
 from berlin_magic.server.documentation import Section, documentation
 from berlin_magic.server.engine import Message
+from berlin_magic.server.exchanges import Context, report, summary, understood
 from berlin_magic.server.retrieval import Match, Retriever, stem
 from berlin_magic.server.showpieces import SHOWPIECES
 from berlin_magic.server.vocabulary import words
