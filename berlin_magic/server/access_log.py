@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from berlin_magic.errors import clean
 
@@ -15,8 +16,6 @@ __all__ = ["Visit", "Writer", "visit", "visits"]
 
 Writer = Callable[[str], object]
 """Takes one line of the log, without its line end."""
-
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(slots=True)
@@ -43,11 +42,11 @@ def visit() -> Visit:
     return _visit.get()
 
 
-def visits(write: Writer | None) -> Callable[[web.Request, _Handler], Awaitable[web.StreamResponse]]:
+def visits(write: Writer | None) -> Middleware:
     """Return a middleware that writes a line for each request with `write`, and none where that is None."""
 
     @web.middleware
-    async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
         current = Visit()
         _visit.set(current)
         start = time.perf_counter()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from berlin_magic.server.access_log import Writer, visit, visits
 from berlin_magic.server.accounts import Account, Accounts
@@ -118,7 +119,7 @@ class _Routes:
         self._streams = 0
 
     @web.middleware
-    async def own_names_only(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+    async def own_names_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse requests for other hosts' names where anybody may ask.
 
         Otherwise a web page could have its own name resolve to this machine (DNS rebinding) and ask through the
@@ -246,11 +247,8 @@ class _Routes:
         return account
 
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
 @web.middleware
-async def _errors_in_envelopes(request: web.Request, handler: _Handler) -> web.StreamResponse:
+async def _errors_in_envelopes(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except EngineError as error:

@@ -105,5 +105,7 @@ class Context:
     def conversations(self, account: str) -> list[tuple[str, Sequence[StoredTurn]]]:
         """Return the conversations of `account` with their ids, the newest first."""
         return [
-            (parent, tuple(turns)) for (owner, parent), turns in reversed(self._conversations.items()) if owner == account
+            (parent, tuple(turns))
+            for (owner, parent), turns in reversed(self._conversations.items())
+            if owner == account
         ]

@@ -16,6 +16,7 @@ class ScriptedEngine:
         self.script: asyncio.Queue[str | Exception | None] = asyncio.Queue()
         self.say(*script)
         self.asked: list[tuple[list[Message], dict[str, Any]]] = []
+        self.started = asyncio.Event()
         self.ended = asyncio.Event()
         self.closed = False
         self._models = models
@@ -30,6 +31,7 @@ class ScriptedEngine:
     async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         self.asked.append((list(messages), dict(options)))
         self.ended.clear()
+        self.started.set()
         try:
             while (step := await self.script.get()) is not None:
                 if isinstance(step, Exception):
