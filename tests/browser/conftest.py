@@ -68,9 +68,7 @@ async def server() -> AsyncIterator[ScriptedBerlin]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def lab(
-    browser: Browser, server: ScriptedBerlin, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Lab]:
+async def lab(browser: Browser, server: ScriptedBerlin, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
     environment = {
         "BERLIN_URL": server.url,
         "BERLIN_ACCOUNT": "tester",

@@ -171,9 +171,7 @@ class Notebook:
 
     async def theme(self, name: str) -> None:
         """Switch JupyterLab's theme, e.g. to ``JupyterLab Dark``."""
-        await self.page.evaluate(
-            "name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name
-        )
+        await self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
         shown = "false" if "Dark" in name else "true"
         await self.page.wait_for_function("shown => document.body.dataset.jpThemeLight === shown", arg=shown)
 

@@ -102,9 +102,7 @@ async def test_the_status_line_tells_of_the_wait_and_of_the_notes(notebook):
     live = await started(nb)
     words = live.locator(".berlin-live-words")
     await words.get_by_text("waiting for the first word").wait_for()
-    assert re.fullmatch(
-        r"test-model · waiting for the first word · \d+ s · a note", await words.text_content() or ""
-    )
+    assert re.fullmatch(r"test-model · waiting for the first word · \d+ s · a note", await words.text_content() or "")
     await nb.wait(1)
 
 
@@ -113,9 +111,7 @@ async def test_without_a_widget_the_text_grows_in_plain_displays_and_ends_as_one
     nb = await notebook(IMPORT, driving(text, 5, awaited=False, background=False))
     await nb.run(0)
     await nb.start(1)
-    lengths = await nb.page.evaluate(
-        LENGTHS, [".jp-Cell[data-windowed-list-index='1'] .jp-Cell-outputArea", 4.5]
-    )
+    lengths = await nb.page.evaluate(LENGTHS, [".jp-Cell[data-windowed-list-index='1'] .jp-Cell-outputArea", 4.5])
     assert len(lengths) >= 10
     assert await nb.page.locator(".berlin-live").count() == 0
     await nb.wait(1)
