@@ -12,7 +12,7 @@ def words(text: str) -> frozenset[str]:
 
 EMPTY = words("""
 between difference meaning written wrote
-a able about actually again all also am an and any anybody anyone anything anyway are as at be
+a able about actually all also am an and any anybody anyone anything anyway are as at be
 because been being best bit but by can can't cannot could did do does doesn't doing don't easily
 else ever every everything exactly explain few for from get gets getting give gives go going gone
 good got had happen happens has have having he hello help her here hey hi him his how i i'd i'll i'm
@@ -22,13 +22,13 @@ off ok okay on one only or other our out over per please possible properly quick
 recommended right same see shall she should show simply so some somebody somehow someone something
 still such supposed sure tell than thank thanks that that's the their them then there these they
 thing things this those to too try trying under until up us very want wants was way ways we well
-were what what's when where where's which while who whose why will with within without won't would
+were what what's when where where's which who whose why will with within without won't would
 wouldn't yes yet you your yours
 """)
 """Words that say nothing of what a question is about."""
 
 WEAK = words("""
-notebook
+notebook again while
 answer ask asked berlin best big build call change code come computer cost data day end example file
 find first free function good high jupyter keep language last line list live long look loop low
 machine model name new number open page people person place point price program python question read
@@ -82,7 +82,7 @@ table dataframe
 ollama llama
 document documentation docs manual
 default standard
-background meanwhile parallel concurrent
+background meanwhile while parallel concurrent
 """.strip().splitlines()
 )
 """Groups of words that mean the same in a question about this package."""
