@@ -65,14 +65,14 @@ class TerminalStyle:
             if self._may_open_a_line(self._held + char):
                 self._held += char
             else:
-                self._release(written)
+                self._release(written, char)
                 self._take(char, written)
         elif char in "`*" and not self._fence:
             if self._held and self._held[-1] != char:
-                self._release(written)
+                self._release(written, char)
             self._held += char
         else:
-            self._release(written)
+            self._release(written, char)
             written.append(char)
 
     def _styled(self) -> bool:
@@ -85,22 +85,22 @@ class TerminalStyle:
             return False
         return not marks or set(marks) in ({"#"}, {"`"}, {"~"})
 
-    def _release(self, written: list[str]) -> None:
-        """Write what was held back, now that it is known how far it goes."""
+    def _release(self, written: list[str], before: str = " ") -> None:
+        """Write what was held back, now that it is known how far it goes, and what it stands before."""
         held, self._held = self._held, ""
         if self._at_line_start:
             self._at_line_start = False
-            self._open_line(held, written)
+            self._open_line(held, written, before)
         elif held and set(held) == {"`"}:
             self._code = not self._code
             written.append(held + self._now() if not self._code else self._now() + held)
-        elif held == "**" and not self._code:
+        elif held == "**" and not self._code and (self._bold or not before.isspace()):
             self._bold = not self._bold
             written.append(held + self._now() if not self._bold else self._now() + held)
         else:
             written.append(held)
 
-    def _open_line(self, held: str, written: list[str]) -> None:
+    def _open_line(self, held: str, written: list[str], before: str) -> None:
         marks = held.strip(" ")
         if self._fence:
             closes = marks.startswith(self._fence)
@@ -117,7 +117,7 @@ class TerminalStyle:
             # one or two backquotes: code that opens the line
             written.append(held[: len(held) - len(held.lstrip(" "))])
             self._held = marks
-            self._release(written)
+            self._release(written, before)
         else:
             written.append(held)
 

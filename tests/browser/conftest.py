@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
-
 from jupyterlab_page import Lab, Notebook
+from playwright.async_api import Browser, Page, async_playwright
 from scripted_server import ScriptedBerlin
 
-SCREENSHOTS = Path(__file__).with_name("screenshots")
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 

@@ -38,7 +38,8 @@ class Asked:
     body: dict[str, Any]
     headers: dict[str, str]
     began: float = field(default_factory=time.monotonic)
-    closed: float | None = None
+    ended: float = 0.0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
     complete: bool = False
     sent: str = ""
 
@@ -109,7 +110,8 @@ class ScriptedBerlin:
                 await self._send(response, "stop", "")
                 asked.complete = True
         finally:
-            asked.closed = time.monotonic()
+            asked.ended = time.monotonic()
+            asked.over.set()
         return response
 
     async def _send(self, response: web.StreamResponse, segment: str, content: str) -> None:

@@ -25,10 +25,8 @@ GROWN = """async ([cell, length]) => {
 
 async def closed(asked):
     """Wait until the server has seen the connection of a question end."""
-    async with asyncio.timeout(10):
-        while asked.closed is None:
-            await asyncio.sleep(0.01)
-    return asked.closed
+    await asyncio.wait_for(asked.over.wait(), 10)
+    return asked.ended
 
 
 async def streaming(nb, server, cell=1, length=50):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 from IPython import get_ipython
@@ -39,10 +40,8 @@ async def drive(text: str, seconds: float, *, pieces: int = 200, silence: float 
             if time.monotonic() - drawn >= DRAW_EVERY:
                 drawn = time.monotonic()
                 view.draw(status())
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(done.wait(), min(TICK, max(0.01, seconds / pieces)))
-            except TimeoutError:
-                pass
         state = "stopped" if done.is_set() else "complete"
     except asyncio.CancelledError:
         state = "interrupted"
