@@ -1,0 +1,163 @@
+"""However a reply ends: what had arrived is kept, one short message says what to do, and the next cell works."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from browser.scripted_server import Reply
+from kernel.conftest import PASSWORD, Server
+from kernel.rig import Kernel, Message, once
+
+pytestmark = pytest.mark.kernel
+
+
+def shows(text: str):
+    def check(message: Message) -> bool:
+        return message.kind in {"display_data", "update_display_data", "comm_msg"} and text in json.dumps(
+            message.content
+        )
+
+    return check
+
+
+def assert_usable(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("fine"))
+    assert kernel.good("%%berlin\nStill there?").answer["text/plain"].strip() == "fine"
+
+
+def wait_until(condition, timeout: float = 5.0) -> None:
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.01)
+
+
+def test_a_cut_reply_is_kept_and_the_cell_fails_in_a_few_lines(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("half of the", cut=True, pieces=3))
+    run = kernel.run("%%berlin\nTell me")
+    assert run.status == "error"
+    assert run.answer["text/plain"].startswith("half of the")
+    assert run.metadata["finish"] == "cut"
+    assert run.error.startswith("IncompleteReplyError: ") and len(run.error.splitlines()) < 5
+    assert "kept" in run.error
+    server.answers(Reply("the rest"))
+    kernel.good("%%berlin\nGo on")
+    assert "half of the" in server.asked[0].body["prompt"]
+
+
+def test_an_interrupt_in_the_middle_keeps_the_partial_and_closes_the_connection(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("so far so good", hangs=True, pieces=2))
+    interrupted: list[float] = []
+
+    def interrupt() -> None:
+        interrupted.append(time.monotonic())
+        kernel.interrupt()
+
+    queued: list[str] = []
+    request = kernel.send("%%berlin\nTell me")
+    queued.append(kernel.send("ran = True"))
+    run = kernel.finish(request, watch=once(interrupt, shows("so far")))
+    assert run.status == "error"
+    assert run.error.splitlines() == ["Interrupted; what had arrived is kept, in the conversation too."]
+    assert run.answer["text/plain"].startswith("so far so good")
+    wait_until(lambda: server.asked[0].closed is not None)
+    assert server.asked[0].closed is not None and server.asked[0].closed - interrupted[0] < 1.0
+    assert kernel.finish(queued[0]).status == "aborted"
+    assert run.stderr == ""
+    assert_usable(kernel, server)
+    assert "so far so good" in server.asked[0].body["prompt"]
+
+
+def test_an_interrupt_before_the_first_word(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply(hangs=True))
+    request = kernel.send("%%berlin\nTell me")
+    wait_until(lambda: len(server.asked) == 1)
+    kernel.interrupt()
+    run = kernel.finish(request)
+    assert run.error.splitlines() == ["Interrupted before the first word."]
+    wait_until(lambda: server.asked[0].closed is not None, timeout=1.0)
+    assert_usable(kernel, server)
+
+
+def test_an_interrupt_twice_in_a_row(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("some", hangs=True, pieces=1))
+
+    def twice() -> None:
+        kernel.interrupt()
+        kernel.interrupt()
+
+    run = kernel.run("%%berlin\nTell me", watch=once(twice, shows("some")))
+    assert run.status == "error" and len(run.error.splitlines()) < 5
+    assert_usable(kernel, server)
+
+
+@pytest.mark.parametrize(
+    "way", ["%%capture out\n%%berlin\nTell me", "get_ipython().run_cell_magic('berlin', '', 'Tell me')"]
+)
+def test_an_interrupt_of_a_blocking_run(kernel: Kernel, server: Server, way: str) -> None:
+    server.answers(Reply("some", hangs=True, pieces=1))
+    request = kernel.send(way)
+    wait_until(lambda: bool(server.asked and server.asked[0].sent))
+    kernel.interrupt()
+    run = kernel.finish(request, timeout=20)
+    assert "Interrupted" in run.error and "asyncio" not in run.error
+    wait_until(lambda: server.asked[0].closed is not None)
+    assert_usable(kernel, server)
+
+
+def test_interrupts_at_any_moment_leave_the_kernel_usable(kernel: Kernel, server: Server) -> None:
+    for step in range(12):
+        server.answers(Reply("word " * 5, seconds=0.15, pieces=5))
+        request = kernel.send("%%berlin\nTell me")
+        time.sleep(0.03 * step)  # the moment is the point: through login, waiting, reading and the end
+        kernel.interrupt()
+        run = kernel.finish(request)
+        assert "Traceback" not in run.error and len(run.error.splitlines()) < 5
+        kernel.run("pass")
+    assert_usable(kernel, server)
+
+
+def test_a_refused_connection(kernel: Kernel, server: Server) -> None:
+    kernel.good("%config BerlinMagics.url = 'http://127.0.0.1:9'")
+    run = kernel.run("%%berlin\nTell me")
+    kernel.good("%config BerlinMagics.url = ''")
+    assert run.status == "error" and len(run.error.splitlines()) < 5
+    # The account of the environment is for the server of BERLIN_URL, and goes to no other.
+    assert "127.0.0.1:9" in run.error and PASSWORD not in run.error
+    assert_usable(kernel, server)
+
+
+@pytest.mark.parametrize(
+    ("status", "envelope", "kind"),
+    [
+        (500, {"code": 5000, "data": [], "message": "Model gpt-9 is not supported"}, "ModelUnknownError"),
+        (400, {"code": -1, "data": [], "message": "账户积分余额不足, 请充值后在使用。"}, "NoBalanceError"),
+        (429, {"code": -1, "data": {"error": {"message": "Rate limit reached"}}, "message": ""}, "RateLimitError"),
+        (401, {"code": 4001, "data": [], "message": "login again"}, "NotAllowedError"),
+        (200, {"code": -1, "data": [], "message": "\x1b[31mno\x1b[0m"}, "ServerError"),
+    ],
+)
+def test_an_error_of_the_server_is_one_short_message(
+    kernel: Kernel, server: Server, status: int, envelope: dict[str, object], kind: str
+) -> None:
+    server.answers(Reply(error=envelope, status=status))
+    run = kernel.run("%%berlin -m gpt-9\nTell me")
+    assert run.status == "error" and run.reply["ename"] == kind
+    assert len(run.error.splitlines()) < 5
+    assert PASSWORD not in json.dumps([m.content for m in run.messages])
+    assert "\x1b[31m" not in run.error
+    assert_usable(kernel, server)
+
+
+def test_unloading_ends_what_is_running(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("some", hangs=True, pieces=1))
+    kernel.good(
+        "import asyncio\n"
+        "asyncio.get_running_loop().call_later(0.5, get_ipython().extension_manager.unload_extension, 'berlin_magic');"
+    )
+    kernel.run("%%berlin\nTell me", timeout=20)
+    wait_until(lambda: server.asked[0].closed is not None)
+    kernel.good("%load_ext berlin_magic")
+    assert_usable(kernel, server)
