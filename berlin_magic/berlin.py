@@ -6,27 +6,17 @@ import asyncio
 import json
 import os
 import uuid
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
+from contextlib import aclosing
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
-from yarl import URL
-
-from berlin_magic import transport
-from berlin_magic.decoder import Decoder, Refusal
-from berlin_magic.envelope import data_of, envelope_error, parse_envelope
-from berlin_magic.errors import (
-    BerlinError,
-    IncompleteReplyError,
-    IncorrectAnswerError,
-    LoginRefusedError,
-    NotAllowedError,
-    NotConfiguredError,
-)
+from berlin_magic import protocol
+from berlin_magic.access import Access, access_to, sendable
+from berlin_magic.errors import BerlinError, NotAllowedError, NotConfiguredError
 from berlin_magic.messages import flatten
 from berlin_magic.provider import Provider
+from berlin_magic.redaction import redacted
 from berlin_magic.secret import Secret
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "DEFAULT_URL", "Berlin"]
@@ -46,29 +36,6 @@ _DEFAULT_OPTIONS: Mapping[str, Any] = {
     "frequency_penalty": 0,
     "max_tokens": 1888,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Access:
-    """A server, and what is known to get in there."""
-
-    url: URL
-    account: str
-    password: Secret
-    token: Secret
-    """Given for this one question."""
-    standing_token: Secret
-    """From the environment; a later login's goes before it."""
-    proxy: str | None
-    silence: float | None
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return transport.origin_of(self.url), self.account
-
-    @property
-    def where(self) -> str:
-        return str(self.url)
 
 
 class Berlin(Provider):
@@ -95,9 +62,17 @@ class Berlin(Provider):
     _token: ClassVar[str | None] = None
     # A token goes to the server that issued it and to no other: one for each origin and account. `_token` is the
     # latest of them; None means that none is kept.
-    _tokens: ClassVar[Mapping[tuple[str, str], str]] = {}
+    _tokens: ClassVar[Mapping[tuple[str, str], Secret]] = {}
     # One login at a time: each new one ends the token of the one before. A lock belongs to one loop.
-    _locks: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]] = WeakKeyDictionary()
+    _locks: ClassVar[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Lock]]] = (
+        WeakKeyDictionary()
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a subclass, which may be for another server, tokens of its own."""
+        super().__init_subclass__(**kwargs)
+        cls._token = cls.__dict__.get("_token")
+        cls._tokens = {}
 
     @classmethod
     def create_async_generator(
@@ -153,14 +128,17 @@ class Berlin(Provider):
         IncompleteReplyError, SilentTooLongError
             Where the reply ends before the server says so, or the server falls silent.
         """
-        chosen = model or DEFAULT_MODEL
-        options = {"model": chosen, **_DEFAULT_OPTIONS}
+        options = {"model": model or DEFAULT_MODEL, **_DEFAULT_OPTIONS}
         options.update({name: value for name, value in kwargs.items() if value is not None})
+        try:
+            json.dumps(options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
         # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend
         # what it has stored there, and the context would arrive twice (protocol page, "Chat").
         body = {"prompt": flatten(messages), "parentMessageId": uuid.uuid4().hex, "options": options}
-        access = cls._access(url, account, password, token, proxy, silence)
-        return cls._ask(access, body, chosen)
+        access = cls._access(url, account=account, password=password, token=token, proxy=proxy, silence=silence)
+        return cls._ask(access, body)
 
     @classmethod
     async def models(
@@ -179,13 +157,10 @@ class Berlin(Provider):
             As `create_async_generator`.
         """
         del kwargs
-        access = cls._access(url, None, None, None, proxy, silence)
-        config = await cls._fetch(access, "GET", "/api/config", headers=_headers(access))
-        listed = config.get("chat_models") if isinstance(config, Mapping) else None
-        if not isinstance(listed, list):
-            raise IncorrectAnswerError(f"{access.where}/api/config gave an incorrect answer: it lists no models.")
-        values = [entry.get("value") for entry in listed if isinstance(entry, Mapping)]
-        return [value for value in values if isinstance(value, str)]
+        try:
+            return await protocol.models(cls._access(url, proxy=proxy, silence=silence))
+        except BerlinError as error:
+            raise redacted(error, ()) from None
 
     @classmethod
     def configured(cls) -> bool:
@@ -195,197 +170,65 @@ class Berlin(Provider):
         )
 
     @classmethod
-    def _access(
-        cls,
-        url: str | None,
-        account: str | None,
-        password: str | None,
-        token: str | None,
-        proxy: str | None,
-        silence: float | None,
-    ) -> _Access:
-        named = os.environ.get("BERLIN_URL", "")
-        server = transport.address(url or (cls.url if cls.url != DEFAULT_URL else "") or named or cls.url)
-        if named and transport.origin_of(transport.address(named)) != transport.origin_of(server):
-            environment: Mapping[str, str] = {}
-        else:
-            environment = os.environ
-        return _Access(
-            url=server,
-            account=account or environment.get("BERLIN_ACCOUNT", ""),
-            password=Secret(password or environment.get("BERLIN_PASSWORD", "")),
-            token=Secret(token or ""),
-            standing_token=Secret("" if account else environment.get("BERLIN_TOKEN", "")),
-            proxy=proxy,
-            silence=silence,
-        )
+    def _access(cls, url: str | None, **given: Any) -> Access:
+        return access_to(url, class_url=cls.url, default_url=DEFAULT_URL, **given)
 
     @classmethod
-    async def _ask(cls, access: _Access, body: Mapping[str, Any], model: str) -> AsyncGenerator[str, None]:
-        begun = False
-        with _redacting(access):
-            token = access.token or cls._known(access) or access.standing_token or await cls._login(access, "")
-            try:
-                async with aclosing(cls._stream(access, token, body, model)) as pieces:
-                    async for piece in pieces:
-                        begun = True
-                        yield piece
-                return
-            except NotAllowedError:
-                # A reply that has begun is never asked for a second time.
-                if begun or not (access.account and access.password):
-                    raise
-            token = await cls._login(access, token)
-            async with aclosing(cls._stream(access, token, body, model)) as pieces:
-                async for piece in pieces:
-                    yield piece
+    async def _ask(cls, access: Access, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+        sent = [*access.secrets]
+        try:
+            refusal: NotAllowedError | None = None
+            for _ in range(2):  # a token that is refused is renewed, once
+                token = await (cls._other_token(access, sent[-1]) if refusal else cls._first_token(access))
+                if token is None:
+                    raise refusal or _no_way_in(access)
+                sent.append(token)
+                begun = False
+                try:
+                    async with aclosing(protocol.chat(access, token, body)) as pieces:
+                        async for piece in pieces:
+                            begun = True
+                            yield piece
+                    return
+                except NotAllowedError as error:
+                    if begun or refusal:  # a reply that has begun is never asked for a second time
+                        raise
+                    refusal = error
+        except BerlinError as error:
+            raise redacted(error, sent) from None
 
     @classmethod
-    async def _stream(
-        cls, access: _Access, token: str, body: Mapping[str, Any], model: str
-    ) -> AsyncGenerator[str, None]:
-        decoder = Decoder()
-        request = transport.requested(
-            "POST",
-            access.url / "api/chat/completions",
-            headers={**_headers(access), "token": token},
-            proxy=access.proxy,
-            silence=access.silence,
-            json=body,
-        )
-        async with request as response:
-            if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-                text = await transport.whole_body(response, silence=access.silence)
-                envelope = parse_envelope(text, status=response.status, where=access.where)
-                raise envelope_error(envelope, status=response.status, where=access.where, model=model)
-            try:
-                async with aclosing(transport.received(response, silence=access.silence)) as reads:
-                    async for data in reads:
-                        for item in decoder.feed(data):
-                            if isinstance(item, Refusal):
-                                raise envelope_error(
-                                    item.envelope, status=response.status, where=access.where, model=model
-                                )
-                            if item.content:
-                                yield item.content
-                            if item.last:
-                                return
-            except IncompleteReplyError:
-                _tell_garbage(decoder)
-                raise
-            decoder.flush()
-            raise IncompleteReplyError(f"{access.where} ended the reply without saying that it is complete.")
+    async def _first_token(cls, access: Access) -> Secret | None:
+        return access.token or cls._known(access) or access.standing_token or await cls._other_token(access, Secret())
 
     @classmethod
-    def _known(cls, access: _Access) -> str | None:
-        """Return the token of an earlier login there; one set by hand is bound to the server that it first goes to."""
-        if cls._token is None:
-            cls._tokens = {}
-        elif cls._token not in cls._tokens.values():
-            cls._tokens = {access.key: Secret(cls._token)}
-        return cls._tokens.get(access.key)
-
-    @classmethod
-    async def _login(cls, access: _Access, refused: str) -> str:
-        """Return a token other than `refused`: another task's, where it has logged in meanwhile, else a new one."""
-        lock = cls._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
-        async with lock:
+    async def _other_token(cls, access: Access, refused: Secret) -> Secret | None:
+        """Return a token other than `refused`: another task's, where it has logged in meanwhile, or a new one."""
+        async with cls._locks.setdefault(asyncio.get_running_loop(), {}).setdefault(access.key, asyncio.Lock()):
             known = cls._known(access)
             if known and known != refused:
                 return known
-            token = await cls._new_token(access)
+            if not access.can_login:
+                return access.standing_token if access.standing_token not in {"", refused} else None
+            token = await protocol.login(access)
             cls._tokens = {**cls._tokens, access.key: token}
             cls._token = token
             return token
 
     @classmethod
-    async def _new_token(cls, access: _Access) -> Secret:
-        if not access.account or not access.password:
-            raise NotConfiguredError(
-                f"No account is known for {access.where}.\n"
-                "Set BERLIN_ACCOUNT and BERLIN_PASSWORD (or BERLIN_TOKEN) in the environment, and BERLIN_URL to your "
-                "server.\nNo account anywhere? `berlin-server` needs none from outside: run it, and set BERLIN_URL to it."
-            )
-        credentials = {"account": access.account, "password": access.password, "invite_code": ""}
-        try:
-            data = await cls._fetch(
-                access, "POST", "/api/login", headers=_headers(access), body=credentials, login=True
-            )
-        except IncompleteReplyError as error:
-            raise type(error)(f"No login: {error}") from None
-        token = data.get("token") if isinstance(data, Mapping) else None
-        if not isinstance(token, str) or not token or any(char in token for char in "\r\n\0"):
-            # The rest of the answer is the account's record: it is not shown (protocol page, "Login").
-            raise LoginRefusedError(
-                f"{access.where} accepted the login but gave no token.\nIs this the address of a Berlin server?"
-            )
-        return Secret(token)
-
-    @classmethod
-    async def _fetch(
-        cls,
-        access: _Access,
-        method: str,
-        path: str,
-        *,
-        headers: Mapping[str, str],
-        body: Mapping[str, Any] | None = None,
-        login: bool = False,
-    ) -> Any:
-        """Return the ``data`` of an answer that is no stream, or raise the error that it is."""
-        request = transport.requested(
-            method,
-            access.url / path.lstrip("/"),
-            headers=headers,
-            proxy=access.proxy,
-            silence=access.silence,
-            json=body,
-        )
-        async with request as response:
-            text = await transport.whole_body(response, silence=access.silence)
-            if login and any(word in text for word in ("user_info", "token")):
-                text = text if _parses(text) else ""  # a broken record of the account: not to be quoted
-            envelope = parse_envelope(text, status=response.status, where=access.where)
-            if login and envelope.get("code") != 0:
-                raise envelope_error(envelope, status=response.status, where=access.where, login=True)
-            return data_of(envelope, status=response.status, where=access.where)
+    def _known(cls, access: Access) -> Secret | None:
+        """Return the token of an earlier login there; one set by hand is bound to the server that it first goes to."""
+        if cls._token is None:
+            cls._tokens = {}
+        elif cls._token not in cls._tokens.values():
+            cls._token = token = sendable(cls._token)
+            cls._tokens = {access.key: token}
+        return cls._tokens.get(access.key)
 
 
-def _headers(access: _Access) -> dict[str, str]:
-    """Return the headers that the original client sends; servers of the family look at them."""
-    origin = transport.origin_of(access.url)
-    return {
-        "User-Agent": "Mozilla/5.0 (compatible; berlin_magic)",
-        "Accept": "*/*",
-        "Accept-Language": "en,*;q=0.5",
-        "Referer": f"{origin}/",
-        "Origin": origin,
-        "Content-Type": "application/json",
-    }
-
-
-def _tell_garbage(decoder: Decoder) -> None:
-    """Raise what the undecoded rest of a broken stream says, where it is no Berlin stream at all."""
-    with suppress(IncompleteReplyError):
-        decoder.flush()
-
-
-def _parses(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
-@contextmanager
-def _redacting(access: _Access) -> Iterator[None]:
-    """Take the user's own secrets out of an error: a server may repeat in its answer what it was sent."""
-    try:
-        yield
-    except BerlinError as error:
-        secrets = [secret for secret in (access.password, access.token, access.standing_token) if secret]
-        for secret in secrets:
-            error.args = tuple(str(arg).replace(secret, "<secret>") for arg in error.args)
-            error.body = error.body.replace(secret, "<secret>") if error.body else error.body
-        raise
+def _no_way_in(access: Access) -> NotConfiguredError:
+    return NotConfiguredError(
+        f"No account is known for {access.where}.\n"
+        "Set BERLIN_ACCOUNT and BERLIN_PASSWORD (or BERLIN_TOKEN) in the environment, and BERLIN_URL to your server.\n"
+        "No account anywhere? `berlin-server` needs none from outside: run it, and set BERLIN_URL to its address."
+    )

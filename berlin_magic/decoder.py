@@ -102,7 +102,7 @@ class Decoder:
         self._buffer.clear()
         if self._depth:
             raise IncompleteReplyError(
-                "The reply was cut in the middle of a chunk.",
+                "The reply was cut in the middle of a chunk.\nRun the cell again for a whole one.",
                 body=rest[:_GARBAGE_SHOWN].decode("utf-8", "replace"),
             )
         if rest.strip(_BLANK) and not (not self._started and _BOM.startswith(rest)):
@@ -114,7 +114,7 @@ class Decoder:
         complete = self._find_end()
         if self._position > self._limit:
             raise ReplyTooLargeError(
-                f"The server sent one chunk of more than {self._limit:,} bytes; the reply ends here."
+                f"The server sent one chunk of more than {self._limit:,} bytes.\nAsk whoever runs it what is wrong."
             )
         if not complete:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,11 +26,15 @@ Envelope = Mapping[str, Any]
 _UNAUTHORIZED_STATUS = 401
 _UNAUTHORIZED_CODE = 4001  # wire/chat-bad-token
 _TOO_MANY_STATUS = 429
+_FAILED_STATUS = 500
 _BODY_SHOWN = 2000
+_ADDRESS = "Check the address: is it a Berlin server's?"
 
 # How servers word what has no code of its own. The first two are wire/chat-no-balance and wire/chat-unknown-model.
 _NO_BALANCE_WORDS = ("积分余额不足", "insufficient balance", "insufficient_quota", "balance is")
-_MODEL_WORDS = ("is not supported", "model_not_found", "does not exist", "unknown model", "model not found")
+_MODEL_WORDS = re.compile(
+    r"model[_ ]not[_ ]found|(unknown|invalid) model|model \S+ (is not supported|does not exist|not found)"
+)
 
 
 def is_envelope(value: object) -> bool:
@@ -73,17 +78,17 @@ def parse_envelope(body: str, *, status: int, where: str) -> Envelope:
             body=body[:_BODY_SHOWN],
         )
     raise IncorrectAnswerError(
-        f"{where} gave an incorrect answer: {shown}\nIs this the address of a Berlin server?",
+        f"{where} gave an incorrect answer: {shown}\n{_ADDRESS}",
         status=status,
         body=body[:_BODY_SHOWN],
     )
 
 
-def data_of(envelope: Envelope, *, status: int, where: str, model: str = "") -> Any:
+def data_of(envelope: Envelope, *, status: int, where: str, login: bool = False) -> Any:
     """Return the ``data`` of a success (``code`` 0, whatever the HTTP status), or raise the error that it is."""
     if envelope.get("code") == 0:
         return envelope.get("data")
-    raise envelope_error(envelope, status=status, where=where, model=model)
+    raise envelope_error(envelope, status=status, where=where, login=login)
 
 
 def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = "", login: bool = False) -> BerlinError:
@@ -94,7 +99,7 @@ def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = 
     Parameters
     ----------
     envelope : mapping
-        With a ``code`` other than 0.
+        One with ``code`` 0 is an incorrect answer: a success, where there is none without a reply.
     status : int
         The HTTP status that it came with.
     where : str
@@ -105,6 +110,12 @@ def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = 
         Whether it is the answer to a login.
     """
     code = envelope.get("code")
+    if code == 0:
+        return IncorrectAnswerError(
+            f"{where} gave an incorrect answer, a success without a reply: {clean(str(dict(envelope)))}\n{_ADDRESS}",
+            status=status,
+            code=0,
+        )
     engine = _engine_error(envelope.get("data"))
     said = _said(envelope, engine)
     words = f"{said} {engine.get('code', '')} {engine.get('type', '')}".casefold()
@@ -119,7 +130,9 @@ def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = 
 
 
 def _kind(status: int, code: object, words: str, *, login: bool, model: str) -> tuple[type[ServerError], str]:
-    if login:
+    if status == _TOO_MANY_STATUS and not any(word in words for word in _NO_BALANCE_WORDS):
+        return RateLimitError, "Too many requests: wait a little, then run the cell again."
+    if login and status < _FAILED_STATUS:
         return LoginRefusedError, "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD."
     if status == _UNAUTHORIZED_STATUS or code == _UNAUTHORIZED_CODE:
         return (
@@ -128,9 +141,7 @@ def _kind(status: int, code: object, words: str, *, login: bool, model: str) -> 
         )
     if any(word in words for word in _NO_BALANCE_WORDS):
         return NoBalanceError, "The account has no balance left: top it up, or use another account."
-    if status == _TOO_MANY_STATUS:
-        return RateLimitError, "Too many requests: wait a little, then run the cell again."
-    if "model" in words and any(word in words for word in _MODEL_WORDS):
+    if _MODEL_WORDS.search(words):
         return (
             ModelUnknownError,
             f"The server does not serve the model {model!r}: `%berlin models` lists what it has.",

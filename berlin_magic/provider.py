@@ -37,6 +37,8 @@ class Provider(ABC):
         ------
         ValueError
             At the call, where `messages` is malformed; nothing is sent.
+        NotConfiguredError
+            At the call, where the address or a token can't be used; nothing is sent.
         BerlinError
             From the generator: whatever kept the reply from being whole. The pieces before it were yielded.
         """

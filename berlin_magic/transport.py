@@ -5,17 +5,21 @@ Facts about aiohttp were read in, and tried on, its version 3.14.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import re
 import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
 from berlin_magic.errors import (
+    BerlinError,
     IncompleteReplyError,
+    IncorrectAnswerError,
     NotConfiguredError,
     ReplyTooLargeError,
     ServerError,
@@ -30,6 +34,7 @@ CONNECT_LIMIT = 15.0
 """Seconds that making a connection may take."""
 
 _BODY_LIMIT = 8 * 2**20
+_USER = re.compile("//[^/]*@")
 
 
 def address(text: str) -> URL:
@@ -46,7 +51,7 @@ def address(text: str) -> URL:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise NotConfiguredError(
-            f"{clean(text, 80)!r} is not a server's address.\nSet BERLIN_URL to one such as http://127.0.0.1:8731"
+            f"{clean(_USER.sub('//', text), 80)!r} is not a server's address.\nSet BERLIN_URL to one such as http://127.0.0.1:8731"
         )
     return url.with_user(None).with_query(None).with_fragment(None)
 
@@ -106,58 +111,88 @@ async def requested(
         Where there is no connection, or it ended before any answer.
     SilentTooLongError
         Where no answer began in time.
+    IncorrectAnswerError
+        Where the answer is no HTTP.
+    NotConfiguredError
+        Where the address, or the proxy's, can't be used.
     ServerError
         Where the server redirects.
     """
     where = origin_of(url)
-    via = _proxy_for(url, proxy)
-    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_LIMIT, sock_read=silence)
+    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT, sock_read=silence)
     # DummyCookieJar: a server's cookies would be one more secret to keep.
     async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
         try:
-            response = await session.request(method, url, headers=headers, json=json, proxy=via, allow_redirects=False)
-        except aiohttp.ConnectionTimeoutError:
-            raise ServerUnreachableError(
-                f"No connection to {where} within {CONNECT_LIMIT:g} s.\nCheck the address and the network."
-            ) from None
-        except TimeoutError:
-            raise _silent(where, silence) from None
-        except aiohttp.InvalidURL:
-            raise NotConfiguredError(
-                f"{clean(str(url), 80)} is no address that can be asked.\nCheck BERLIN_URL and the proxy's address."
-            ) from None
-        except (aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError) as error:
-            status = getattr(error, "status", None)
-            raise ServerUnreachableError(
-                f"The proxy for {where} does not let us through{f' (HTTP {status})' if status else ''}.\n"
-                "Check the proxy's address, and its user name and password if it wants them.",
-                status=status,
-            ) from None
-        except aiohttp.ClientConnectorCertificateError:
-            raise ServerUnreachableError(
-                f"The certificate of {where} is not trusted here.\n"
-                "Where it is your organisation's own, name its CA file in SSL_CERT_FILE."
-            ) from None
-        except aiohttp.ClientConnectorError as error:
-            raise ServerUnreachableError(
-                f"No connection to {where}: {_reason(error)}.\n"
-                "Is the server running, and is the address right? (`%berlin` shows it; BERLIN_URL sets it.)"
-            ) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise ServerUnreachableError(
-                f"{where} ended the connection without an answer ({type(error).__name__}).\n"
-                "Is it the right port, and http or https as the server expects? Try again if it is."
-            ) from None
-        try:
-            if 300 <= response.status < 400:  # noqa: PLR2004 - HTTP's redirects
-                target = clean(response.headers.get("Location", "nowhere"), 120)
-                raise ServerError(
-                    f"{where} redirects to {target}.\nSet BERLIN_URL to the address that is meant.",
-                    status=response.status,
+            # sock_read begins when the request is written: a server that does not even read it needs a limit too.
+            async with asyncio.timeout(silence and silence + CONNECT_LIMIT):
+                response = await session.request(
+                    method, url, headers=headers, json=json, proxy=_proxy_for(url, proxy), allow_redirects=False
                 )
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _no_response(error, where, silence) from None
+        try:
+            _check_response(response, where)
             yield response
         finally:
             response.close()  # not release(): an unread stream has to end now, not be read to its end
+
+
+def _check_response(response: aiohttp.ClientResponse, where: str) -> None:
+    status = response.status
+    if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
+        raise _no_proxy(where, status)
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
+        target = clean(response.headers.get("Location", "nowhere"), 120)
+        raise ServerError(
+            f"{where} redirects to {target}.\nSet BERLIN_URL to the address that is meant.", status=status
+        )
+
+
+def _no_response(error: Exception, where: str, silence: float | None) -> BerlinError:  # noqa: PLR0911 - one a cause
+    """Return what `error`, which kept a response from coming, means to the user."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ServerUnreachableError(
+                f"No connection to {where} within {CONNECT_LIMIT:g} s.\nCheck the address and the network."
+            )
+        case TimeoutError():
+            return _silent(where, silence)
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return _no_proxy(where, getattr(error, "status", None))
+        case aiohttp.InvalidURL() | ValueError():
+            return NotConfiguredError(
+                f"{where} can't be asked: its address, or the proxy's, is none that HTTP can use.\n"
+                "Check BERLIN_URL and HTTP_PROXY or HTTPS_PROXY; a proxy is http://host:port"
+            )
+        case aiohttp.ClientConnectorCertificateError():
+            return ServerUnreachableError(
+                f"The certificate of {where} is not trusted here.\n"
+                "Where it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
+            )
+        case aiohttp.ClientConnectorError():
+            return ServerUnreachableError(
+                f"No connection to {where}: {_reason(error)}.\n"
+                "Is the server running, and is the address right? (`%berlin` shows it; BERLIN_URL sets it.)"
+            )
+        case aiohttp.ClientResponseError():
+            return IncorrectAnswerError(
+                f"{where} gave an incorrect answer, which is no HTTP: {clean(error.message)}\n"
+                "Check the address and its port: is it a Berlin server's?"
+            )
+        case _:
+            return ServerUnreachableError(
+                f"{where} ended the connection without an answer ({type(error).__name__}).\n"
+                "Is it the right port, and http or https as the server expects? Try again if it is."
+            )
+
+
+def _no_proxy(where: str, status: int | None) -> ServerUnreachableError:
+    said = f" (HTTP {status})" if status else ""
+    return ServerUnreachableError(
+        f"The proxy for {where} does not let us through{said}.\n"
+        "Check the proxy's address, and its user name and password if it wants them.",
+        status=status,
+    )
 
 
 async def received(response: aiohttp.ClientResponse, *, silence: float | None) -> AsyncGenerator[bytes, None]:
@@ -179,7 +214,8 @@ async def received(response: aiohttp.ClientResponse, *, silence: float | None) -
         fault = _silent(where, silence)
     except (aiohttp.ClientError, OSError) as error:
         fault = IncompleteReplyError(
-            f"The connection to {where} broke in the middle of the reply ({type(error).__name__})."
+            f"The connection to {where} broke in the middle of the reply ({type(error).__name__}).\n"
+            "Run the cell again for a whole one."
         )
     else:
         return
@@ -204,23 +240,27 @@ async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None)
     ------
     ReplyTooLargeError
         Where it exceeds 8 MiB.
+    ServerUnreachableError
+        Where the connection breaks before its first byte.
     SilentTooLongError
         Where the server falls silent.
     """
+    where = origin_of(response.url)
     body = bytearray()
     try:
-        async for data in received(response, silence=silence):
-            body += data
-            if len(body) > _BODY_LIMIT:
-                raise ReplyTooLargeError(
-                    f"{origin_of(response.url)} sent an answer of more than {_BODY_LIMIT:,} bytes.\n"
-                    "Is this the address of a Berlin server?"
-                )
+        async with aclosing(received(response, silence=silence)) as reads:
+            async for data in reads:
+                body += data
+                if len(body) > _BODY_LIMIT:
+                    raise ReplyTooLargeError(
+                        f"{where} sent an answer of more than {_BODY_LIMIT:,} bytes.\n"
+                        "Check the address: is it a Berlin server's?"
+                    )
     except SilentTooLongError:
         raise
-    except IncompleteReplyError:
+    except IncompleteReplyError as error:
         if not body:
-            raise
+            raise _no_response(aiohttp.ServerDisconnectedError(), where, silence) from error
     return body.decode("utf-8", "replace")
 
 

@@ -1,0 +1,109 @@
+"""The way into a Berlin server, put together from what the user has said, set, or has in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from berlin_magic.errors import NotConfiguredError
+from berlin_magic.secret import Secret
+from berlin_magic.transport import address, origin_of
+
+__all__ = ["Access", "access_to", "sendable"]
+
+_NONE = Secret()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A server, and what is known to get in there."""
+
+    url: URL
+    account: str = ""
+    password: Secret = _NONE
+    token: Secret = _NONE
+    """Given for this one question."""
+    standing_token: Secret = _NONE
+    """From the environment; a later login's goes before it."""
+    proxy: str | None = field(default=None, repr=False)  # its address may hold a password
+    silence: float | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a token is good for: an origin, and an account there."""
+        return origin_of(self.url), self.account
+
+    @property
+    def where(self) -> str:
+        """The address, for messages."""
+        return str(self.url)
+
+    @property
+    def can_login(self) -> bool:
+        """Whether there is an account and its password."""
+        return bool(self.account and self.password)
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """What no message may hold."""
+        return [self.password, self.token, self.standing_token]
+
+
+def access_to(
+    url: str | None,
+    *,
+    account: str | None = None,
+    password: str | None = None,
+    token: str | None = None,
+    class_url: str,
+    default_url: str,
+    proxy: str | None = None,
+    silence: float | None = None,
+) -> Access:
+    """Return the way in: each setting from what is given, else from the class, else from the environment.
+
+    What the environment holds is for the server of ``BERLIN_URL``, where that is set, and goes to no other; its
+    password is for its account.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where the address is none, or a token can't be sent.
+    ValueError
+        Where `silence` is no time.
+    """
+    if silence is not None and not silence > 0:
+        raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
+    named = os.environ.get("BERLIN_URL", "")
+    own_url = class_url if class_url != default_url else ""
+    server = address(url or own_url or named or default_url)
+    elsewhere = named and origin_of(address(named)) != origin_of(server)
+    environment: Mapping[str, str] = {} if elsewhere else os.environ
+    standing_account = environment.get("BERLIN_ACCOUNT", "")
+    standing = account is None or account == standing_account
+    return Access(
+        url=server,
+        account=account or standing_account,
+        password=Secret(password or (environment.get("BERLIN_PASSWORD", "") if standing else "")),
+        token=sendable(token or ""),
+        standing_token=sendable(environment.get("BERLIN_TOKEN", "") if standing else ""),
+        proxy=proxy,
+        silence=silence,
+    )
+
+
+def sendable(token: str) -> Secret:
+    """Return `token` as a secret without the blanks around it, such as the line break at the end of its file.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where it holds a character that a header can't carry.
+    """
+    plain = token.strip()
+    if any(char in plain for char in "\r\n\0"):
+        raise NotConfiguredError("The token has a line break in it, and can't be sent.\nSet BERLIN_TOKEN anew.")
+    return Secret(plain)

@@ -1,0 +1,143 @@
+"""The requests of the Berlin protocol, one function each: they keep nothing, and what they return is checked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+from berlin_magic import transport
+from berlin_magic.access import Access
+from berlin_magic.decoder import Decoder, Refusal
+from berlin_magic.envelope import data_of, envelope_error, parse_envelope
+from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
+from berlin_magic.secret import Secret
+
+__all__ = ["chat", "login", "models"]
+
+_OK = 200
+
+
+async def login(access: Access) -> Secret:
+    """Return a new token. The server ends the account's former one with it (protocol page, "Login").
+
+    Raises
+    ------
+    LoginRefusedError, RateLimitError, ServerError
+        As the server says.
+    IncorrectAnswerError
+        Where the answer is no envelope. It is quoted only where it can't be a broken record of the account.
+    ServerUnreachableError, SilentTooLongError
+        As `transport.requested` and `transport.whole_body`.
+    """
+    credentials = {"account": access.account, "password": access.password, "invite_code": ""}
+    status, text = await _answer(access, "POST", "api/login", credentials)
+    if text.lstrip().startswith(("{", "[")) and not _parses(text):
+        text = "(what begins like a record of the account, and is not shown)"
+    envelope = parse_envelope(text, status=status, where=access.where)
+    data = data_of(envelope, status=status, where=access.where, login=True)
+    token = data.get("token") if isinstance(data, Mapping) else None
+    if not isinstance(token, str) or not token or any(char in token for char in "\r\n\0"):
+        raise LoginRefusedError(
+            f"{access.where} accepted the login but gave no token.\nCheck the address: is it a Berlin server's?",
+            status=status,
+        )
+    return Secret(token)
+
+
+async def models(access: Access) -> list[str]:
+    """Return the names of the models that the server lists in ``/api/config``, which needs no token."""
+    status, text = await _answer(access, "GET", "api/config")
+    envelope = parse_envelope(text, status=status, where=access.where)
+    config = data_of(envelope, status=status, where=access.where)
+    listed = config.get("chat_models") if isinstance(config, Mapping) else None
+    if not isinstance(listed, list):
+        raise IncorrectAnswerError(
+            f"{access.where}/api/config gave an incorrect answer: it lists no models.\n"
+            "Check the address: is it a Berlin server's?",
+            status=status,
+        )
+    values = [entry.get("value") for entry in listed if isinstance(entry, Mapping)]
+    return [value for value in values if isinstance(value, str)]
+
+
+async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    """Ask `body` and yield the text of the reply, never empty, as it arrives.
+
+    Raises
+    ------
+    ServerError
+        Its subclass for what the server says; `NotAllowedError` where it does not accept `token`.
+    IncorrectAnswerError, ReplyTooLargeError
+        As `decoder.Decoder`.
+    IncompleteReplyError, SilentTooLongError
+        Where the reply ends before the server says so. The pieces before it were yielded.
+    ServerUnreachableError
+        As `transport.requested`.
+    """
+    model = str(body["options"]["model"])
+    decoder = Decoder()
+    request = transport.requested(
+        "POST",
+        access.url / "api/chat/completions",
+        headers={**_headers(access), "token": token},
+        proxy=access.proxy,
+        silence=access.silence,
+        json=body,
+    )
+    async with request as response:
+        status = response.status
+        if status != _OK:
+            text = await transport.whole_body(response, silence=access.silence)
+            raise envelope_error(
+                parse_envelope(text, status=status, where=access.where), status=status, where=access.where, model=model
+            )
+        try:
+            async with aclosing(transport.received(response, silence=access.silence)) as reads:
+                async for data in reads:
+                    for item in decoder.feed(data):
+                        if isinstance(item, Refusal):
+                            raise envelope_error(item.envelope, status=status, where=access.where, model=model)
+                        if item.content:
+                            yield item.content
+                        if item.last:
+                            return
+        except IncompleteReplyError:
+            with suppress(IncompleteReplyError):
+                decoder.flush()  # what was left of the stream may be no Berlin at all: that is worth more to know
+            raise
+        decoder.flush()
+        raise IncompleteReplyError(
+            f"{access.where} ended the reply without saying that it is complete.\nRun the cell again for a whole one."
+        )
+
+
+async def _answer(access: Access, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, str]:
+    """Return status and body of an answer that is no stream."""
+    request = transport.requested(
+        method, access.url / path, headers=_headers(access), proxy=access.proxy, silence=access.silence, json=body
+    )
+    async with request as response:
+        return response.status, await transport.whole_body(response, silence=access.silence)
+
+
+def _headers(access: Access) -> dict[str, str]:
+    """Return the headers that the original client sends; servers of the family look at them."""
+    origin = transport.origin_of(access.url)
+    return {
+        "User-Agent": "Mozilla/5.0 (compatible; berlin_magic)",
+        "Accept": "*/*",
+        "Accept-Language": "en,*;q=0.5",
+        "Referer": f"{origin}/",
+        "Origin": origin,
+        "Content-Type": "application/json",
+    }
+
+
+def _parses(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -1,0 +1,78 @@
+"""What comes of asking a provider: the pieces, the error, and what holds of every error."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from berlin_magic.errors import BerlinError
+
+ACCOUNT = "ada@example.org"
+PASSWORD = 'canary-password-é"<&>-7c1f'
+TOKEN = "canary-token-51b0e0a2c9"
+NEW_TOKEN = "canary-renewed-token-88d1"
+RECORD = {"password": "canary-hash-0192023a7bbd", "ip": "203.0.113.77", "integral": 899999}
+CANARIES = (PASSWORD, TOKEN, NEW_TOKEN, RECORD["password"], RECORD["ip"], "canary")
+
+HELLO = [{"role": "user", "content": "Hello"}]
+
+
+@dataclass
+class Outcome:
+    pieces: list[str]
+    error: BerlinError | None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+    @property
+    def failure(self) -> BerlinError:
+        assert self.error is not None, f"no error; the text was {self.text!r}"
+        return self.error
+
+
+async def outcome(generator: AsyncGenerator[str, None]) -> Outcome:
+    """Read `generator` to its end; an error is held to the rules that hold for all of them."""
+    pieces: list[str] = []
+    try:
+        async with aclosing(generator):
+            async for piece in generator:
+                assert piece
+                pieces.append(piece)
+    except BerlinError as error:
+        assert_fit_to_be_shown(error)
+        return Outcome(pieces, error)
+    return Outcome(pieces, None)
+
+
+def assert_fit_to_be_shown(error: BerlinError) -> None:
+    message = str(error)
+    assert len(message.splitlines()) < 5, message
+    assert "\n" in message, f"says nothing to do: {message}"
+    assert_no_secret(message, repr(error), repr(vars(error)), *_told_by_tracebacks(error))
+
+
+def assert_no_secret(*texts: str, canaries: Sequence[str] = CANARIES) -> None:
+    for text in texts:
+        for canary in canaries:
+            assert str(canary) not in text, f"{canary} in {text}"
+
+
+def _told_by_tracebacks(error: BaseException) -> list[str]:
+    """Return verbose tracebacks, which show every variable of our own frames, of the error and what led to it."""
+    told: list[str] = []
+    chain: BaseException | None = error
+    while chain is not None:
+        for frame, _ in traceback.walk_tb(chain.__traceback__):
+            if "berlin_magic" in frame.f_globals.get("__name__", ""):
+                told.append(repr({name: shown(value) for name, value in frame.f_locals.items()}))
+        chain = chain.__cause__ or chain.__context__
+    return told
+
+
+def shown(value: Any) -> Any:
+    return repr(value)

@@ -1,0 +1,51 @@
+"""What tests of the client share: nothing set around them, a scripted server, and a loop that is left in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+from asking import assert_no_secret
+from scripted import ScriptedServer, scripted_server
+
+from berlin_magic.berlin import Berlin
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No server, account or proxy of whoever runs the tests; no token of the test before."""
+    for name in list(os.environ):
+        if name.startswith(("BERLIN_", "OPENAI_")) or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(Berlin, "_token", None)
+    monkeypatch.setattr(Berlin, "_tokens", {})
+
+
+@pytest.fixture
+async def order(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
+    """Hold the test to leaving no task, nothing unretrieved, no warning in a log, and no secret in one."""
+    caplog.set_level(logging.DEBUG)
+    loop = asyncio.get_running_loop()
+    reported: list[str] = []
+    loop.set_exception_handler(lambda _, context: reported.append(str(context)))
+    before = asyncio.all_tasks()
+    yield
+    async with asyncio.timeout(5):
+        while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
+            await asyncio.wait(left, timeout=1)
+    gc.collect()
+    await asyncio.sleep(0)
+    loop.set_exception_handler(None)
+    assert not reported
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING], caplog.text
+    assert_no_secret(caplog.text)
+
+
+@pytest.fixture
+async def server(order: None) -> AsyncIterator[ScriptedServer]:
+    async with scripted_server() as scripted:
+        yield scripted
