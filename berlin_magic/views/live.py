@@ -43,6 +43,8 @@ class LiveView(View):
         Whether the cell shows nothing but this reply.
     image_hosts : iterable of str
         Hosts whose images may be shown.
+    clock : callable
+        Seconds that only go forward.
     """
 
     def __init__(
@@ -53,7 +55,9 @@ class LiveView(View):
         hears: bool = True,
         owns_cell: bool = True,
         image_hosts: Iterable[str] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._stop = stop
         self._hears = hears
         self._image_hosts = tuple(image_hosts)
@@ -64,6 +68,7 @@ class LiveView(View):
             self._document,
             hint="" if hears else "■ stops it",
             owns_cell=owns_cell,
+            clock=clock,
         )
         self._outlet = Outlet(shell)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -133,8 +138,8 @@ class LiveView(View):
             self._send(widget, status, patches, said, from_the_start=True)
             return
         if self._sent - self._painted >= _MOST_UNPAINTED:
-            if time.monotonic() - self._asked > _PATIENCE:
-                self._asked = time.monotonic()
+            if self._clock() - self._asked > _PATIENCE:
+                self._asked = self._clock()
                 widget.send({"where": self._sent})
             return
         patches = self._document.patches()
@@ -151,7 +156,7 @@ class LiveView(View):
         from_the_start: bool = False,
     ) -> None:
         self._sent += 1
-        self._asked = time.monotonic()
+        self._asked = self._clock()
         message: dict[str, Any] = {
             "n": self._sent,
             "t": round(status.elapsed, 1),
