@@ -1,0 +1,42 @@
+"""Which addresses may be the target of a link, and which images may be shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+__all__ = ["image_source", "link_target"]
+
+_TARGET = re.compile(r"(?:https?://[^/?#\\@\s]+(?:[/?#]|\Z)|mailto:[^/?#\\\s]+)", re.IGNORECASE)
+_PLAIN = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&()*+,;=%]")
+_LENGTH = 8000  # characters; more than any server takes
+
+
+def link_target(address: str) -> str | None:
+    """Return the address as a link may carry it; None if it may not be a link.
+
+    Only ``http``, ``https`` and ``mailto`` are allowed: the others run something (``javascript:``, ``data:``), open
+    something of this machine (``file:``, and every address without a scheme, which is one of the Jupyter server's),
+    or both. A user name before the host (``https://bank.example@stranger.example``) only serves to mislead.
+
+    Parameters
+    ----------
+    address : str
+        As markdown-it normalized it: entities and escapes read, spaces and quotes percent-encoded.
+    """
+    if len(address) > _LENGTH or not _TARGET.match(address):
+        return None
+    return _PLAIN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), address)
+
+
+def image_source(address: str, hosts: Collection[str]) -> str | None:
+    """Return the address of an image that is shown: ``https``, and from one of the named hosts; else None."""
+    target = link_target(address)
+    if not hosts or target is None or not target.lower().startswith("https://"):
+        return None
+    try:
+        host = urlsplit(target).hostname
+    except ValueError:
+        return None
+    return target if host is not None and host.lower() in hosts else None

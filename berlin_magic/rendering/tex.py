@@ -1,0 +1,152 @@
+r"""Which TeX may reach a math typesetter: an allow-list of commands.
+
+MathJax has commands that make links (``\href``), set styles, classes and ids (``\style``, ``\class``, ``\cssId``),
+define commands (``\def``), load extensions (``\require``), reach into the produced elements (``\mmlToken``), or draw
+outside their place (``\rule``, ``\raise``); its list grows with its versions. So only known commands of notation pass; any other is
+shown by its name.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["harmless", "inert"]
+
+_LETTERS = """
+    alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi omicron pi
+    varpi rho varrho sigma varsigma tau upsilon phi varphi chi psi omega digamma Gamma Delta Theta Lambda Xi Pi Sigma
+    Upsilon Phi Psi Omega varGamma varDelta varTheta varLambda varXi varPi varSigma varUpsilon varPhi varPsi varOmega
+    aleph beth gimel daleth hbar hslash imath jmath ell wp Re Im partial infty prime backprime emptyset varnothing
+    nabla surd top bot angle measuredangle sphericalangle triangle forall exists nexists neg lnot flat natural sharp
+    clubsuit diamondsuit heartsuit spadesuit complement Finv Game eth mho Bbbk circledS S P dag ddag copyright
+    checkmark maltese bigstar blacksquare square Box Diamond lozenge blacklozenge bigtriangleup bigtriangledown
+    triangledown blacktriangle blacktriangledown vartriangle diagup diagdown degree
+"""
+_OPERATORS = """
+    sum prod coprod int oint iint iiint iiiint idotsint bigcap bigcup bigsqcup bigvee bigwedge bigodot bigotimes
+    bigoplus biguplus smallint pm mp times div cdot cdots ast star circ bullet cap cup uplus sqcap sqcup vee wedge
+    land lor setminus smallsetminus wr diamond triangleleft triangleright lhd rhd unlhd unrhd oplus ominus otimes
+    oslash odot bigcirc dagger ddagger amalg dotplus ltimes rtimes leftthreetimes rightthreetimes barwedge veebar
+    doublebarwedge boxminus boxplus boxtimes boxdot circleddash circledast circledcirc centerdot intercal
+    divideontimes Cap Cup curlyvee curlywedge doublecap doublecup
+"""
+_RELATIONS = """
+    leq le geq ge lt gt neq ne equiv sim simeq approx approxeq cong propto prec succ preceq succeq ll gg lll ggg
+    subset supset subseteq supseteq subsetneq supsetneq sqsubset sqsupset sqsubseteq sqsupseteq Subset Supset in ni
+    notin owns models vdash dashv Vdash vDash Vvdash nvdash nvDash nVdash nVDash perp mid nmid parallel nparallel
+    bowtie Join smile frown asymp doteq Doteq doteqdot eqsim eqcirc circeq triangleq bumpeq Bumpeq risingdotseq
+    fallingdotseq backsim backsimeq thicksim thickapprox leqq geqq leqslant geqslant nleq ngeq nless ngtr nleqslant
+    ngeqslant lneq gneq lneqq gneqq lesssim gtrsim lessapprox gtrapprox lessgtr gtrless lesseqgtr gtreqless
+    preccurlyeq succcurlyeq precsim succsim nprec nsucc npreceq nsucceq nsubseteq nsupseteq subseteqq supseteqq
+    trianglelefteq trianglerighteq vartriangleleft vartriangleright between pitchfork because therefore multimap
+    ncong nsim varpropto backepsilon not coloneqq eqqcolon colon
+"""
+_ARROWS = """
+    leftarrow gets rightarrow to leftrightarrow Leftarrow Rightarrow Leftrightarrow longleftarrow longrightarrow
+    longleftrightarrow Longleftarrow Longrightarrow Longleftrightarrow iff implies impliedby mapsto longmapsto
+    hookleftarrow hookrightarrow leftharpoonup leftharpoondown rightharpoonup rightharpoondown rightleftharpoons
+    leftrightharpoons uparrow downarrow updownarrow Uparrow Downarrow Updownarrow nearrow searrow swarrow nwarrow
+    leadsto rightsquigarrow leftrightsquigarrow twoheadleftarrow twoheadrightarrow leftarrowtail rightarrowtail
+    leftleftarrows rightrightarrows leftrightarrows rightleftarrows upuparrows downdownarrows circlearrowleft
+    circlearrowright curvearrowleft curvearrowright looparrowleft looparrowright Lleftarrow Rrightarrow nleftarrow
+    nrightarrow nleftrightarrow nLeftarrow nRightarrow nLeftrightarrow dashleftarrow dashrightarrow upharpoonleft
+    upharpoonright downharpoonleft downharpoonright restriction Lsh Rsh xleftarrow xrightarrow
+"""
+_STRUCTURE = """
+    frac dfrac tfrac cfrac binom dbinom tbinom sqrt root of over atop choose brace brack overset underset stackrel
+    overline underline overbrace underbrace overrightarrow overleftarrow overleftrightarrow underrightarrow
+    underleftarrow underleftrightarrow widehat widetilde hat tilde bar vec dot ddot dddot ddddot acute grave breve
+    check mathring limits nolimits substack sideset boxed fbox phantom vphantom hphantom smash cancel bcancel
+    xcancel pmod bmod mod pod left right middle big Big bigg Bigg bigl Bigl biggl Biggl bigr Bigr biggr Biggr bigm
+    Bigm biggm Biggm begin end hline cr tag notag nonumber displaystyle textstyle scriptstyle scriptscriptstyle
+    langle rangle lvert rvert lVert rVert vert Vert lfloor rfloor lceil rceil lbrace rbrace lbrack rbrack lgroup
+    rgroup lmoustache rmoustache ulcorner urcorner llcorner lrcorner backslash quad qquad enspace thinspace
+    medspace thickspace negthinspace ldots dots dotsc dotsb dotsm dotsi dotso vdots ddots ldotp cdotp space
+"""
+_FONTS = """
+    mathrm mathbf mathit mathsf mathtt mathcal mathscr mathfrak mathbb boldsymbol pmb bm bold rm bf it sf tt cal
+    text textrm textbf textit textsf texttt textnormal mbox operatorname mathop mathbin mathrel mathord mathopen
+    mathclose mathpunct mathinner mathnormal mathbfit
+"""
+_FUNCTIONS = """
+    sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp lim limsup liminf max min sup inf
+    arg deg det dim gcd hom ker Pr injlim projlim varlimsup varliminf varinjlim varprojlim
+"""
+_ALLOWED = frozenset(
+    " ".join((_LETTERS, _OPERATORS, _RELATIONS, _ARROWS, _STRUCTURE, _FONTS, _FUNCTIONS)).split(),
+)
+_ENVIRONMENTS = frozenset(
+    """
+    matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases aligned alignedat gathered split align
+    align* alignat alignat* gather gather* equation equation* eqnarray eqnarray* multline multline* subarray
+    flalign flalign* rcases
+    """.split(),
+)
+_SIGNS = frozenset("{}|,:;!>/ \\%#&_$\n")
+
+_COMMAND = re.compile(r"\\(?:([A-Za-z]+)|(.)|\Z)", re.DOTALL)
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{([^{}]*)\}")
+_DROPPED = (
+    (re.compile(r"\\label\s*\{[^{}]*\}"), ""),  # would be the id of an element
+    (re.compile(r"\\(?:text)?color\s*\{[^{}]*\}"), ""),
+    (re.compile(r"\\[hv]space\s*\*?\s*\{[^{}]*\}"), r"\\quad "),
+)
+_DEPTH = 60  # braces; typesetters recurse
+_INERT = {"<": r"\lt ", ">": r"\gt ", "`": "'", "$": "", "](": "] (", "~": r"\ ", "!": "! "}
+
+
+def harmless(tex: str) -> str | None:
+    r"""Return `tex` with no command in it but known, harmless ones; None if it is not to be typeset at all.
+
+    Parameters
+    ----------
+    tex : str
+        What stands between the delimiters.
+
+    Returns
+    -------
+    str or None
+        TeX with balanced braces and no ``\(``, ``\)``, ``\[`` or ``\]``. Other commands are shown by their names.
+    """
+    if not _balanced(tex):
+        return None
+    for pattern, replacement in _DROPPED:
+        tex = pattern.sub(replacement, tex)
+    tex = _COMMAND.sub(_command, tex)
+    named = _ENVIRONMENT.findall(tex)
+    if any(name not in _ENVIRONMENTS for name in named) or len(re.findall(r"\\(?:begin|end)\b", tex)) != len(named):
+        return None
+    return tex
+
+
+def inert(tex: str) -> str | None:
+    r"""Return `tex` made `harmless`, and such that no Markdown parser finds markup that matters in it; None likewise.
+
+    A parser that knows no math reads it as text: no ``<``, no back quote, no link, no fence, no empty line is left.
+    """
+    safe = harmless(tex)
+    if safe is None:
+        return None
+    safe = re.sub(r"(\\.)|\]\(|[<>`$~!]", lambda found: found[1] or _INERT[found[0]], safe, flags=re.DOTALL)
+    lines = [line.strip() for line in safe.split("\n")]
+    return "\n".join(line for line in lines if line)
+
+
+def _command(found: re.Match[str]) -> str:
+    name, sign = found[1], found[2]
+    if name is not None:
+        return found[0] if name in _ALLOWED else rf"\backslash \mathtt{{{name}}}"
+    if sign is None:
+        return r"\backslash "
+    if sign in "([)]":
+        return sign
+    return found[0] if sign in _SIGNS else rf"\backslash {sign}"
+
+
+def _balanced(tex: str) -> bool:
+    depth = 0
+    for mark in re.findall(r"\\.|[{}]", tex, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(mark, 0)
+        if not 0 <= depth <= _DEPTH:
+            return False
+    return depth == 0
