@@ -1,0 +1,175 @@
+"""A turn on its way into a view: what is drawn when, and what is left however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import pytest
+
+from berlin_magic.errors import IncompleteReplyError, ServerError
+from berlin_magic.interrupts import Interrupted
+from berlin_magic.showing import Outcome, Showing
+from berlin_magic.turns import Turn, Turns
+from berlin_magic.view import Status, View
+
+
+class NotedView(View):
+    def __init__(self) -> None:
+        self.text = ""
+        self.drawn: list[tuple[str, Status]] = []
+        self.finished: list[tuple[Status, Mapping[str, Any]]] = []
+
+    def begin(self, status: Status) -> None:
+        assert status.state == "waiting"
+
+    def feed(self, piece: str) -> None:
+        self.text += piece
+
+    def draw(self, status: Status) -> None:
+        assert not self.finished
+        self.drawn.append((self.text, status))
+
+    def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
+        self.finished.append((status, metadata))
+
+
+class Reply:
+    """A scripted reply: text to yield, seconds to wait, an error to raise, None to wait for ever."""
+
+    def __init__(self, *script: str | float | Exception | None) -> None:
+        self.script = script
+        self.closed = False
+        self.turn = Turns().begin("Question")
+
+    async def pieces(self) -> AsyncGenerator[str, None]:
+        try:
+            for step in self.script:
+                if isinstance(step, str):
+                    self.turn.add(step)
+                    yield step
+                elif isinstance(step, Exception):
+                    self.turn.finish = "cut" if self.turn.reply else "failed"
+                    raise step
+                elif step is None:
+                    await asyncio.Event().wait()
+                else:
+                    await asyncio.sleep(step)
+            self.turn.finish = "complete"
+        except (asyncio.CancelledError, GeneratorExit):
+            self.turn.finish = "stopped"
+            raise
+        finally:
+            self.closed = True
+
+
+async def show(reply: Reply, view: NotedView) -> tuple[Showing, asyncio.Task[Outcome]]:
+    showing = Showing(reply.turn, "Test")
+    task = asyncio.ensure_future(showing.run(reply.pieces(), lambda: view))
+    await asyncio.sleep(0.02)
+    return showing, task
+
+
+async def test_the_first_text_is_drawn_at_once() -> None:
+    reply, view = Reply("first", None), NotedView()
+    showing, task = await show(reply, view)
+    assert view.drawn[0][0] == "first"
+    assert view.drawn[0][1].state == "streaming"
+    showing.stop()
+    await task
+
+
+async def test_updates_are_coalesced() -> None:
+    reply, view = Reply(*("a", 0.001) * 200), NotedView()
+    _, task = await show(reply, view)
+    (await task).check()
+    assert len(view.drawn) < 60
+    assert view.text == "a" * 200
+    assert view.finished[0][0].characters == 200
+
+
+async def test_a_complete_reply() -> None:
+    reply, view = Reply("all of it"), NotedView()
+    _, task = await show(reply, view)
+    (await task).check()
+    ((status, metadata),) = view.finished
+    assert status.state == "complete"
+    assert metadata["finish"] == "complete"
+    assert metadata["turn"] == reply.turn.id
+
+
+async def test_stop_keeps_what_arrived_and_is_no_error() -> None:
+    reply, view = Reply("some", None), NotedView()
+    showing, task = await show(reply, view)
+    showing.stop()
+    outcome = await task
+    outcome.check()
+    assert reply.closed
+    assert view.finished[0][0].state == "stopped"
+    assert outcome.turn.reply == "some"
+
+
+async def test_a_cancelled_cell_is_an_interrupt_in_one_line() -> None:
+    reply, view = Reply("some", None), NotedView()
+    _, task = await show(reply, view)
+    task.cancel()
+    outcome = await task
+    assert reply.closed
+    assert view.finished[0][0].state == "interrupted"
+    with pytest.raises(Interrupted) as raised:
+        outcome.check()
+    assert len(raised.value._render_traceback_()) == 1
+
+
+async def test_a_second_cancel_while_it_ends_changes_nothing() -> None:
+    reply, view = Reply("some", None), NotedView()
+    _, task = await show(reply, view)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    outcome = await task
+    assert isinstance(outcome.error, Interrupted)
+    assert reply.closed and len(view.finished) == 1
+
+
+async def test_an_interrupt_in_the_last_moment_keeps_the_complete_reply() -> None:
+    reply, view = Reply("all"), NotedView()
+    showing = Showing(reply.turn, "Test")
+    task = asyncio.ensure_future(showing.run(reply.pieces(), lambda: view))
+    while reply.turn.finish != "complete":
+        await asyncio.sleep(0)
+    task.cancel()
+    outcome = await task
+    assert view.finished[0][0].state == "complete"
+    assert outcome.turn.finish == "complete"
+
+
+async def test_a_cut_reply_is_an_error_of_a_few_lines_that_says_what_is_kept() -> None:
+    reply, view = Reply("half", IncompleteReplyError("The connection broke.")), NotedView()
+    _, task = await show(reply, view)
+    outcome = await task
+    assert view.finished[0][0].state == "cut"
+    with pytest.raises(IncompleteReplyError) as raised:
+        outcome.check()
+    (text,) = raised.value._render_traceback_()  # type: ignore[attr-defined]
+    assert text.splitlines() == [
+        "IncompleteReplyError: The connection broke.",
+        "The 4 characters that had arrived are kept, in the conversation too.",
+    ]
+
+
+async def test_an_error_before_the_first_word() -> None:
+    reply, view = Reply(ServerError("No.")), NotedView()
+    _, task = await show(reply, view)
+    outcome = await task
+    assert view.finished[0][0].state == "failed"
+    with pytest.raises(ServerError):
+        outcome.check()
+
+
+def test_a_turn_of_many_pieces_knows_its_length_and_text() -> None:
+    turn = Turn("Question")
+    for _ in range(1000):
+        turn.add("ab")
+    assert turn.length == 2000 and turn.reply == "ab" * 1000
