@@ -8,6 +8,7 @@ const PAINT_AT_THE_LATEST = 300; // ms; a page in the background draws no frames
 const ACK_EVERY = 150; // ms
 const ANNOUNCE_EVERY = 8000; // ms between two remarks to a screen reader
 const HOLD_HEIGHT = 1500; // ms
+const MATH = ".berlin-math"; // all that is ever given to the typesetter
 
 const WORDS = { waiting: "waiting for the first word", streaming: "", stopping: "stopping …" };
 
@@ -112,9 +113,14 @@ class Tree {
 
   // Typeset the math in what was finished since the last call: a formula that still grows is shown as it is written.
   typesetFinished() {
+    if (!this.root.isConnected) return; // nothing can be measured yet
     const finished = this.finished;
     this.finished = [];
-    for (const el of finished) if (el.isConnected) this.typeset(el);
+    for (const el of finished) {
+      if (!this.root.contains(el)) continue;
+      if (el.matches(MATH)) this.typeset(el);
+      for (const formula of el.querySelectorAll(MATH)) this.typeset(formula);
+    }
   }
 }
 
@@ -127,7 +133,7 @@ function typesetter(model) {
     latex = undefined;
   }
   return (el) => {
-    if (latex && /[$\\]/.test(el.textContent)) latex.typeset(el);
+    latex?.typeset(el);
   };
 }
 
@@ -264,7 +270,7 @@ export default () => {
       }
     });
     const clock = setInterval(() => root.isConnected && status.draw(), 1000);
-    reply = { root };
+    reply = { root, tree };
     model.send({ ready: true });
     return () => clearInterval(clock);
   }
@@ -272,6 +278,7 @@ export default () => {
   function render({ el, signal }) {
     views.push(el);
     el.append(reply.root);
+    reply.tree.typesetFinished();
     signal?.addEventListener("abort", () => {
       views.splice(views.indexOf(el), 1);
       if (el.contains(reply.root) && views.length) views[views.length - 1].append(reply.root);

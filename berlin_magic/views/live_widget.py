@@ -20,7 +20,7 @@ class LiveWidget(AnyWidget):
     """One reply in the front end. Everything that it shows comes as custom messages; it has no state of its own."""
 
     _esm = _HERE.joinpath("live.js").read_text(encoding="utf-8")
-    _css = _HERE.joinpath("live.css").read_text(encoding="utf-8") + stylesheet(".berlin-reply")
+    _css = _HERE.joinpath("live.css").read_text(encoding="utf-8") + stylesheet()
 
     def close(self) -> None:
         """Close the model, and the layout that every widget brings along."""

@@ -11,6 +11,10 @@ from berlin_magic.rendering import Patch
 __all__ = ["Pages"]
 
 
+_BEGIN = re.compile(r"<(?!/|br\b|hr\b|img\b)")
+_END = re.compile(r"</")
+
+
 @dataclass(slots=True)
 class _Slot:
     """An element that is still open: what stands before, in and after its children on this page."""
@@ -75,9 +79,9 @@ class Pages:
         if kind == "add":
             self._finish(slot, str(patch[2]))
         elif kind == "open":
-            before, after = _around(str(patch[3]), int(patch[2]))
-            self._slots.append(_Slot(int(patch[2]), before, after))
-            self._finished += len(before) + len(after)
+            before, content, after = _around(str(patch[3]), int(patch[2]))
+            self._slots.append(_Slot(int(patch[2]), before, after, [content]))
+            self._finished += len(str(patch[3]))
         elif kind == "fill":
             self._fill(slot, str(patch[2]))
         elif kind == "loose":
@@ -107,12 +111,18 @@ class Pages:
             self._slots = [_Slot(0, done=[inner])]
 
 
-def _around(html: str, name: int) -> tuple[str, str]:
-    """Split the HTML of an opened element where the children of its slot go."""
-    found = re.search(rf'data-slot="{name}"[^>]*>', html)
+def _around(html: str, name: int) -> tuple[str, str, str]:
+    """Split the HTML of an opened element: what stands before, in and after its slot.
+
+    The slot is the last thing in that HTML: after it come only the ends of the elements that it is in.
+    """
+    found = re.search(rf'<[^>]* data-slot="{name}"[^>]*>', html)
     if found is None:  # a document that breaks its own format: show it whole
-        return html, ""
-    return html[: found.end()], html[found.end() :]
+        return html, "", ""
+    outside = html[: found.start()]
+    depth = len(_BEGIN.findall(outside)) - len(_END.findall(outside))
+    end = [match.start() for match in _END.finditer(html, found.end())][-depth - 1]
+    return html[: found.end()], html[found.end() : end], html[end:]
 
 
 def _utf16_prefix(text: str, units: int) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from berlin_magic.rendering import Document
+from berlin_magic.rendering import Document, stylesheet
 from berlin_magic.view import Status
 from berlin_magic.views import status_line
 from berlin_magic.views.outlet import Outlet
@@ -19,6 +19,7 @@ _PER_BYTE, _PER_SECOND, _AT_ONCE = 8, 6_000, 24_000
 _INTERVAL = 0.1
 _PAGE = 2_500
 _PILE = 12_000
+_TIGHT = "<style>.berlin-reply .berlin-tight>li>p{margin:0}</style>"
 
 
 class PlainDisplay:
@@ -116,6 +117,7 @@ class PlainDisplay:
             self._update(self._displays[-2], {"text/html": _reply(self._pile), "text/plain": ""})
         if len(self._displays) == 1 or len(self._pile) > max(_PILE, self._total // 8):
             if len(self._displays) == 1:
+                self._pile = f"<style>{stylesheet()}</style>{self._pile}"  # for all displays, sent only now and then
                 self._update(self._displays[-1], {"text/html": _reply(self._pile), "text/plain": ""})
             else:
                 self._pile = ""
@@ -134,4 +136,4 @@ class PlainDisplay:
 
 
 def _reply(html: str) -> str:
-    return f'<div class="berlin-reply">{html}</div>' if html else ""
+    return f'<div class="berlin-reply">{_TIGHT}{html}</div>' if html else ""

@@ -95,7 +95,6 @@ def front_end():
 def test_traffic_and_time_grow_with_the_length_and_not_with_its_square(front_end, reply, answered):
     short = front_end.show(reply(10 * KILO), answered=answered)
     long = front_end.show(reply(100 * KILO), answered=answered)
-    print(reply.__name__, answered, short, long)
     assert long.bytes <= 12 * short.bytes
     assert long.bytes <= 20 * len(reply(100 * KILO).encode())
     assert long.cpu / 10 <= 2 * short.cpu
@@ -109,7 +108,6 @@ def test_a_code_block_of_200_kb_that_ends_at_the_end_keeps_the_bounds(front_end)
 
 def test_a_megabyte_without_an_answer_stays_below_jupyterlabs_limit_of_outputs(front_end):
     cost = front_end.run(
-        "from paced_view import show\n"
-        f"await show({long_reply(KILO)!r} * {KILO}, answered=False, final=False)"
+        f"from paced_view import show\nawait show({long_reply(KILO)!r} * {KILO}, answered=False, final=False)"
     )
     assert cost.outputs <= 45

@@ -41,6 +41,21 @@ def test_closing_a_slot_leaves_what_was_in_it():
     assert closed == ('<ul class="berlin-tight" data-slot="1"><li data-slot="2"><p>b</p></li></ul><p>after</p>')
 
 
+def test_an_element_may_be_opened_with_something_in_it():
+    table = '<table><thead><tr><th>h<br></th></tr></thead><tbody data-slot="1"><tr><td>a</td></tr></tbody></table>\n'
+    assert shown(["open", 0, 1, table], ["add", 1, "<tr><td>b</td></tr>"]) == table.replace(
+        "</tbody>", "<tr><td>b</td></tr></tbody>"
+    )
+
+
+def test_a_table_over_two_pages_has_its_head_on_both():
+    pages = Pages()
+    pages.apply([["open", 0, 1, '<table><thead></thead><tbody data-slot="1"><tr></tr></tbody></table>']])
+    pages.turn()
+    pages.apply([["add", 1, "<tr><td>b</td></tr>"]])
+    assert pages.html() == '<table><thead></thead><tbody data-slot="1"><tr><td>b</td></tr></tbody></table>'
+
+
 def test_a_loose_list_loses_its_class():
     assert "berlin-tight" not in shown(*LIST, ["loose", 1])
 

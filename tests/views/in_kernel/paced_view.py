@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 
 from IPython import get_ipython
@@ -31,7 +32,7 @@ async def show(text: str, *, answered: bool, final: bool = True) -> None:
         await _until(lambda: not answered or view._sent - view._painted < 4)
     if final:
         view.finish(Status("complete", "m", "p", now, len(text)), {})
-    print(f"cpu {time.process_time() - cpu}")
+    sys.stdout.write(f"cpu {time.process_time() - cpu}\n")
 
 
 async def _until(condition) -> None:
