@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from yarl import URL
 
 from berlin_magic.server.access_log import Writer, visit, visits
 from berlin_magic.server.accounts import Account, Accounts
@@ -24,8 +24,9 @@ from berlin_magic.server.question import Question
 from berlin_magic.server.segments import Segments, encode
 from berlin_magic.server.tokens import Tokens
 from berlin_magic.server.tries import LoginTries
+from berlin_magic.transport import is_loopback
 
-__all__ = ["Limits", "application", "is_loopback"]
+__all__ = ["Limits", "application"]
 
 _log = logging.getLogger(__name__)
 
@@ -125,7 +126,7 @@ class _Routes:
         Otherwise a web page could have its own name resolve to this machine (DNS rebinding) and ask through the
         browser of whoever looks at it.
         """
-        if self._accounts.are_open and not is_loopback(_host_name(request)):
+        if self._accounts.are_open and not _is_for_this_machine(request):
             raise EngineError("A server without accounts is for this machine only", status=403, code=-1)
         return await handler(request)
 
@@ -304,14 +305,8 @@ def _log_failure(error: Exception) -> None:
     _log.info("A reply failed: %s at %s", type(error).__name__, where)
 
 
-def _host_name(request: web.Request) -> str:
-    host = request.host
-    return host[1 : host.find("]")] if host.startswith("[") else host.partition(":")[0]
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether `host`, a name or an address, can only mean this machine."""
+def _is_for_this_machine(request: web.Request) -> bool:
     try:
-        return ip_address(host).is_loopback
+        return is_loopback(URL(f"http://{request.host}"))
     except ValueError:
-        return host.lower() == "localhost"
+        return False

@@ -1,0 +1,182 @@
+"""The command ``berlin-server``: the server on this machine, in front of an engine."""
+
+# ruff: noqa: T201 - a command speaks by printing
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+from yarl import URL
+
+from berlin_magic.errors import BerlinError, clean
+from berlin_magic.server import accounts_command
+from berlin_magic.server.account_file import AccountFile
+from berlin_magic.server.accounts import Accounts, OpenAccounts
+from berlin_magic.server.application import application
+from berlin_magic.server.context import ROWS
+from berlin_magic.server.engine import Engine, EngineError
+from berlin_magic.server.serving import listen
+from berlin_magic.server.upstream import Upstream, base_url
+from berlin_magic.transport import is_loopback
+
+__all__ = ["PORT", "main"]
+
+PORT = 8731
+"""The port that the server takes where none is given."""
+
+_GRACE = 5.0
+_HIGHEST_PORT = 65_535
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the server until it is interrupted; return the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that can't show a name is no reason to stop
+    if given[:1] == ["accounts"]:
+        return accounts_command.main(given[1:])
+    parser = _parser()
+    arguments = parser.parse_args(given)
+    try:
+        accounts = _accounts(arguments)
+        engine = _engine(arguments)
+    except (BerlinError, ValueError) as error:
+        parser.error(clean(str(error), 500))
+    try:
+        asyncio.run(_serve(arguments, engine, accounts))
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        print(f"berlin-server: {_address_trouble(arguments, error)}", file=sys.stderr)
+        return 1
+    print("Stopped.")
+    return 0
+
+
+async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accounts) -> None:
+    write = (lambda line: print(line, flush=True)) if arguments.log else None
+    app = application(engine, accounts, rows=arguments.rows, log=write)
+    runner, url = await listen(app, (arguments.host, arguments.port), grace=_GRACE)
+    try:
+        _announce(arguments, url, engine, accounts)
+        await _say_models(engine)
+        await _asked_to_stop()
+    finally:
+        print(f"\nStopping; replies have {_GRACE:g} s to end (Ctrl-C again: at once).", flush=True)
+        await runner.cleanup()
+
+
+async def _asked_to_stop() -> None:
+    # Ctrl-C cancels this task by itself (asyncio.Runner, on Windows too); only SIGTERM has to be asked for.
+    stop = asyncio.Event()
+    with suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await stop.wait()
+
+
+def _announce(arguments: argparse.Namespace, url: str, engine: Engine, accounts: Accounts) -> None:
+    said = f"in front of {engine!r}" if arguments.upstream else "with the embedded guide (no language model)"
+    print(f"berlin-server listens on {url} {said}.")
+    print("Ctrl-C ends it. In a notebook, or before it starts:")
+    print(f"  BERLIN_URL={url}")
+    if accounts.are_open:
+        print("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any will do: whoever is on this machine may ask)")
+    else:
+        print("  BERLIN_ACCOUNT=...  BERLIN_PASSWORD=...  (one of the accounts in the file)")
+    sys.stdout.flush()
+
+
+async def _say_models(engine: Engine) -> None:
+    try:
+        models = await engine.models()
+    except EngineError as error:
+        print(f"The engine does not answer yet: {clean(error.message)}", flush=True)
+        return
+    if models:
+        print(f"Who names no model gets {clean(models[0], 100)}; {len(models)} served.", flush=True)
+
+
+def _accounts(arguments: argparse.Namespace) -> Accounts:
+    if arguments.accounts and arguments.open:
+        raise ValueError("--accounts and --open exclude each other")
+    if arguments.accounts:
+        file = AccountFile(arguments.accounts)
+        if not file.names:
+            add = f"berlin-server accounts add NAME --accounts {arguments.accounts}"
+            raise ValueError(f"{arguments.accounts} has no account yet: {add}")
+        return file
+    if not _stays_here(arguments.host):
+        raise ValueError(f"--host {arguments.host} is open to other machines: it needs --accounts FILE")
+    if arguments.upstream and not arguments.open:
+        raise ValueError(
+            "--upstream needs --accounts FILE, or --open: with it, everybody who has a login on this machine may ask"
+        )
+    return OpenAccounts()
+
+
+def _stays_here(host: str) -> bool:
+    try:
+        return is_loopback(URL.build(scheme="http", host=host))
+    except ValueError:
+        return False
+
+
+def _engine(arguments: argparse.Namespace) -> Engine:
+    if not arguments.upstream:
+        if arguments.model or arguments.upstream_key_env:
+            raise ValueError("--model and --upstream-key-env go with --upstream")
+        from berlin_magic.server.embedded import EmbeddedEngine  # noqa: PLC0415 - not needed with an upstream
+
+        return EmbeddedEngine()
+    base_url(arguments.upstream)
+    key = ""
+    if arguments.upstream_key_env:
+        key = os.environ.get(arguments.upstream_key_env, "")
+        if not key:
+            raise ValueError(f"the environment variable {arguments.upstream_key_env} is not set")
+    return Upstream(arguments.upstream, key=key, models=arguments.model)
+
+
+def _address_trouble(arguments: argparse.Namespace, error: OSError) -> str:
+    where = f"{arguments.host} port {arguments.port}"
+    # The codes differ between systems, and asyncio wraps them; what to do does not.
+    return f"can't listen on {where} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _HIGHEST_PORT:
+        raise ValueError
+    return port
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="berlin-server",
+        description="Speaks the Berlin protocol on this machine, in front of any OpenAI-compatible server; with no "
+        "--upstream, an embedded guide answers from this package's documentation.",
+        epilog="Accounts: berlin-server accounts add|remove|list --accounts FILE",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; another needs --accounts)")
+    add("--port", type=_port, default=PORT, help="port to listen on; 0 takes a free one (default: %(default)s)")
+    add("--upstream", metavar="URL", help="an OpenAI-compatible server, with or without /v1")
+    add("--upstream-key-env", metavar="NAME", help="the environment variable that holds the upstream's key")
+    add("--model", metavar="NAME", action="append", default=[], help="a model to serve, the default one first; "
+        "can be repeated (default: all that the upstream lists)")  # fmt: skip
+    add("--accounts", metavar="FILE", help="who may log in; see `berlin-server accounts --help`")
+    add("--open", action="store_true", help="let everybody on this machine use the upstream")
+    add("--rows", type=int, default=ROWS, help="newest stored messages sent with a prompt (default: %(default)s)")
+    add("--log", action="store_true", help="print a line for each request: who, what, how it ended; no content")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,232 @@
+"""The upstream: any OpenAI-compatible server as the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from http import HTTPStatus
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from berlin_magic.errors import ReplyTooLargeError, clean
+from berlin_magic.event_stream import Event, EventStreamDecoder
+from berlin_magic.secret import Secret
+from berlin_magic.server.delta import Delta
+from berlin_magic.server.engine import EngineError, Message
+from berlin_magic.transport import is_loopback
+
+__all__ = ["Upstream", "base_url"]
+
+_CONNECT = 10.0  # seconds
+_AFTERWARDS = 2.0  # seconds for what follows the last word: usage, [DONE]
+_MODELS_FRESH = 60.0  # seconds
+_LARGEST_OBJECT = 32 * 2**20  # bytes
+_LARGEST_ERROR = 64 * 2**10  # bytes
+_VERSION = re.compile(r"/v\d+[a-z]*(/|$)")
+# What would change the form of the answer, or what it costs whoever owns the key.
+_NOT_THE_CLIENTS = {
+    *("messages", "prompt", "stream", "stream_options", "n", "tools", "tool_choice", "functions", "function_call"),
+    *("modalities", "audio", "store", "background", "service_tier", "metadata", "user"),
+}
+
+
+def base_url(url: str) -> URL:
+    """Return the address under which ``chat/completions`` lies, from `url` with or without ``/v1`` or the whole path.
+
+    Raises
+    ------
+    ValueError
+        Where `url` is no HTTP address, or holds a user name or password.
+    """
+    given = URL(url if "://" in url else f"http://{url}")
+    if given.scheme not in {"http", "https"} or not given.host:
+        raise ValueError(f"{clean(url)!r} is no address of a server: http://HOST:PORT is one")
+    if given.user is not None or given.password is not None:
+        raise ValueError(
+            "put the key into an environment variable and name it with --upstream-key-env, not into the URL"
+        )
+    path = given.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
+    if not path:
+        path = "/v1"
+    return given.with_path(path, keep_query=True).with_fragment(None)
+
+
+class Upstream:
+    """Answers with what an OpenAI-compatible server says.
+
+    Parameters
+    ----------
+    url : str
+        Its address, see `base_url`.
+    key : str
+        Sent to that address as the bearer token, and to no other; none where it is empty.
+    models : sequence of str
+        The models to serve, the default one first; asked from the server's ``/models`` where none is given.
+    silence : float
+        Seconds without a byte after which a reply counts as cut.
+    """
+
+    def __init__(self, url: str, *, key: str = "", models: Sequence[str] = (), silence: float = 300.0) -> None:
+        self._base = base_url(url)
+        self._key = Secret(key)
+        self._given = tuple(models)
+        self._silence = silence
+        self._session: aiohttp.ClientSession | None = None
+        self._listed: tuple[str, ...] = ()
+        self._listed_at = -_MODELS_FRESH
+        self._listing = asyncio.Lock()
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self._base.with_query(None)}>"
+
+    async def models(self) -> Sequence[str]:
+        """Return the models that were given, else those that the server lists; empty where it does not list any.
+
+        Raises
+        ------
+        EngineError
+            Where the server can't be reached.
+        """
+        if self._given:
+            return self._given
+        async with self._listing:
+            if time.monotonic() - self._listed_at >= _MODELS_FRESH:
+                self._listed = await self._list()
+                self._listed_at = time.monotonic()
+        return self._listed
+
+    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+        """Answer `messages`; an empty piece says that the model thinks.
+
+        Raises
+        ------
+        EngineError
+            With the server's own status and error object where it refuses; in the middle where the reply is cut.
+        """
+        body = {
+            **{key: value for key, value in options.items() if value is not None and key not in _NOT_THE_CLIENTS},
+            "messages": list(messages),
+            "stream": True,
+        }
+        try:
+            async with self._request("POST", "chat/completions", json=body) as answer:
+                if answer.status != HTTPStatus.OK:
+                    raise await self._refusal(answer)
+                async with aclosing(self._deltas(answer)) as deltas:
+                    async for delta in deltas:
+                        if delta.error is not None:
+                            raise EngineError("", status=delta.status, code=-1, data=self._told(delta.error))
+                        if delta.text or delta.thinks:
+                            yield delta.text
+                        if delta.finished:
+                            await _read_rest(answer)
+                            return
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._out_of_reach(error) from None
+        except ReplyTooLargeError as error:
+            raise EngineError(str(error)) from None
+
+    async def close(self) -> None:
+        """Close the connections to the server."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _deltas(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
+        if answer.content_type == "application/json":  # some answer without streaming, whatever they were asked
+            yield self._read(await _limited(answer, _LARGEST_OBJECT))
+            yield Delta(finished=True)
+            return
+        decoder = EventStreamDecoder(limit=_LARGEST_OBJECT)
+        async for data in answer.content.iter_any():
+            for event in decoder.feed(data):
+                yield self._step(event)
+        for event in decoder.flush():
+            yield self._step(event)
+        raise EngineError("The engine's reply was cut")
+
+    def _step(self, event: Event) -> Delta:
+        return Delta(finished=True) if event.data.strip() == "[DONE]" else self._read(event.data)
+
+    def _read(self, data: str) -> Delta:
+        try:
+            return Delta.read(json.loads(data))
+        except (ValueError, RecursionError):
+            raise EngineError("The engine gave an incorrect answer") from None
+
+    async def _refusal(self, answer: aiohttp.ClientResponse) -> EngineError:
+        if answer.status < HTTPStatus.BAD_REQUEST:  # a redirect: the key is not carried to anywhere else
+            return EngineError(f"The engine at {self._base.host} answered with HTTP {answer.status}")
+        text = await _limited(answer, _LARGEST_ERROR)
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError):
+            value = None
+        error = Delta.read(value).error or (value if isinstance(value, dict) and value else {"message": clean(text)})
+        return EngineError("", status=answer.status, code=-1, data=self._told(error))
+
+    def _told(self, error: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an error object for the client's eyes: engines quote the key that they refuse."""
+        told = json.dumps({"error": error})
+        return dict(json.loads(told.replace(self._key, "[key]") if self._key else told))
+
+    def _out_of_reach(self, error: Exception) -> EngineError:
+        reason = "it was silent for too long" if isinstance(error, TimeoutError) else "the connection failed"
+        if isinstance(error, aiohttp.ClientConnectorError):
+            reason = os.strerror(error.errno) if error.errno else "no connection"
+        return EngineError(f"request to {self._base.with_query(None)} failed, reason: {reason}")
+
+    async def _list(self) -> tuple[str, ...]:
+        try:
+            async with asyncio.timeout(_CONNECT), self._request("GET", "models") as answer:
+                if answer.status != HTTPStatus.OK:
+                    return ()
+                value = json.loads(await _limited(answer, _LARGEST_OBJECT))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise self._out_of_reach(error) from None
+        except (ValueError, RecursionError):
+            return ()
+        rows = value.get("data") if isinstance(value, dict) else None
+        names = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return tuple(name for name in names if isinstance(name, str) and name)
+
+    def _request(self, method: str, path: str, **more: Any) -> aiohttp.client._RequestContextManager:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0),  # its default of 100 would keep the next reply waiting
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=self._silence),
+                headers={"Accept-Encoding": "identity"},  # compressed streams arrive in lumps
+            )
+        url = self._base.with_path(f"{self._base.path}/{path}", keep_query=True)
+        headers = {"Authorization": f"Bearer {self._key!s}"} if self._key else {}
+        return self._session.request(method, url, headers=headers, allow_redirects=False, proxy=_proxy(url), **more)
+
+
+def _proxy(url: URL) -> str | None:
+    """Return the proxy that the environment names for `url`; never one for this machine."""
+    # Not aiohttp's `trust_env`: that would send a password out of ~/.netrc to a server that was given no key.
+    return None if is_loopback(url) or proxy_bypass(url.host or "") else getproxies().get(url.scheme)
+
+
+async def _limited(answer: aiohttp.ClientResponse, limit: int) -> str:
+    body = b""
+    async for data in answer.content.iter_any():
+        body += data
+        if len(body) > limit:
+            break
+    return body[:limit].decode("utf-8", "replace")
+
+
+async def _read_rest(answer: aiohttp.ClientResponse) -> None:
+    """Read what follows the last word: to a server that counts, a connection closed before it is a reply given up."""
+    with suppress(TimeoutError, aiohttp.ClientError):
+        async with asyncio.timeout(_AFTERWARDS):
+            async for _ in answer.content.iter_any():
+                pass

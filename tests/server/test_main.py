@@ -1,0 +1,166 @@
+"""The command line: a real process for what only a process shows, `main` itself for the rest."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from berlin_magic.server.__main__ import main
+
+ROOT = Path(__file__).parents[2]
+CANARY = "sk-canary-key"
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """Run the server on a free port; yield the process, its URL and the lines that it announced itself with."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "error", "-m", "berlin_magic.server", "--port", "0", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "CANARY": CANARY},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    lines = [process.stdout.readline()]
+    while lines[-1] and not lines[-1].startswith(("Who names", "The engine")):
+        lines.append(process.stdout.readline())
+    try:
+        yield process, lines[0].split()[3], lines
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def post(url: str, path: str, body: object, token: str = "") -> str:
+    request = urllib.request.Request(url + path, json.dumps(body).encode(), {"token": token})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_it_says_where_it_listens_and_how_to_connect_and_then_answers():
+    with running() as (_, url, lines):
+        assert any(line.strip() == f"BERLIN_URL={url}" for line in lines)
+        token = json.loads(post(url, "/api/login", {"account": "me", "password": "me"}))["data"]["token"]
+        body = {"prompt": "hello", "parentMessageId": "p", "options": {"max_tokens": 5}}
+        assert '"segment":"stop"' in post(url, "/api/chat/completions", body, token)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows can't send these signals to one process")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_lets_a_running_reply_end_and_leaves_without_a_traceback(number: int):
+    with running() as (process, url, _):
+        token = json.loads(post(url, "/api/login", {"account": "me", "password": "me"}))["data"]["token"]
+        body = json.dumps({"prompt": "hello", "parentMessageId": "p", "options": {"max_tokens": 20}}).encode()
+        request = urllib.request.Request(url + "/api/chat/completions", body, {"token": token})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            first = answer.readline().decode()
+            process.send_signal(number)
+            rest = answer.read().decode()
+        out, err = process.communicate(timeout=10)
+    assert '"start"' in first
+    assert '"stop"' in rest
+    assert (process.returncode, err) == (0, "")
+    assert out.endswith("Stopped.\n")
+
+
+def test_a_port_in_use_is_one_clear_line_and_exit_code_1(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    out, err = capsys.readouterr()
+    assert re.fullmatch(rf"berlin-server: can't listen on 127.0.0.1 port {port} \(.*in use.*\); try --port 0\n", err)
+    assert out == ""
+
+
+def refused(capsys, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as end:
+        main(list(arguments))
+    assert end.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "school.example"])
+def test_another_address_than_loopback_needs_accounts_even_when_open(capsys, host):
+    assert "needs --accounts FILE" in refused(capsys, "--host", host)
+    assert "needs --accounts FILE" in refused(capsys, "--host", host, "--upstream", "http://h", "--open")
+
+
+def test_an_upstream_needs_accounts_or_open_said_out_loud(capsys):
+    assert "or --open" in refused(capsys, "--upstream", "http://h")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--upstream", "ftp://h", "--open"], "no address"),
+        (["--upstream", "http://me:canary@h", "--open"], "--upstream-key-env"),
+        (["--upstream", "http://h", "--open", "--upstream-key-env", "NOT_THERE"], "NOT_THERE is not set"),
+        (["--model", "m"], "go with --upstream"),
+        (["--port", "70000"], "--port"),
+        (["--accounts", "nowhere.json"], "no account yet"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_reason(capsys, arguments, says):
+    error = refused(capsys, *arguments)
+    assert says in error
+    assert "canary" not in error
+
+
+def test_an_upstream_that_is_down_is_said_and_the_key_is_not():
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = ["--upstream", f"http://127.0.0.1:{port}", "--open", "--upstream-key-env", "CANARY", "--log"]
+    with running(*arguments) as (process, url, lines):
+        post(url, "/api/login", {"account": "me", "password": "canary-password"})
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=10)
+    said = "".join(lines) + out + err
+    assert "does not answer yet" in said
+    assert "me POST /api/login 200" in said
+    assert "canary" not in said
+
+
+def test_accounts_are_added_changed_listed_and_removed(tmp_path, capsys, monkeypatch):
+    file = str(tmp_path / "accounts.json")
+    monkeypatch.setattr("berlin_magic.server.accounts_command.getpass", lambda _: "canary")
+    assert main(["accounts", "add", "ada", "--accounts", file]) == 0
+    assert main(["accounts", "add", "ada", "--accounts", file]) == 0
+    assert main(["accounts", "list", "--accounts", file]) == 0
+    assert main(["accounts", "remove", "ada", "--accounts", file]) == 0
+    assert main(["accounts", "remove", "ada", "--accounts", file]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["Added ada.", "Changed the password of ada.", "ada", "Removed ada."]
+    assert "no account 'ada'" in err
+
+
+def test_two_passwords_that_differ_change_nothing(tmp_path, capsys, monkeypatch):
+    answers = iter(["one", "two"])
+    monkeypatch.setattr("berlin_magic.server.accounts_command.getpass", lambda _: next(answers))
+    assert main(["accounts", "add", "ada", "--accounts", str(tmp_path / "a.json")]) == 1
+    assert "not the same" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_account_in_the_file_can_log_in_and_others_cannot(tmp_path):
+    file = str(tmp_path / "accounts.json")
+    add = [sys.executable, "-m", "berlin_magic.server", "accounts", "add", "ada", "--accounts", file]
+    subprocess.run([*add, "--password-stdin"], cwd=ROOT, input="pw\n", text=True, check=True, capture_output=True)
+    with running("--accounts", file) as (_, url, _lines):
+        assert json.loads(post(url, "/api/login", {"account": "ada", "password": "pw"}))["code"] == 0
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            post(url, "/api/login", {"account": "bob", "password": "pw"})
+        with refusal.value as answer:
+            assert answer.code == 406

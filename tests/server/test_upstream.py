@@ -1,0 +1,322 @@
+"""The upstream engine against a scripted OpenAI-compatible server, byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from berlin_magic.server.accounts import OpenAccounts
+from berlin_magic.server.engine import EngineError
+from berlin_magic.server.upstream import Upstream, base_url
+
+HELLO = [{"role": "user", "content": "Hello"}]
+KEY = "sk-canary-0123456789"
+
+
+class RawServer:
+    """Writes the parts of a script to whoever asks; notes what was asked, and when the client has gone."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.models = b'{"data": [{"id": "llama"}, {"id": "qwen"}, {"no": "id"}]}'
+        self.hold: asyncio.Event | None = None
+        self.requests: list[tuple[str, dict[str, str], Any]] = []
+        self.client_left = asyncio.Event()
+        self.url = ""
+
+    def streams(self, *values: Any, end: bytes = b"data: [DONE]\n\n") -> None:
+        body = [b"data: " + json.dumps(value).encode() + b"\n\n" for value in values]
+        self.parts = [ok("text/event-stream"), *body, end]
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.strip().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        body = await reader.readexactly(int(headers.get("content-length", "0")))
+        self.requests.append((first, headers, json.loads(body) if body else None))
+        for part in [ok("application/json"), self.models] if "/models" in first else self.parts:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)
+        if self.hold is not None:
+            if await reader.read() == b"":
+                self.client_left.set()
+            await self.hold.wait()
+        writer.close()
+
+
+def ok(kind: str) -> bytes:
+    return f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode()
+
+
+def error(status: int, body: bytes) -> list[bytes]:
+    return [f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode(), body]
+
+
+def text(content: Any, **more: Any) -> dict[str, Any]:
+    return {"id": "c", "choices": [{"index": 0, "delta": {"content": content}, "finish_reason": None, **more}]}
+
+
+STOP = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+
+
+@pytest.fixture
+async def raw() -> AsyncIterator[RawServer]:
+    scripted = RawServer()
+    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
+    scripted.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield scripted
+    if scripted.hold is not None:
+        scripted.hold.set()
+    server.close()
+
+
+Connect = Callable[..., Upstream]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    made: list[Upstream] = []
+
+    def make(url: str, **settings: Any) -> Upstream:
+        made.append(Upstream(url, **settings))
+        return made[-1]
+
+    yield make
+    for upstream in made:
+        await upstream.close()
+
+
+async def reply(upstream: Upstream, **options: Any) -> list[str]:
+    return [piece async for piece in upstream.stream(HELLO, {"model": "llama", **options})]
+
+
+@pytest.mark.parametrize(
+    ("given", "base"),
+    [
+        ("http://h:1", "http://h:1/v1"),
+        ("http://h:1/", "http://h:1/v1"),
+        ("h:1", "http://h:1/v1"),
+        ("http://h:1/v1", "http://h:1/v1"),
+        ("http://h:1/v1/", "http://h:1/v1"),
+        ("http://h:1/v1/chat/completions", "http://h:1/v1"),
+        ("https://h/api/v1/chat/completions/", "https://h/api/v1"),
+        ("https://h/v1beta/openai/", "https://h/v1beta/openai"),
+        ("https://h/v1?api-version=3", "https://h/v1?api-version=3"),
+        ("http://[::1]:9", "http://[::1]:9/v1"),
+    ],
+)
+def test_the_address_may_be_given_with_or_without_its_path(given: str, base: str):
+    assert str(base_url(given)) == base
+
+
+@pytest.mark.parametrize("given", ["", "http://", "ftp://h", "http://user:pw@h/v1"])
+def test_an_address_that_is_none_or_holds_a_password_is_refused(given: str):
+    with pytest.raises(ValueError, match=r"address|--upstream-key-env") as refusal:
+        base_url(given)
+    assert "pw" not in str(refusal.value)
+
+
+async def test_the_text_of_the_stream_comes_piece_by_piece(raw, connect):
+    raw.streams(text("", role="assistant"), text("The "), text("é 🎉"), text(None), STOP, {"choices": [], "usage": {}})
+    assert await reply(connect(raw.url)) == ["The ", "é 🎉"]
+
+
+async def test_the_request_holds_messages_options_and_the_key_and_nothing_that_is_not_the_clients_to_say(raw, connect):
+    raw.streams(text("x"), STOP)
+    engine = connect(raw.url + "/v1", key=KEY)
+    await reply(engine, temperature=0, top_p=0.5, max_tokens=None, stream=False, n=3, tools=[1], messages=["no"])
+    first, headers, body = raw.requests[0]
+    assert first == "POST /v1/chat/completions HTTP/1.1"
+    assert headers["authorization"] == f"Bearer {KEY}"
+    assert body == {"model": "llama", "temperature": 0, "top_p": 0.5, "messages": HELLO, "stream": True}
+
+
+async def test_without_a_key_no_authorization_is_sent_not_even_from_a_netrc(raw, connect, tmp_path, monkeypatch):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password canary\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    raw.streams(STOP)
+    await reply(connect(raw.url))
+    assert "authorization" not in raw.requests[0][1]
+
+
+async def test_no_proxy_is_asked_for_a_server_on_this_machine(raw, connect, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    raw.streams(text("x"), STOP)
+    assert await reply(connect(raw.url)) == ["x"]
+
+
+async def test_any_cut_of_the_servers_packets_gives_the_same_text(raw, connect):
+    raw.streams(text("é🎉"), text("\n\n"), STOP)
+    stream = b"".join(raw.parts)
+    body = stream.index(b"\r\n\r\n") + 4
+    engine = connect(raw.url)
+    for step in (1, 2, 7):
+        raw.parts = [stream[:body], *(stream[at : at + step] for at in range(body, len(stream), step))]
+        assert "".join(await reply(engine)) == "é🎉\n\n"
+
+
+@pytest.mark.parametrize("end", [b"", b"data: [DONE]", b"data: [DONE]\r\n\r\n", b": bye\n\n"])
+async def test_a_finish_reason_completes_the_reply_whatever_follows(raw, connect, end):
+    raw.streams(text("x"), STOP, end=end)
+    assert await reply(connect(raw.url)) == ["x"]
+
+
+async def test_done_alone_completes_the_reply(raw, connect):
+    raw.streams(text("x"))
+    assert await reply(connect(raw.url)) == ["x"]
+
+
+async def test_an_end_without_a_blank_line_completes_the_reply(raw, connect):
+    raw.streams(text("x"), end=b"data: " + json.dumps(STOP).encode())
+    assert await reply(connect(raw.url)) == ["x"]
+
+
+@pytest.mark.parametrize("end", [b"", b'data: {"choices": [{"del', b"data: \xf0\x9f", b"\n", b"data: nonsense\n\n"])
+async def test_a_stream_that_stops_before_its_end_is_cut_after_its_text(raw, connect, end):
+    raw.streams(text("one"), text("two"), end=end)
+    pieces = connect(raw.url).stream(HELLO, {})
+    assert [await anext(pieces), await anext(pieces)] == ["one", "two"]
+    with pytest.raises(EngineError):
+        await anext(pieces)
+
+
+async def test_a_server_that_answers_without_streaming_is_understood(raw, connect):
+    whole = {"choices": [{"message": {"role": "assistant", "content": "whole"}, "finish_reason": "stop"}]}
+    raw.parts = [ok("application/json"), json.dumps(whole).encode()]
+    assert await reply(connect(raw.url)) == ["whole"]
+
+
+async def test_reasoning_is_a_sign_of_life_and_no_text(raw, connect):
+    thought = {"choices": [{"delta": {"content": None, "reasoning_content": "hm"}}]}
+    raw.streams(thought, text("42"), STOP)
+    assert await reply(connect(raw.url)) == ["", "42"]
+
+
+async def test_a_refusal_is_what_the_model_says(raw, connect):
+    raw.streams({"choices": [{"delta": {"refusal": "I can't."}}]}, STOP)
+    assert await reply(connect(raw.url)) == ["I can't."]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "data"),
+    [
+        (429, b'{"error": {"message": "slow", "code": "rate"}}', {"error": {"message": "slow", "code": "rate"}}),
+        (404, b'{"error": "model \'x\' not found"}', {"error": {"message": "model 'x' not found"}}),
+        (422, b'{"detail": "what"}', {"error": {"detail": "what"}}),
+        (503, b"<html>\x1b[31mbusy</html>", {"error": {"message": "<html> [31mbusy</html>"}}),
+        (400, f'{{"error": {{"message": "bad key {KEY}"}}}}'.encode(), {"error": {"message": "bad key [key]"}}),
+    ],
+)
+async def test_what_the_server_refuses_keeps_its_status_and_its_error(raw, connect, status, body, data):
+    raw.parts = error(status, body)
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url, key=KEY))
+    assert (refusal.value.status, refusal.value.code, refusal.value.data) == (status, -1, data)
+
+
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        ({"error": {"message": "overloaded", "code": 529}}, 529),
+        ({"error": {"message": "overloaded", "code": "busy"}}, 500),
+        ({"object": "error", "message": "overloaded", "code": 400}, 400),
+    ],
+)
+async def test_an_error_inside_the_stream_is_the_engines_refusal(raw, connect, value, status):
+    raw.streams(text(""), value)
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url))
+    assert (refusal.value.status, refusal.value.code) == (status, -1)
+    assert refusal.value.data["error"]["message"] == "overloaded"
+
+
+async def test_a_redirect_is_not_followed_and_gets_no_key(raw, connect):
+    raw.parts = [f"HTTP/1.1 307 Go\r\nLocation: {raw.url}/else\r\nConnection: close\r\n\r\n".encode()]
+    with pytest.raises(EngineError, match="307"):
+        await reply(connect(raw.url, key=KEY))
+    assert len(raw.requests) == 1
+
+
+async def test_a_server_out_of_reach_is_500_with_code_5000(connect, free_port):
+    with pytest.raises(EngineError, match="refused") as refusal:
+        await reply(connect(f"http://127.0.0.1:{free_port}"))
+    assert (refusal.value.status, refusal.value.code) == (500, 5000)
+    with pytest.raises(EngineError, match="refused"):
+        await connect(f"http://127.0.0.1:{free_port}").models()
+
+
+async def test_a_server_that_falls_silent_is_cut_when_the_limit_is_reached(raw, connect):
+    raw.streams(text("one"), end=b"")
+    raw.hold = asyncio.Event()
+    with pytest.raises(EngineError, match="silent"):
+        await reply(connect(raw.url, silence=0.2))
+
+
+async def test_closing_the_generator_closes_the_connection_at_once(raw, connect):
+    raw.streams(text("one"), end=b"")
+    raw.hold = asyncio.Event()
+    pieces = connect(raw.url).stream(HELLO, {})
+    assert await anext(pieces) == "one"
+    await pieces.aclose()
+    await asyncio.wait_for(raw.client_left.wait(), 5)
+
+
+async def test_the_models_are_those_given_or_else_those_listed_and_asked_once(raw, connect):
+    engine = connect(raw.url)
+    assert await asyncio.gather(engine.models(), engine.models()) == [("llama", "qwen")] * 2
+    assert len(raw.requests) == 1
+    assert await connect(raw.url, models=["mine"]).models() == ("mine",)
+
+
+@pytest.mark.parametrize("listing", [b"", b"[]", b'{"data": 1}', b"<html>"])
+async def test_a_server_that_lists_no_models_is_taken_to_serve_any(raw, connect, listing):
+    raw.models = listing
+    assert await connect(raw.url).models() == ()
+
+
+async def test_its_repr_shows_no_key(connect):
+    engine = connect("http://h/v1?code=canary", key=KEY)
+    assert KEY not in repr(engine) + repr(vars(engine))
+    assert "canary" not in repr(engine)
+
+
+async def test_a_client_of_the_berlin_server_gets_what_the_upstream_says(raw, connect, serve):
+    raw.streams(text("The "), text("answer"), STOP)
+    client = await (await serve(connect(raw.url), OpenAccounts())).login()
+    async with client.chat(model="qwen") as answer:
+        assert [json.loads(part)["content"] for part in (await answer.text()).split("\n\n")][1:3] == ["The ", "answer"]
+    assert await client.refusal(model="gpt-9") == (
+        500,
+        {"code": 5000, "data": [], "message": "Model gpt-9 is not supported"},
+    )
+    raw.parts = error(429, b'{"error": {"message": "Rate limit reached"}}')
+    data = {"error": {"message": "Rate limit reached"}}
+    assert await client.refusal(model="llama") == (429, {"code": -1, "data": data, "message": ""})
+    raw.streams(text("The "), end=b"")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        async with client.chat(model="llama") as answer:
+            await answer.read()
+
+
+async def test_a_client_that_leaves_ends_the_request_to_the_upstream(raw, connect, serve):
+    raw.streams(text("one"), end=b"")
+    client = await (await serve(connect(raw.url, models=["llama"]), OpenAccounts())).login()
+    raw.hold = asyncio.Event()
+    async with client.chat(model="llama") as answer:
+        await answer.content.readuntil(b"\n\n")
+        answer.close()
+    await asyncio.wait_for(raw.client_left.wait(), 5)
+
+
+@pytest.fixture
+def free_port() -> int:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return listening.getsockname()[1]
