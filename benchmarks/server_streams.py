@@ -35,7 +35,11 @@ class Echo:
     async def models(self) -> Sequence[str]:
         return ("echo",)
 
-    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    async def stream(
+        self,
+        messages: Sequence[Message],
+        options: Mapping[str, Any],  # noqa: ARG002 - the interface's
+    ) -> AsyncGenerator[str, None]:
         for _ in range(self._words):
             yield messages[-1]["content"]
             await asyncio.sleep(self._pace)

@@ -71,4 +71,4 @@ class Question:
             return str(asked)
         if asked == DEFAULT_MODEL:
             return served[0]
-        raise EngineError(f"Model {asked} is not supported")
+        raise EngineError(f"Model {str(asked)[:_LONGEST_ID]} is not supported")

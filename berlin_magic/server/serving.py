@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 
 from aiohttp import web
 
 __all__ = ["listen"]
+
+# aiohttp quotes what it could not parse, which may hold a token, and Python shows a log that nobody reads on standard
+# error: in a kernel, in the user's cell. The application has a log of its own.
+_silent = logging.getLogger("berlin_magic.server.http")
+_silent.disabled = True
 
 
 async def listen(
@@ -36,6 +42,7 @@ async def listen(
         # Without it an engine would go on talking, and be paid, until its next word finds the client gone.
         handler_cancellation=True,
         shutdown_timeout=grace,
+        logger=_silent,
         access_log=None,  # ours is a part of the application: it knows the account and how a reply ended
     )
     await runner.setup()

@@ -422,3 +422,12 @@ async def test_the_engine_is_closed_with_the_server():
     runner, _ = await listen(application(engine, OpenAccounts()), ("127.0.0.1", 0))
     await runner.cleanup()
     assert engine.closed
+
+
+async def test_what_is_not_http_is_refused_and_quoted_in_no_log(serve, caplog, capfd):
+    client = await serve(ScriptedEngine())
+    reader, writer = await asyncio.open_connection(*client.url.removeprefix("http://").split(":"))
+    writer.write(b"GET / HTTP/1.1\r\ntoken canary\r\n\r\n")
+    assert b" 400 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
+    assert "canary" not in caplog.text + "".join(capfd.readouterr())
