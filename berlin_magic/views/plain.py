@@ -62,7 +62,7 @@ class PlainDisplay:
         self._pages = Pages()
         self._displays: list[str] = []
         self._pile = ""  # the HTML of the last display but one, where there is one
-        self._turned_away = 0
+        self._turned = 0  # characters of HTML on finished pages
         self._sent = 0
         self._total = 0
         self._began = self._last = clock()
@@ -109,13 +109,13 @@ class PlainDisplay:
 
     def _turn_page(self) -> None:
         page = self._pages.turn()
+        self._turned += len(page)
         if not self._owns_cell:
-            self._turned_away += 1
             return
         self._pile += page
         if len(self._displays) > 1:
             self._update(self._displays[-2], {"text/html": _reply(self._pile), "text/plain": ""})
-        if len(self._displays) == 1 or len(self._pile) > max(_PILE, self._total // 8):
+        if len(self._displays) == 1 or len(self._pile) > max(_PILE, self._turned // 8):
             if len(self._displays) == 1:
                 self._pile = f"<style>{stylesheet()}</style>{self._pile}"  # for all displays, sent only now and then
                 self._update(self._displays[-1], {"text/html": _reply(self._pile), "text/plain": ""})
@@ -124,7 +124,11 @@ class PlainDisplay:
             self._displays.append(self._outlet.show({"text/html": "", "text/plain": ""}))
 
     def _bundle(self, status: Status) -> dict[str, str]:
-        above = '<div style="opacity:.65">⋮ what stands above is shown at the end</div>' if self._turned_away else ""
+        above = (
+            '<div style="opacity:.65">⋮ what stands above is shown at the end</div>'
+            if self._turned and not self._owns_cell
+            else ""
+        )
         return {
             "text/html": above + _reply(self._pages.html()) + status_line.as_html(status, self._hint),
             "text/plain": status_line.sentence(status, self._hint),

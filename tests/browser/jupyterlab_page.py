@@ -28,6 +28,11 @@ class Lab:
         self.token = secrets.token_hex(16)
         for path in (self.notebooks, self._runtime):
             path.mkdir(parents=True)
+        # No question about news in front of what a test looks at.
+        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        quiet = {"fetchNews": "false", "checkForUpdates": False}
+        (settings / "notification.jupyterlab-settings").write_text(json.dumps(quiet))
         self._log_path = folder / "jupyterlab.log"
         self._log = self._log_path.open("w")
         self._process = subprocess.Popen(
@@ -35,7 +40,6 @@ class Lab:
                 *(sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", "--ip=127.0.0.1"),
                 *("--allow-root", f"--IdentityProvider.token={self.token}"),
                 *(f"--ServerApp.root_dir={self.notebooks}", "--LabApp.expose_app_in_browser=True"),
-                *("--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"),
             ],
             env={
                 **os.environ,
@@ -114,6 +118,7 @@ class Notebook:
                 const context = jupyterapp.shell.currentWidget.context;
                 await context.sessionContext.ready;
                 await context.sessionContext.session.kernel.info;
+                jupyterapp.shell.collapseLeft();
             }"""
         )
 
@@ -168,6 +173,12 @@ class Notebook:
         """Save the notebook and return what is in the file."""
         await self.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
         return nbformat.read(self.path, as_version=4)
+
+    async def hide_source(self, cell: int) -> None:
+        """Collapse the input of a cell, to leave the page to its output."""
+        await self.page.evaluate(
+            "cell => { jupyterapp.shell.currentWidget.content.widgets[cell].inputHidden = true; }", cell
+        )
 
     async def theme(self, name: str) -> None:
         """Switch JupyterLab's theme, e.g. to ``JupyterLab Dark``."""
