@@ -51,10 +51,9 @@ async def run(settings: Settings, line: str) -> str:
 async def _state(settings: Settings, _argument: str) -> str:
     connection = await _connection(settings)
     talk = settings.conversation
-    where = clean(str(connection.settings.get("url") or connection.provider.address()))
     lines = [
         f"provider      {connection.provider.name}",
-        f"server        {where}"
+        f"server        {clean(connection.where)}"
         + (" (embedded: a guide to berlin_magic, no language model)" if connection.embedded else ""),
         f"model         {clean(settings.model or connection.model, 80)}",
         f"conversation  {_count(len(talk), 'turn')}, {sum(len(m['content']) for m in talk.messages):,} characters",

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from berlin_magic.berlin import DEFAULT_MODEL, Berlin
+from berlin_magic.access import access_to
+from berlin_magic.berlin import DEFAULT_MODEL, DEFAULT_URL, Berlin
 from berlin_magic.provider import Provider
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Connection:
         Whom to ask.
     settings : mapping
         Keywords for its `create_async_generator`; may hold secrets, and is not shown.
+    where : str
+        The server's address, for messages.
     model : str
         The model to ask where none is named.
     embedded : bool
@@ -39,6 +42,7 @@ class Connection:
 
     provider: type[Provider]
     settings: Mapping[str, Any] = field(repr=False)
+    where: str
     model: str
     embedded: bool = False
 
@@ -60,11 +64,12 @@ async def connect(**given: Any) -> Connection:
     named = {"url", "account", "password", "token"} & settings.keys()
     model = os.environ.get("BERLIN_MODEL", "")
     if named or Berlin.configured():
-        return Connection(Berlin, settings, model or DEFAULT_MODEL)
+        access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
+        return Connection(Berlin, settings, access.where, model or DEFAULT_MODEL)
     server = await asyncio.to_thread(_embedded_server)
     settings.pop("proxy", None)  # no proxy reaches this machine's own loopback
     settings |= {"url": server.url, "account": server.account, "password": server.password}
-    return Connection(Berlin, settings, model or EMBEDDED_MODEL, embedded=True)
+    return Connection(Berlin, settings, server.url, model or EMBEDDED_MODEL, embedded=True)
 
 
 _server: LocalServer | None = None

@@ -48,12 +48,14 @@ class BerlinMagics(Magics):
     )
 
     def __init__(self, shell: Any = None, **traits: Any) -> None:
+        # What `%berlin use` and `%berlin system` have said outlives a reload; asked for first, as each setting that
+        # the configuration holds is applied while it is being made.
+        said = None if shell is None else (conversation_of(shell).model, conversation_of(shell).system)
         super().__init__(shell, **traits)
         self._showings: set[Showing] = set()
-        if shell is not None:  # without one it only serves to try a configuration
-            talk = self.conversation
-            self.model = self.model or talk.model  # what `%berlin use` and `system` have said outlives a reload
-            self.system = self.system or talk.system
+        if said is not None:  # without a shell it only serves to try a configuration
+            model, system = said
+            self.model, self.system = self.model or model, self.system or system
             self._apply(None)
 
     @property

@@ -156,7 +156,10 @@ class Kernel:
         return str(output["data"]["text/plain"])
 
     def interrupt(self) -> None:
-        self.manager.interrupt_kernel()
+        if os.name == "nt":
+            self.manager.interrupt_kernel()
+        else:  # jupyter_client's own call needs a loop, and tests interrupt from any thread
+            os.kill(self.pid, signal.SIGINT)
 
     def kill(self) -> None:
         assert self.manager.provisioner is not None

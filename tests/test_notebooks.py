@@ -1,0 +1,39 @@
+"""The notebooks run from top to bottom, as a stranger would run them, and leave no widget behind."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+pytestmark = pytest.mark.kernel
+
+ROOT = Path(__file__).parents[1]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith("BERLIN_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+async def test_the_notebook_runs_from_top_to_bottom(path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    await NotebookClient(notebook, timeout=120, kernel_name="python3").async_execute()
+    asked = [cell for cell in notebook.cells if cell.source.startswith("%%berlin")]
+    assert asked
+    for cell in asked:
+        (output,) = cell.outputs
+        assert output.output_type == "display_data"
+        assert {"text/plain", "text/markdown"} <= set(output.data)
+        assert output.metadata.berlin.finish == "complete"
+    assert "widgets" not in notebook.metadata or not notebook.metadata.widgets
+    assert "widget-view" not in nbformat.writes(notebook)
