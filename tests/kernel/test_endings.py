@@ -62,7 +62,7 @@ def test_an_interrupt_in_the_middle_keeps_the_partial_and_closes_the_connection(
     assert run.status == "error"
     assert run.error.splitlines() == ["Interrupted; what had arrived is kept, in the conversation too."]
     assert run.answer["text/plain"].startswith("so far so good")
-    wait_until(lambda: server.asked[0].over.is_set())
+    wait_until(server.asked[0].over.is_set)
     assert server.asked[0].ended - interrupted[0] < 1.0
     assert kernel.finish(queued[0]).status == "aborted"
     assert run.stderr == ""
@@ -77,7 +77,7 @@ def test_an_interrupt_before_the_first_word(kernel: Kernel, server: Server) -> N
     kernel.interrupt()
     run = kernel.finish(request)
     assert run.error.splitlines() == ["Interrupted before the first word."]
-    wait_until(lambda: server.asked[0].over.is_set(), timeout=1.0)
+    wait_until(server.asked[0].over.is_set, timeout=1.0)
     assert_usable(kernel, server)
 
 
@@ -103,7 +103,7 @@ def test_an_interrupt_of_a_blocking_run(kernel: Kernel, server: Server, way: str
     kernel.interrupt()
     run = kernel.finish(request, timeout=20)
     assert "Interrupted" in run.error and "asyncio" not in run.error
-    wait_until(lambda: server.asked[0].over.is_set())
+    wait_until(server.asked[0].over.is_set)
     assert_usable(kernel, server)
 
 
@@ -158,6 +158,6 @@ def test_unloading_ends_what_is_running(kernel: Kernel, server: Server) -> None:
         "asyncio.get_running_loop().call_later(0.5, get_ipython().extension_manager.unload_extension, 'berlin_magic');"
     )
     kernel.run("%%berlin\nTell me", timeout=20)
-    wait_until(lambda: server.asked[0].over.is_set())
+    wait_until(server.asked[0].over.is_set)
     kernel.good("%load_ext berlin_magic")
     assert_usable(kernel, server)
