@@ -221,6 +221,7 @@ class BlockParser:
                 if line.blank:
                     if not block.filled:
                         return number
+                    line.skip(min(line.indent, block.offset))
                 elif line.indent >= block.offset:
                     line.skip(block.offset)
                 else:

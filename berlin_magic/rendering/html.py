@@ -16,7 +16,7 @@ from markdown_it.token import Token
 from .blocks import CLOSING, Block
 from .highlight import highlight
 from .inline import References, parse
-from .links import image_source, link_target
+from .links import addresses, image_source, link_target
 from .stylesheet import CODE
 from .tex import harmless
 from .tree import Node
@@ -27,8 +27,6 @@ __all__ = ["Html", "to_html"]
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _BOXES = {" ": "☐ ", "x": "☑ ", "X": "☑ "}
 _DELIMITER = re.compile(r"[$\\]")
-_ADDRESS = re.compile(r"\bhttps?://[^\s<>\"'`|\\^{}\[\]]+", re.IGNORECASE)
-_ADDRESS_END = re.compile(r"[.,:;!?*_~)]+\Z")
 _LINK = '<a href="{}" target="_blank" rel="noopener noreferrer nofollow"{}>'
 
 
@@ -142,7 +140,7 @@ class Html:
                 return f'<div class="berlin-math">\\[{escape(tex, quote=False)}\\]</div>\n'
             return f"<p>{_text(block.fence + block.text + CLOSING[block.fence])}</p>\n"
         text = block.text
-        box = _TASK.match(text) if block.first else None
+        box = _TASK.match(text) if block.first and block.kind == "paragraph" else None
         content = self._inline(text[box.end() :] if box else text, references, pending=pending)
         if pending and not content:
             return ""
@@ -235,14 +233,9 @@ def _text(text: str, *, link: bool = False) -> str:
     """Return text as HTML, with the bare web addresses in it as links where `link` is true."""
     parts = []
     at = 0
-    for found in _ADDRESS.finditer(text) if link else ():
-        address = _ADDRESS_END.sub("", found[0])
-        if found[0].count("(") and found[0].startswith(address + ")"):
-            address += ")"  # https://example.org/wiki/Berlin_(disambiguation)
-        target = link_target(address)
-        if target is not None:
-            parts += [_plain(text[at : found.start()]), _LINK.format(escape(target), ""), _plain(address), "</a>"]
-            at = found.start() + len(address)
+    for start, end, target in addresses(text) if link else ():
+        parts += [_plain(text[at:start]), _LINK.format(escape(target), ""), _plain(text[start:end]), "</a>"]
+        at = end
     return "".join(parts) + _plain(text[at:])
 
 

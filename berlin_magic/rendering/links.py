@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from urllib.parse import urlsplit
 
-__all__ = ["image_source", "link_target"]
+__all__ = ["addresses", "image_source", "link_target"]
 
 _TARGET = re.compile(r"(?:https?://[^/?#\\@\s]+(?:[/?#]|\Z)|mailto:[^/?#\\\s]+)", re.IGNORECASE)
 _PLAIN = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&()*+,;=%]")
+_BARE = re.compile(r"\bhttps?://[^\s<>\"'`|\\^{}\[\]]+", re.IGNORECASE)
+_BARE_END = re.compile(r"[.,:;!?*_~)]+\Z")
 _LENGTH = 8000  # characters; more than any server takes
 
 
@@ -40,3 +42,20 @@ def image_source(address: str, hosts: Collection[str]) -> str | None:
     except ValueError:
         return None
     return target if host is not None and host.lower() in hosts else None
+
+
+def addresses(text: str) -> Iterator[tuple[int, int, str]]:
+    """Find the bare web addresses in a text, without the punctuation after them.
+
+    Yields
+    ------
+    tuple of int, int, str
+        Where it begins, where it ends, and its `link_target`.
+    """
+    for found in _BARE.finditer(text):
+        address = _BARE_END.sub("", found[0])
+        if address.count("(") > address.count(")") and found[0].startswith(address + ")"):
+            address += ")"  # https://example.org/wiki/Berlin_(band)
+        target = link_target(address)
+        if target is not None:
+            yield found.start(), found.start() + len(address), target

@@ -22,19 +22,20 @@ from markdown_it.token import Token
 from .blocks import CLOSING, Block
 from .highlight import language
 from .inline import References, parse
-from .links import image_source, link_target
+from .links import addresses, image_source, link_target
 from .tex import inert
 from .tree import Node
 from .tree import parse as parse_blocks
 
 __all__ = ["to_markdown"]
 
-_MARK = re.compile(r"[<>&$`\\*\[\]|~^{}\x00-\x08\x0b-\x1f\x7f]|(?<![^\W_])_|_(?![^\W_])|(?<=@)@|!(?=\[)|==|\+\+|::")
+_MARK = re.compile(r"[<>&$`\\*\[\]|~^{}\x00-\x08\x0b-\x1f\x7f]|(?<![^\W_])_|_(?![^\W_])|@|!(?=\[)|==|\+\+|::|(?<=[a-zA-Z]):(?=/)|(?<=www)\.", re.IGNORECASE)
 _LINE_START = re.compile(r"(?m)^([ \t]*)(?:([-+#=:%_@!>])|(\d{1,20})([.)]))")
 _CODE_RISK = re.compile(r"\$\$|\\\\?[()\[\]]|\\(?:begin|end)|@@|[\x00-\x08\x0a-\x1f]|~[TD]")
 _BROKEN_ADDRESS = re.compile(r"[()\[\]$*`'\"\\|~<>!]|(?<=@)@")
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
-_ENTITY_ONLY = re.compile(r"\s+")
+_SPACE = re.compile(r"\s+")
+_DELIMITER = re.compile(r"\\[(\[]|\\begin")
 
 
 def to_markdown(text: str, *, image_hosts: Iterable[str] = ()) -> str:
@@ -101,7 +102,7 @@ class _Writer:
             return _starts(_text(block.fence + block.text + CLOSING[block.fence])).split("\n")
         if block.kind == "heading":
             return ["#" * block.level + " " + self._inline(block.text).replace("\n", " ")]
-        box = _TASK.match(block.text) if block.first else None
+        box = _TASK.match(block.text) if block.first and block.kind == "paragraph" else None
         text = block.text[box.end() :] if box else block.text
         content = self._inline(text) if not node.texts else "".join(self._inline(part) for part in node.texts)
         lines = [line.strip() for line in _starts(content).split("\n")]
@@ -151,10 +152,13 @@ class _Writer:
                 words.append(token.content)
                 continue
             if words:
-                parts.append(_text("".join(words)))
+                parts.append(_text("".join(words), link=not ends))
                 words = []
             if token is not None:
-                parts.append(self._token(token, ends, cell=cell))
+                part = self._token(token, ends, cell=cell)
+                if part.startswith("[") and parts and parts[-1].endswith("!"):
+                    parts[-1] = parts[-1][:-1] + "&#33;"  # else a link would be an image
+                parts.append(part)
         return "".join(parts)
 
     def _token(self, token: Token, ends: list[str], *, cell: bool) -> str:
@@ -191,7 +195,7 @@ class _Writer:
 
     def _image(self, token: Token, *, inside: bool) -> str:
         address = str(token.attrs.get("src", ""))
-        words = _ENTITY_ONLY.sub(" ", _plain_words(token.children or [])).strip()
+        words = _SPACE.sub(" ", _plain_words(token.children or [])).strip()
         source = image_source(address, self._hosts)
         if source is not None:
             return f"![{_text(words)}{_end(source)}"
@@ -215,15 +219,25 @@ def _end(target: str | None) -> str:
     return f"]({safe})"
 
 
-def _text(text: str) -> str:
+def _text(text: str, *, link: bool = False) -> str:
     """Return text of which no parser takes anything for markup, and no typesetter for math.
 
     What matters to a typesetter is the text that is shown, where a dollar written as a reference is a dollar again.
     So where there are marks that could be delimiters, a zero-width space follows each back slash: it makes what
-    follows, if it ever is read as TeX, no command.
+    follows, if it ever is read as TeX, no command. Bare addresses, which parsers delimit differently, become links
+    where `link` is true.
     """
-    if text.count("$") > 1 or re.search(r"\\[(\[]|\\begin", text):
+    if text.count("$") > 1 or _DELIMITER.search(text):
         text = text.replace("\\", "\\\u200b")
+    parts = []
+    at = 0
+    for start, end, target in addresses(text) if link else ():
+        parts += [_escape(text[at:start]), "[", _escape(text[start:end]), _end(target)]
+        at = end
+    return "".join(parts) + _escape(text[at:])
+
+
+def _escape(text: str) -> str:
     return _MARK.sub(lambda found: "".join(f"&#{ord(char)};" for char in found[0]), text)
 
 
@@ -248,5 +262,5 @@ def _code(content: str, *, cell: bool) -> str:
 def _fence(code: str, info: str) -> list[str]:
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     marks = "`" * (longest + 1)
-    lines = code.removesuffix("\n").split("\n")
+    lines = code.removesuffix("\n").split("\n") if code else []
     return [marks + language(info), *lines, marks]

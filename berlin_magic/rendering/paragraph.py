@@ -10,7 +10,7 @@ import re
 
 __all__ = ["SEGMENT", "split"]
 
-SEGMENT = 4000  # characters: a page and a half
+SEGMENT = 2000  # characters: most of a page
 _SPACE = re.compile(r"\s")
 _ESCAPED = re.compile(r"\\.", re.DOTALL)
 _TRIES = 100
