@@ -10,6 +10,8 @@ const ANNOUNCE_EVERY = 8000; // ms between two remarks to a screen reader
 const HOLD_HEIGHT = 1500; // ms
 const MATH = ".berlin-math"; // all that is ever given to the typesetter
 
+const TYPESET = new WeakMap(); // formula -> its TeX
+
 const WORDS = { waiting: "waiting for the first word", streaming: "", stopping: "stopping …" };
 
 function element(tag, className, attributes = {}) {
@@ -54,6 +56,12 @@ function adopt(was, node) {
     return;
   }
   if (was.nodeType !== Node.ELEMENT_NODE || was.isEqualNode(node)) return;
+  if (TYPESET.has(was)) {
+    if (TYPESET.get(was) === node.textContent) return; // the same formula, already typeset
+    TYPESET.delete(was);
+    was.replaceChildren(...node.childNodes);
+    return;
+  }
   for (const { name } of [...was.attributes]) if (!node.hasAttribute(name)) was.removeAttribute(name);
   for (const { name, value } of [...node.attributes]) {
     if (was.getAttribute(name) !== value) was.setAttribute(name, value);
@@ -72,7 +80,7 @@ class Tree {
   reset() {
     this.root.replaceChildren();
     this.slots = new Map([[0, { el: this.root, tail: "", nodes: [] }]]);
-    this.finished = [];
+    this.touched = new Set();
   }
 
   apply([op, id, ...rest]) {
@@ -81,6 +89,7 @@ class Tree {
     if (op === "tail") {
       slot.tail = slot.tail.slice(0, rest[0]) + rest[1];
       slot.nodes = morph(slot.el, slot.nodes, parse(slot.tail));
+      this.touch(slot.nodes);
     } else if (op === "add") {
       this.settle(slot, rest[0]);
     } else if (op === "open") {
@@ -92,7 +101,7 @@ class Tree {
     } else if (op === "fill") {
       this.settle(slot, "");
       slot.el.replaceChildren(parse(rest[0]));
-      this.finished.push(slot.el);
+      this.touch([slot.el]);
     } else if (op === "loose") {
       this.settle(slot, "");
       slot.el.classList.remove("berlin-tight");
@@ -107,20 +116,27 @@ class Tree {
     const nodes = morph(slot.el, slot.nodes, parse(html));
     slot.tail = "";
     slot.nodes = [];
-    for (const node of nodes) if (node.nodeType === Node.ELEMENT_NODE) this.finished.push(node);
+    this.touch(nodes);
     return nodes;
   }
 
-  // Typeset the math in what was finished since the last call: a formula that still grows is shown as it is written.
-  typesetFinished() {
+  touch(nodes) {
+    for (const node of nodes) if (node.nodeType === Node.ELEMENT_NODE) this.touched.add(node);
+  }
+
+  // Typeset the formulas in what has changed since the last call. One that is still being written has its marks in
+  // elements of their own, and is shown as it is written.
+  typesetChanged() {
     if (!this.root.isConnected) return; // nothing can be measured yet
-    const finished = this.finished;
-    this.finished = [];
-    for (const el of finished) {
+    for (const el of this.touched) {
       if (!this.root.contains(el)) continue;
-      if (el.matches(MATH)) this.typeset(el);
-      for (const formula of el.querySelectorAll(MATH)) this.typeset(formula);
+      for (const formula of [...(el.matches(MATH) ? [el] : []), ...el.querySelectorAll(MATH)]) {
+        if (TYPESET.has(formula) || formula.childElementCount) continue;
+        TYPESET.set(formula, formula.textContent);
+        this.typeset(formula);
+      }
     }
+    this.touched.clear();
   }
 }
 
@@ -233,7 +249,7 @@ export default () => {
         for (const patch of message.p ?? []) tree.apply(patch);
         status.take(message);
       }
-      tree.typesetFinished();
+      tree.typesetChanged();
       ackTimer ??= setTimeout(ack, ACK_EVERY);
     }
 
@@ -278,7 +294,7 @@ export default () => {
   function render({ el, signal }) {
     views.push(el);
     el.append(reply.root);
-    reply.tree.typesetFinished();
+    reply.tree.typesetChanged();
     signal?.addEventListener("abort", () => {
       views.splice(views.indexOf(el), 1);
       if (el.contains(reply.root) && views.length) views[views.length - 1].append(reply.root);

@@ -124,11 +124,8 @@ class PlainDisplay:
             self._displays.append(self._outlet.show({"text/html": "", "text/plain": ""}))
 
     def _bundle(self, status: Status) -> dict[str, str]:
-        above = (
-            '<div style="opacity:.65">⋮ what stands above is shown at the end</div>'
-            if self._turned and not self._owns_cell
-            else ""
-        )
+        hidden = self._turned and not self._owns_cell
+        above = '<div style="opacity:.65">⋮ what stands above is shown at the end</div>' if hidden else ""
         return {
             "text/html": above + _reply(self._pages.html()) + status_line.as_html(status, self._hint),
             "text/plain": status_line.sentence(status, self._hint),
