@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -52,7 +55,8 @@ def imports_of(module: str) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
+            if not node.level:
+                names.add(node.module)
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return names
@@ -70,3 +74,17 @@ def test_pure_modules_know_no_network_kernel_widget_or_clock(module: str) -> Non
 )
 def test_nothing_further_down_imports_the_magics(module: str) -> None:
     assert not imports_of(module) & {"berlin_magic.magics", "berlin_magic.commands", "berlin_magic.extension"}
+
+
+def test_every_import_is_the_standard_librarys_or_a_declared_dependency() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[<>=\[ ]", entry)[0].lower() for entry in project["dependencies"]}
+    distributions = metadata.packages_distributions()
+    # What a declared one cannot be without: IPython brings traitlets, aiohttp yarl, ipywidgets comm.
+    declared |= {"traitlets", "yarl", "comm"}
+    for path in PACKAGE.rglob("*.py"):
+        for name in imports_of(".".join(path.relative_to(PACKAGE).with_suffix("").parts)):
+            top = name.partition(".")[0]
+            if top in sys.stdlib_module_names or top in {"berlin_magic", "ipykernel"}:
+                continue
+            assert {entry.lower() for entry in distributions[top]} & declared, f"{path.name} imports {name}"
