@@ -128,6 +128,12 @@ class Berlin(Provider):
         IncompleteReplyError, SilentTooLongError
             Where the reply ends before the server says so, or the server falls silent.
         """
+        try:
+            access = cls._access(url, account=account, password=password, token=token, proxy=proxy, silence=silence)
+        except BerlinError as error:
+            raise redacted(error, [password or "", token or ""]) from None
+        finally:
+            del password, token  # a verbose traceback of what is raised here would show them
         options = {"model": model or DEFAULT_MODEL, **_DEFAULT_OPTIONS}
         options.update({name: value for name, value in kwargs.items() if value is not None})
         try:
@@ -137,7 +143,6 @@ class Berlin(Provider):
         # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend
         # what it has stored there, and the context would arrive twice (protocol page, "Chat").
         body = {"prompt": flatten(messages), "parentMessageId": uuid.uuid4().hex, "options": options}
-        access = cls._access(url, account=account, password=password, token=token, proxy=proxy, silence=silence)
         return cls._ask(access, body)
 
     @classmethod
@@ -193,7 +198,7 @@ class Berlin(Provider):
                 except NotAllowedError as error:
                     if begun or refusal:  # a reply that has begun is never asked for a second time
                         raise
-                    refusal = error
+                    refusal = redacted(error, sent)
         except BerlinError as error:
             raise redacted(error, sent) from None
 

@@ -63,7 +63,7 @@ def parse_envelope(body: str, *, status: int, where: str) -> Envelope:
     """
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if isinstance(value, Mapping) and is_envelope(value):
         return value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable
 from itertools import takewhile
 from typing import TypeVar
@@ -24,14 +25,22 @@ _Error = TypeVar("_Error", bound=BerlinError)
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return `text` with each of `secrets` replaced, also where it is escaped (JSON, URL, HTML) or its end is cut."""
-    for spelling in sorted({form for secret in secrets for form in _spellings(secret)}, key=len, reverse=True):
-        head = spelling[:_HEAD]
-        start = 0
-        while (start := text.find(head, start)) >= 0:
-            same = takewhile(lambda pair: pair[0] == pair[1], zip(text[start:], spelling, strict=False))
-            text = f"{text[:start]}<secret>{text[start + len(list(same)) :]}"
-            start += len("<secret>")
-    return text
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    if not spellings:
+        return text
+    heads = re.compile("|".join(sorted({re.escape(spelling[:_HEAD]) for spelling in spellings}, key=len, reverse=True)))
+    kept, start = "", 0
+    while found := heads.search(text, start):
+        rest = text[found.start() :]
+        kept += text[start : found.start()] + "<secret>"
+        start = found.start() + max(_shared(rest, spelling) for spelling in spellings)
+    return kept + text[start:]
+
+
+def _shared(text: str, spelling: str) -> int:
+    """Return how many characters at the beginning the two have in common."""
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(text, spelling, strict=False))
+    return sum(1 for _ in same)
 
 
 def redacted(error: _Error, secrets: Iterable[str]) -> _Error:

@@ -53,7 +53,7 @@ def address(text: str) -> URL:
         raise NotConfiguredError(
             f"{clean(_USER.sub('//', text), 80)!r} is not a server's address.\nSet BERLIN_URL to one such as http://127.0.0.1:8731"
         )
-    return url.with_user(None).with_query(None).with_fragment(None)
+    return url.with_user(None).with_path(url.raw_path.rstrip("/"), encoded=True)  # drops query and fragment
 
 
 def origin_of(url: URL) -> str:
@@ -206,19 +206,22 @@ async def received(response: aiohttp.ClientResponse, *, silence: float | None) -
         Where no byte comes for `silence` seconds.
     """
     where = origin_of(response.url)
-    fault: IncompleteReplyError
-    try:
-        while data := await response.content.readany():
+    fault: IncompleteReplyError | None = None
+    while not fault:
+        try:
+            data = await response.content.readany()
+        except TimeoutError:
+            fault = _silent(where, silence)
+        except (aiohttp.ClientError, OSError, RuntimeError) as error:
+            # RuntimeError: "Connection closed.", after broken framing that came before the reader did.
+            fault = IncompleteReplyError(
+                f"The connection to {where} broke in the middle of the reply ({type(error).__name__}).\n"
+                "Run the cell again for a whole one."
+            )
+        else:
+            if not data:
+                return
             yield data
-    except TimeoutError:
-        fault = _silent(where, silence)
-    except (aiohttp.ClientError, OSError) as error:
-        fault = IncompleteReplyError(
-            f"The connection to {where} broke in the middle of the reply ({type(error).__name__}).\n"
-            "Run the cell again for a whole one."
-        )
-    else:
-        return
     # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
     # this, the last words before a cut are lost to whoever reads slowly.
     for rest in _left_over(response.content):

@@ -1,0 +1,332 @@
+"""The way to a server: limits, faults in our words, and every byte that came before one."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import zlib
+
+import pytest
+from asking import assert_fit_to_be_shown
+from scripted import CHUNKED_HEAD, HEAD, Then, head, http_chunk, reply
+
+from berlin_magic import errors, transport
+from berlin_magic.errors import BerlinError
+from berlin_magic.transport import address, is_loopback, origin_of
+
+
+async def fetched(url: str, *, pause: asyncio.Event | None = None, silence=5.0, proxy=None, json=None, method="POST"):
+    """Return all bytes that came, and the error that ended them; wait for `pause` before the first is read."""
+    data = b""
+    try:
+        async with transport.requested(
+            method, address(url), headers={}, proxy=proxy, silence=silence, json=json
+        ) as response:
+            if pause:
+                await pause.wait()
+            async for read in transport.received(response, silence=silence):
+                data += read
+    except BerlinError as error:
+        assert_fit_to_be_shown(error)
+        return data, error
+    return data, None
+
+
+async def body_of(url: str, *, silence=5.0):
+    async with transport.requested("GET", address(url), headers={}, proxy=None, silence=silence) as response:
+        return await transport.whole_body(response, silence=silence)
+
+
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("http://127.0.0.1:8731", "http://127.0.0.1:8731"),
+        (" https://School.example/chat/ \n", "https://school.example/chat"),
+        ("https://ada:secret@school.example/?key=1#top", "https://school.example"),
+        ("http://[::1]:80/x", "http://[::1]/x"),
+    ],
+)
+def test_an_address_is_tidied_and_loses_user_name_password_and_query(text, result):
+    assert str(address(text)) == result
+
+
+@pytest.mark.parametrize(
+    "text", ["", "school.example", "127.0.0.1:8731", "ftp://x", "http://", "http://[::1", "http://x:99999"]
+)
+def test_what_is_no_address_is_told_with_what_to_set(text):
+    with pytest.raises(errors.NotConfiguredError, match="BERLIN_URL") as caught:
+        address(text)
+    assert_fit_to_be_shown(caught.value)
+
+
+def test_an_address_that_is_none_is_not_shown_with_its_password():
+    with pytest.raises(errors.NotConfiguredError) as caught:
+        address("ftp://ada:canary@school.example")
+    assert_fit_to_be_shown(caught.value)
+
+
+def test_an_origin_is_scheme_host_and_port():
+    assert origin_of(address("https://school.example:443/chat")) == "https://school.example"
+    assert origin_of(address("http://school.example:8080/chat")) == "http://school.example:8080"
+
+
+@pytest.mark.parametrize(
+    ("url", "is_it"),
+    [
+        ("http://localhost:1", True),
+        ("http://a.localhost", True),
+        ("http://127.9.9.9", True),
+        ("http://[::1]", True),
+        ("http://10.0.0.1", False),
+        ("http://localhost.example", False),
+        ("http://127.0.0.1.example", False),
+    ],
+)
+def test_this_machine_is_known_by_its_addresses(url, is_it):
+    assert is_loopback(address(url)) is is_it
+
+
+async def test_the_first_bytes_are_there_while_the_server_is_still_talking(server):
+    go_on = asyncio.Event()
+    server.on("/", [HEAD, b"first", go_on, b"second"])
+    async with transport.requested("GET", address(server.url), headers={}, proxy=None, silence=5) as response:
+        reads = transport.received(response, silence=5)
+        assert await anext(reads) == b"first"
+        go_on.set()
+        assert await anext(reads) == b"second"
+        await reads.aclose()
+
+
+async def test_a_refused_connection_is_told_with_the_address(server, unused_tcp_port):
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    _, error = await fetched(url)
+    assert type(error) is errors.ServerUnreachableError
+    assert url in str(error)
+    assert "connection refused" in str(error)
+
+
+async def test_an_unknown_name_is_told(server, monkeypatch):
+    async def unknown(*_args, **_kwargs):
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    _, error = await fetched("http://nowhere.invalid")
+    assert type(error) is errors.ServerUnreachableError
+    assert "name is unknown" in str(error)
+
+
+async def test_a_connection_that_is_not_made_in_time_is_told(server, monkeypatch):
+    async def never(*_args, **_kwargs):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    monkeypatch.setattr(transport, "CONNECT_LIMIT", 0.1)
+    _, error = await fetched("http://nowhere.invalid")
+    assert type(error) is errors.ServerUnreachableError
+    assert "within 0.1 s" in str(error)
+
+
+async def test_https_where_the_server_speaks_http_is_told(order):
+    async def answer(_, writer):
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        _, error = await fetched(f"https://127.0.0.1:{port}")
+    assert type(error) is errors.ServerUnreachableError
+    assert "https" in str(error)
+
+
+@pytest.mark.parametrize("end", [(), (Then.RESET,)], ids=["closed", "reset"])
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-Ty"])
+async def test_a_connection_lost_before_the_answer_is_an_unreachable_server(server, sent, end):
+    server.on("/", [sent, *end])
+    _, error = await fetched(server.url)
+    assert type(error) is errors.ServerUnreachableError
+    assert len(server.requests) == 1
+
+
+async def test_an_answer_that_is_no_http_is_named(server):
+    server.on("/", [b"SSH-2.0-OpenSSH_9.2\r\n", Then.HOLD])
+    _, error = await fetched(server.url)
+    assert type(error) is errors.IncorrectAnswerError
+    assert "SSH-2.0" in str(error)
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\n", HEAD, HEAD + b"abc", CHUNKED_HEAD + http_chunk(b"abc")])
+async def test_silence_ends_the_wait_wherever_it_begins(server, sent):
+    server.on("/", [sent, Then.HOLD])
+    data, error = await fetched(server.url, silence=0.2)
+    assert type(error) is errors.SilentTooLongError
+    assert "0.2 s" in str(error)
+    assert data == (b"abc" if b"abc" in sent else b"")
+    await asyncio.wait_for(server.requests[0].gone.wait(), 1)
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_a_server_that_does_not_even_read_the_question_is_silent(order, monkeypatch):
+    monkeypatch.setattr(transport, "CONNECT_LIMIT", 0.1)
+    accepted = []
+
+    def accept(reader, writer):
+        writer.transport.pause_reading()
+        accepted.append(writer)
+
+    async with await asyncio.start_server(accept, "127.0.0.1", 0, limit=1) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        _, error = await fetched(url, silence=0.2, json={"prompt": "x" * 2**24})
+        assert type(error) is errors.SilentTooLongError
+        for writer in accepted:
+            writer.transport.abort()
+
+
+async def test_a_slow_but_living_stream_has_no_limit(server):
+    server.on("/", [HEAD, *(step for _ in range(10) for step in (b"x", 0.1))])
+    data, error = await fetched(server.url, silence=0.5)
+    assert error is None
+    assert data == b"x" * 10
+
+
+@pytest.mark.parametrize(
+    ("end", "kind"),
+    [
+        ((Then.RESET,), errors.IncompleteReplyError),
+        ((), errors.IncompleteReplyError),
+        ((b"zz\r\n",), errors.IncompleteReplyError),
+        ((Then.HOLD,), errors.SilentTooLongError),
+    ],
+    ids=["reset", "closed", "broken framing", "silent"],
+)
+async def test_what_came_before_a_fault_is_not_lost_on_a_slow_reader(server, end, kind):
+    may_end, read_now = asyncio.Event(), asyncio.Event()
+    server.on("/", [CHUNKED_HEAD, *(http_chunk(b"%04d" % n) for n in range(100)), may_end, *end])
+    reading = asyncio.create_task(fetched(server.url, pause=read_now, silence=0.4))
+    await server.request("/")
+    await asyncio.sleep(0.1)  # the bytes have to be in our buffer: a reset takes what is not
+    may_end.set()
+    await asyncio.sleep(0.6)  # until the fault is known to the reader's buffer
+    read_now.set()
+    data, error = await reading
+    assert data == b"".join(b"%04d" % n for n in range(100))
+    assert type(error) is kind
+
+
+async def test_more_than_fits_the_buffers_is_not_lost_on_a_slow_reader(server):
+    read_now = asyncio.Event()
+    server.on("/", [CHUNKED_HEAD, *[http_chunk(b"x" * 2**16)] * 64])
+    reading = asyncio.create_task(fetched(server.url, pause=read_now))
+    await server.request("/")
+    await asyncio.sleep(0.2)
+    read_now.set()
+    data, error = await reading
+    assert len(data) == 2**22
+    assert type(error) is errors.IncompleteReplyError
+
+
+@pytest.mark.parametrize(
+    "broken", [b"no gzip at all", gzip.compress(b"abc" * 1000)[:20] + b"garbage" * 10]
+)
+async def test_a_broken_compression_is_an_incomplete_reply(server, broken):
+    response = head("Content-Encoding: gzip", f"Content-Length: {len(broken)}")
+    server.on("/", [response, broken])
+    _, error = await fetched(server.url)
+    assert type(error) is errors.IncompleteReplyError
+
+
+async def test_a_compressed_stream_arrives_piece_by_piece(server):
+    compressor = zlib.compressobj(wbits=31)
+    first = compressor.compress(b"first") + compressor.flush(zlib.Z_SYNC_FLUSH)
+    go_on = asyncio.Event()
+    server.on("/", [head("Content-Encoding: gzip"), first, go_on, compressor.compress(b"second") + compressor.flush()])
+    async with transport.requested("GET", address(server.url), headers={}, proxy=None, silence=5) as response:
+        reads = transport.received(response, silence=5)
+        assert await anext(reads) == b"first"
+        go_on.set()
+        assert b"".join([read async for read in reads]) == b"second"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_not_followed_and_its_target_told(server, status):
+    server.on("/", [reply(status, b"", "Location: http://elsewhere.example/x")])
+    _, error = await fetched(server.url)
+    assert type(error) is errors.ServerError
+    assert error.status == status
+    assert "redirects to http://elsewhere.example/x" in str(error)
+    assert len(server.requests) == 1
+
+
+async def test_a_proxy_given_is_asked_even_for_this_machine(server):
+    server.on("http://127.0.0.1:1/x", [HEAD, b"through the proxy"])
+    data, _ = await fetched("http://127.0.0.1:1/x", proxy=server.url)
+    assert data == b"through the proxy"
+
+
+async def test_the_environments_proxy_is_asked_for_others_and_not_for_this_machine(server, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("http_proxy", server.url)
+    server.on("http://school.example/x", [HEAD, b"proxied"])
+    server.on("/", [HEAD, b"direct"])
+    assert await fetched("http://school.example/x") == (b"proxied", None)
+    assert await fetched(server.url) == (b"direct", None)
+    monkeypatch.setenv("no_proxy", "school.example:80")
+
+    async def unknown(*_args, **_kwargs):
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    _, error = await fetched("http://school.example")
+    assert "name is unknown" in str(error)
+
+
+@pytest.mark.parametrize("url", ["http://school.example", "https://school.example"])
+async def test_a_proxy_that_wants_a_password_is_told(server, url):
+    server.on("http://school.example/x", [reply(407, b"")])
+    server.on("school.example:443", [reply(407, b"")])
+    _, error = await fetched(f"{url}/x", proxy=server.url.replace("://", "://ada:canary-pw@"))
+    assert type(error) is errors.ServerUnreachableError
+    assert error.status == 407
+    assert "proxy" in str(error)
+
+
+async def test_a_proxy_that_is_not_there_is_told(order, unused_tcp_port):
+    _, error = await fetched("http://school.example", proxy=f"http://ada:canary-pw@127.0.0.1:{unused_tcp_port}")
+    assert type(error) is errors.ServerUnreachableError
+    assert "proxy" in str(error)
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "proxy.example:8080", "http://[::1", "http://x:99999"])
+async def test_a_proxy_that_can_not_be_used_is_told(order, proxy):
+    _, error = await fetched("http://school.example", proxy=proxy)
+    assert isinstance(error, errors.NotConfiguredError | errors.ServerUnreachableError)
+    assert "proxy" in str(error)
+
+
+async def test_a_body_comes_whole(server):
+    server.on("/", [reply(200, "é".encode()[:1]), 0.05, "é".encode()[1:]])
+    server.on("/", [CHUNKED_HEAD, http_chunk("é".encode()[:1]), 0.05, http_chunk("é".encode()[1:]), b"0\r\n\r\n"])
+    assert await body_of(server.url) == "é"
+
+
+async def test_a_body_that_breaks_off_counts_as_far_as_it_came(server):
+    server.on("/", [head("Content-Length: 100"), b"half a page"])
+    assert await body_of(server.url) == "half a page"
+
+
+async def test_a_body_that_breaks_off_before_its_first_byte_is_an_unreachable_server(server):
+    server.on("/", [head("Content-Length: 100")])
+    with pytest.raises(errors.ServerUnreachableError):
+        await body_of(server.url)
+
+
+async def test_a_body_in_the_middle_of_which_the_server_falls_silent_is_silence(server):
+    server.on("/", [head("Content-Length: 100"), b"half", Then.HOLD])
+    with pytest.raises(errors.SilentTooLongError):
+        await body_of(server.url, silence=0.2)
+
+
+async def test_an_endless_body_is_given_up(server):
+    server.on("/", [HEAD, *[b"x" * 2**20] * 20])
+    with pytest.raises(errors.ReplyTooLargeError) as caught:
+        await body_of(server.url)
+    assert_fit_to_be_shown(caught.value)
