@@ -1,127 +1,69 @@
-"""The turns of a conversation, each in its place: pure, with no network, kernel or clock."""
+"""The turns of a conversation, each in its place: what is asked on what; pure, with no network, kernel or clock."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal, overload
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Self, overload
 
+from berlin_magic import records
+from berlin_magic.budget import Measure, estimate, left_out
+from berlin_magic.layout import Layout
 from berlin_magic.messages import Message
+from berlin_magic.places import Strike, standing, struck
+from berlin_magic.turn import Finish, Turn, copied
 
 __all__ = ["Finish", "Turn", "Turns"]
 
-Finish = Literal["running", "complete", "stopped", "cut", "failed"]
-"""How a turn stands: being answered; answered whole; stopped by the user; cut by network or server; not answered."""
 
-
-@dataclass(eq=False)
-class Turn:
-    """One question and its answer.
-
-    Attributes
-    ----------
-    prompt : str
-        The question.
-    context : tuple of Message
-        What it was asked on: the messages that stood before it when it was asked, never rewritten.
-    cell : str or None
-        The id of the cell that asked, where the front end tells it.
-    run : str or None
-        Which execution of that cell.
-    model : str
-        The model that was asked.
-    finish : Finish
-        How it ended.
-    id : str
-        Unique, for life.
-    """
-
-    prompt: str
-    context: tuple[Message, ...] = ()
-    cell: str | None = None
-    run: str | None = None
-    model: str = ""
-    finish: Finish = "running"
-    id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    _pieces: list[str] = field(default_factory=list, repr=False)
-    _length: int = field(default=0, repr=False)
-
-    @property
-    def reply(self) -> str:
-        """The answer so far."""
-        if len(self._pieces) > 1:
-            self._pieces = ["".join(self._pieces)]
-        return self._pieces[0] if self._pieces else ""
-
-    @property
-    def length(self) -> int:
-        """Characters of the answer so far."""
-        return self._length
-
-    def add(self, piece: str) -> None:
-        """Append `piece` to the reply; pieces are joined when read, so that a long reply costs its length."""
-        self._pieces.append(piece)
-        self._length += len(piece)
-
-    @property
-    def asked(self) -> list[Message]:
-        """The messages that are sent for it: the context, then the question."""
-        return [*self.context, {"role": "user", "content": self.prompt}]
-
-    @property
-    def messages(self) -> list[Message]:
-        """What it adds to the context of later turns: nothing where it was not answered at all."""
-        if self.finish == "running" or not self.reply:
-            return []
-        return [{"role": "user", "content": self.prompt}, {"role": "assistant", "content": self.reply}]
-
-
-@dataclass(eq=False)
-class _Place:
-    """Where a cell stands in the conversation: its runs, the newest of them in force, the others kept."""
-
-    cell: str | None
-    runs: list[list[Turn]]
-
-    @property
-    def current(self) -> list[Turn]:
-        return self.runs[-1]
-
-
-class Turns:
+class Turns(Layout):
     """The turns of a conversation, oldest first, as a sequence: iterate, index, slice.
 
-    A cell is a place. A new cell's turn comes last; running the cell again replaces its turns where they stand, and
-    asks with what stood before them. Turns without a cell are appended.
+    A cell is a place. A new cell's turns come last; running the cell again replaces its turns where they stand, and
+    asks with what stood before them. Its former versions are kept. What comes from no cell is appended.
 
     Parameters
     ----------
     system : str
         The system prompt, which comes before every question; empty for none.
+
+    Attributes
+    ----------
+    context_limit : int or None
+        The most tokens that are sent with a question; older turns are left out. None for no limit.
+    measure : callable
+        Counts the tokens of a text; an estimate, where nothing better is known.
     """
 
     def __init__(self, system: str = "") -> None:
-        self.system = system
-        self._places: list[_Place] = []
+        super().__init__(system)
+        self.context_limit: int | None = None
+        self.measure: Measure = estimate
 
     def __iter__(self) -> Iterator[Turn]:
-        return (turn for place in self._places for turn in place.current)
+        return iter(standing(self._places, struck(self._places)))
 
     def __len__(self) -> int:
-        return sum(len(place.current) for place in self._places)
+        return len(standing(self._places, struck(self._places)))
 
     @overload
     def __getitem__(self, index: int) -> Turn: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Turn]: ...
-    def __getitem__(self, index: int | slice) -> Turn | list[Turn]:
-        return list(self)[index]
+    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Turn | Self:
+        if isinstance(index, int):
+            return list(self)[index]
+        part = self._alike()
+        for number, turn in enumerate(list(self)[index]):
+            place = self.place_of(turn)
+            event = records.event_record(place, place.current, turn, lambda _: None)
+            event |= {"place": turn.id, "number": 0, "position": 0}
+            part.read({"places": [{"key": turn.id, "number": number}], "events": [event]})
+        return part
 
     @property
     def messages(self) -> list[Message]:
         """The whole conversation as a plain list of ``{"role", "content"}``, the system prompt first."""
-        return self._messages(self)
+        return copied(_messages(self, self.system))
 
     def begin(
         self,
@@ -131,6 +73,8 @@ class Turns:
         run: str | None = None,
         model: str = "",
         system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        begun: float | None = None,
     ) -> Turn:
         """Put a new turn in its place and return it, running.
 
@@ -145,28 +89,116 @@ class Turns:
             The model that will be asked.
         system : str, optional
             A system prompt for this question instead of the conversation's.
+        options : mapping, optional
+            The engine's.
+        begun : float, optional
+            When, in seconds since the epoch.
         """
-        index = next((i for i, place in enumerate(self._places) if cell is not None and place.cell == cell), None)
-        before = self._places if index is None else self._places[:index]
-        earlier = [turn for place in before for turn in place.current]
-        place = None if index is None else self._places[index]
-        again = place is not None and (run is None or place.current[0].run != run)
-        if place is not None and not again:
-            earlier += place.current
-        turn = Turn(prompt, tuple(self._messages(earlier, system)), cell, run, model)
-        if place is None:
-            self._places.append(_Place(cell, [[turn]]))
-        elif again:
-            place.runs.append([turn])
-        else:
-            place.current.append(turn)
+        place, version = self._version(cell, run)
+        earlier = [turn for turn in self.before(place) if turn.standing]
+        chosen = self.system if system is None else system
+        fixed: list[Message] = [{"role": "system", "content": chosen}, {"role": "user", "content": prompt}]
+        count = left_out([turn.standing for turn in earlier], fixed, self.context_limit, self.measure)
+        stale = self.stale()
+        turn = Turn(
+            prompt,
+            _messages(earlier[count:], chosen),
+            cell,
+            run,
+            model,
+            chain=tuple(turn.id for turn in earlier),
+            left_out=count,
+            stale_before=sum(one.id in stale for one in earlier[count:]),
+            system=chosen,
+            options=dict(options or {}),
+            begun=begun,
+        )
+        self._add(place, version, turn)
         return turn
 
-    def reset(self) -> None:
-        """Forget every turn; the system prompt stays."""
-        self._places.clear()
+    def end(self, turn: Turn, finish: Finish, *, ended: float | None = None) -> None:
+        """Let `turn` have ended, as `finish` says; it does not change any more."""
+        turn.finish, turn.ended = finish, ended
+        self.note(turn)
 
-    def _messages(self, turns: Iterable[Turn], system: str | None = None) -> list[Message]:
-        chosen = self.system if system is None else system
-        first: list[Message] = [{"role": "system", "content": chosen}] if chosen else []
-        return first + [message for turn in turns for message in turn.messages]
+    def reset(self, *, cell: str | None = None, run: str | None = None) -> int:
+        """Begin anew: what was asked so far is no longer part of the conversation; return how many turns that were.
+
+        A cell that is run again comes back. The system prompt stays.
+        """
+        place, version = self._version(cell, run)
+        gone = list(self)
+        self._add(place, version, Strike("reset", tuple(turn.id for turn in gone)))
+        return len(gone)
+
+    def undo(self, count: int = 1, *, cell: str | None = None, run: str | None = None) -> list[Turn]:
+        """Take the last `count` turns that stand before `cell` back, and return them."""
+        if count < 1:
+            raise ValueError(f"at least one turn can be taken back, not {count}")
+        place, version = self._version(cell, run)
+        gone = self.before(place)[-count:]
+        self._add(place, version, Strike("undo", tuple(turn.id for turn in gone)))
+        return gone
+
+    def drop(self, number: int, *, cell: str | None = None, run: str | None = None) -> Turn:
+        """Take one turn out, by its number as `cell` finds the conversation; return it.
+
+        Raises
+        ------
+        ValueError
+            Where there is no such turn.
+        """
+        place, version = self._version(cell, run)
+        turns = list(self)
+        if not 1 <= number <= len(turns):
+            raise ValueError(f"there is no turn {number}: the conversation has {len(turns)}")
+        gone = turns[number - 1]
+        self._add(place, version, Strike("drop", (gone.id,)))
+        return gone
+
+    def add_messages(
+        self, messages: Iterable[Message], *, cell: str | None = None, run: str | None = None
+    ) -> list[Turn]:
+        """Append what was said elsewhere, and return it as turns.
+
+        A question and its answer make one turn; whatever else there is stands in a turn of its own, so that no message
+        is lost. Leading system messages become the system prompt, where there is none.
+        """
+        left = list(messages)
+        if left and left[0]["role"] == "system" and left[0]["content"] and not self.system and not len(self):
+            self.system = left.pop(0)["content"]
+        if not left:
+            return []
+        place, version = self._version(cell, run)
+        turns: list[Turn] = []
+        while left:
+            pair = [message["role"] for message in left[:2]] == ["user", "assistant"]
+            taken, left = (left[:2], left[2:]) if pair else (left[:1], left[1:])
+            turn = Turn(
+                taken[0]["content"] if taken[0]["role"] == "user" else "",
+                cell=cell,
+                run=run,
+                finish="complete",
+                given=tuple(copied(tuple(taken))),
+            )
+            turn.add(taken[-1]["content"] if taken[-1]["role"] == "assistant" else "")
+            self._add(place, version, turn)
+            turns.append(turn)
+        return turns
+
+    def fork(self) -> Self:
+        """Return a copy that goes its own way: places, versions and all. What was running is cut off in the copy."""
+        copy = self._alike()
+        copy.read(self.record())
+        return copy
+
+    def _alike(self) -> Self:
+        """Return an empty one with the same settings; what a subclass adds, it adds here."""
+        other = type(self)(self.system)
+        other.context_limit, other.measure = self.context_limit, self.measure
+        return other
+
+
+def _messages(turns: Iterable[Turn], system: str) -> tuple[Message, ...]:
+    first: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
+    return (*first, *(message for turn in turns for message in turn.standing))

@@ -1,0 +1,111 @@
+"""Places: where a cell stands in a conversation, what it did there, and its former versions; pure."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from berlin_magic.turn import Turn
+
+__all__ = ["Event", "Place", "State", "Strike", "StrikeKind", "Version", "standing", "struck"]
+
+
+@dataclass(eq=False)
+class Strike:
+    """What takes turns out of the conversation: by their ids, so that a cell that is run again comes back.
+
+    Attributes
+    ----------
+    kind : str
+        Which command it was.
+    turns : tuple of str
+        The ids of what it took out.
+    """
+
+    kind: StrikeKind
+    turns: tuple[str, ...]
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+StrikeKind = Literal["reset", "undo", "drop"]
+
+Event = Turn | Strike
+"""What a cell can do to a conversation."""
+
+State = Literal["in", "deleted"]
+"""A place is part of the conversation; or its cell was deleted, or asks elsewhere by now."""
+
+
+@dataclass(eq=False)
+class Version:
+    """What one run of a cell did, in order."""
+
+    run: str | None
+    events: list[Event] = field(default_factory=list)
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def turns(self) -> list[Turn]:
+        """Its turns alone."""
+        return [event for event in self.events if isinstance(event, Turn)]
+
+
+@dataclass(eq=False)
+class Place:
+    """Where a cell stands: its versions, oldest first, one of them in force.
+
+    Attributes
+    ----------
+    cell : str or None
+        The cell's id; None for what was asked from nowhere in particular.
+    versions : list of Version
+        All runs; none is ever taken out.
+    current : Version
+        The one in force.
+    state : State
+        Whether it counts.
+    key : str
+        Unique, for life.
+    number : int
+        Grows along the conversation.
+    """
+
+    cell: str | None
+    versions: list[Version]
+    current: Version
+    state: State = "in"
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    number: int = 0
+
+
+def struck(places: Iterable[Place]) -> set[str]:
+    """Return the ids of the turns that have been taken out of the conversation.
+
+    What a cell has taken out stays out when the cell is deleted: people delete the cell of a command that they have
+    run.
+    """
+    return {
+        id_ for place in places for event in place.current.events if isinstance(event, Strike) for id_ in event.turns
+    }
+
+
+def standing(places: Iterable[Place], out: Collection[str]) -> list[Turn]:
+    """Return the turns of `places` that are part of the conversation, oldest first.
+
+    Parameters
+    ----------
+    places : iterable of Place
+        All, or those up to one of them.
+    out : collection of str
+        The ids of the turns that were taken out.
+    """
+    return [
+        event
+        for place in places
+        for event in place.current.events
+        if isinstance(event, Turn)
+        and (place.state == "in" or event.given is not None)  # what was imported was no cell's own
+        and event.id not in out
+    ]
