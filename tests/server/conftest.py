@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from berlin_magic.server.accounts import OpenAccounts
 from berlin_magic.server.application import application
@@ -19,6 +20,7 @@ class Client:
 
     url: str
     session: aiohttp.ClientSession
+    runner: web.AppRunner
     headers: dict[str, str] = field(default_factory=dict)
 
     async def ask(self, method: str, path: str, json: Any = None, **more: Any) -> tuple[int, Any]:
@@ -58,7 +60,7 @@ async def serve() -> AsyncIterator[Serve]:
         ends.append(runner.cleanup)
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
         ends.append(session.close)
-        return Client(url, session)
+        return Client(url, session, runner)
 
     yield start
     for end in reversed(ends):

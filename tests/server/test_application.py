@@ -266,7 +266,10 @@ async def test_a_client_that_does_not_read_is_cut_and_its_engine_ended(serve):
         connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
         await asyncio.wait_for(engine.started.wait(), 5)
         await asyncio.wait_for(engine.ended.wait(), 10)
-    assert not engine.script.empty()
+        assert not engine.script.empty()
+        async with asyncio.timeout(5):
+            while len(client.runner.server.connections) > 1:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0.01)  # until only the one that the login left open is there
 
 
 async def test_more_streams_than_the_limit_are_429_until_one_ends(serve):

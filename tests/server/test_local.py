@@ -152,6 +152,17 @@ def test_the_interpreter_exits_with_it_quietly_and_at_once(end: str):
     assert refuses(out.strip())
 
 
+def test_the_interpreters_exit_closes_the_engine():
+    code = """
+from berlin_magic.server.local import LocalServer
+class Engine:
+    async def close(self):
+        print("closed", flush=True)
+LocalServer.start(Engine)
+"""
+    assert python(code).communicate(timeout=30) == ("closed\n", "")
+
+
 def test_the_interpreter_exits_quietly_with_a_reply_running():
     code = f"""
 {START}

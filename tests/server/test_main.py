@@ -85,6 +85,12 @@ def test_a_port_in_use_is_one_clear_line_and_exit_code_1(capsys):
     assert out == ""
 
 
+@pytest.fixture(autouse=True)
+def fails_instead_of_serving_for_ever(request, monkeypatch):
+    if "capsys" in request.fixturenames and "in_use" not in request.node.name:
+        monkeypatch.setattr("berlin_magic.server.__main__.listen", None)
+
+
 def refused(capsys, *arguments: str) -> str:
     with pytest.raises(SystemExit) as end:
         main(list(arguments))

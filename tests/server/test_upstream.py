@@ -267,6 +267,16 @@ async def test_closing_the_generator_closes_the_connection_at_once(raw, connect)
     await asyncio.wait_for(raw.client_left.wait(), 5)
 
 
+async def test_more_replies_run_at_once_than_aiohttps_own_limit_of_100(raw, connect):
+    raw.streams(text("one"), end=b"")
+    raw.hold = asyncio.Event()
+    engine = connect(raw.url)
+    replies = [engine.stream(HELLO, {}) for _ in range(101)]
+    assert await asyncio.wait_for(asyncio.gather(*map(anext, replies)), 20) == ["one"] * 101
+    for pieces in replies:
+        await pieces.aclose()
+
+
 async def test_the_models_are_those_given_or_else_those_listed_and_asked_once(raw, connect):
     engine = connect(raw.url)
     assert await asyncio.gather(engine.models(), engine.models()) == [("llama", "qwen")] * 2
