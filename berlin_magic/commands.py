@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 
 from berlin_magic.chat import Conversation
 from berlin_magic.errors import clean
+from berlin_magic.jobs import Jobs
 from berlin_magic.options import nearest
 
 __all__ = ["Settings", "run"]
@@ -22,6 +23,8 @@ class Settings(Protocol):
 
     model: str
     system: str
+
+    jobs: Jobs
 
     @property
     def conversation(self) -> Conversation:
@@ -104,6 +107,36 @@ async def _system(settings: Settings, argument: str) -> str:
     return "The system prompt is set." if settings.system else "The system prompt is cleared."
 
 
+async def _jobs(settings: Settings, _argument: str) -> str:
+    lines = [
+        f"{job.number:>3}  {clean(job.state, 200)}: {clean(job.showing.turn.prompt, 100)}" for job in settings.jobs
+    ]
+    return "\n".join(lines) or "No reply is, or was, in the background. `%%berlin --bg` sends one there."
+
+
+async def _stop(settings: Settings, argument: str) -> str:
+    running = settings.jobs.running
+    if argument == "all":
+        chosen = running
+    elif argument:
+        job = settings.jobs.numbered(int(argument)) if argument.isdecimal() else None
+        if job is None:
+            raise UsageError(f"%berlin stop takes a number of `%berlin jobs`, or all, not {clean(argument, 40)!r}.")
+        chosen = [job] if job.running else []
+    else:
+        chosen = running[-1:]
+    for job in chosen:
+        job.showing.stop()
+    return f"Stopped {_count(len(chosen), 'reply')}; what had arrived is kept." if chosen else "Nothing is running."
+
+
+async def _wait(settings: Settings, _argument: str) -> str:
+    outcomes = await settings.jobs.wait()
+    for outcome in outcomes:
+        outcome.check()
+    return f"{_count(len(outcomes), 'reply')} arrived."
+
+
 async def _help(_settings: Settings, _argument: str) -> str:
     return _HELP
 
@@ -120,7 +153,9 @@ def _network() -> Any:
 
 
 def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    if number == 1:
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
 _COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
@@ -130,6 +165,9 @@ _COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
     "models": _models,
     "use": _use,
     "system": _system,
+    "jobs": _jobs,
+    "stop": _stop,
+    "wait": _wait,
     "help": _help,
 }
 
@@ -141,6 +179,9 @@ _HELP = """\
 %berlin models      the models that the server offers
 %berlin use MODEL   ask this model from here on
 %berlin system TEXT give the conversation a system prompt (`%berlin system ""` takes it away)
+%berlin jobs        the replies in the background (`%%berlin --bg`)
+%berlin stop [N]    stop number N of them, or all, or the newest
+%berlin wait        wait until they have arrived
 %berlin help        this
 
 Settings: %config BerlinMagics        Stop a reply: the Stop button, or interrupt the kernel

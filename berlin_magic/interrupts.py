@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Interrupted", "cancelling"]
+__all__ = ["Interrupted", "cancelling", "in_one_line"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -22,6 +22,17 @@ class Interrupted(KeyboardInterrupt):
     def _render_traceback_(self) -> list[str]:
         """Give IPython the lines to show in place of a traceback."""
         return [str(self)]
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Give an interrupt that comes while nothing has been asked yet its one line, too."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise Interrupted("Interrupted.") from None
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from argparse import Namespace
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -12,10 +14,11 @@ from traitlets import Float, Integer, Unicode, observe
 
 from berlin_magic import blocking, commands, views
 from berlin_magic.chat import Conversation
+from berlin_magic.interrupts import in_one_line
+from berlin_magic.jobs import Jobs
 from berlin_magic.notebook import cell_of, conversation_of
 from berlin_magic.options import parsed, variable_name
 from berlin_magic.showing import Outcome, Showing
-from berlin_magic.view import View
 
 __all__ = ["BerlinMagics"]
 
@@ -53,6 +56,7 @@ class BerlinMagics(Magics):
         said = None if shell is None else (conversation_of(shell).model, conversation_of(shell).system)
         super().__init__(shell, **traits)
         self._showings: set[Showing] = set()
+        self.jobs = Jobs()
         if said is not None:  # without a shell it only serves to try a configuration
             model, system = said
             self.model, self.system = self.model or model, self.system or system
@@ -83,6 +87,7 @@ class BerlinMagics(Magics):
     @argument("--system", help="System prompt for this question, in place of the conversation's.")
     @argument("--once", action="store_true", help="Ask outside of the conversation: without it, and not kept in it.")
     @argument("--new", action="store_true", help="Forget the conversation, and begin a new one with this question.")
+    @argument("--bg", action="store_true", help="Return at once; the reply arrives here while other cells run.")
     @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable, as a str.")
     @no_var_expand
     @cell_magic("berlin")  # type: ignore[arg-type, unused-ignore]
@@ -92,21 +97,25 @@ class BerlinMagics(Magics):
         Stop the reply with the Stop button or by interrupting the kernel: what has arrived is kept. `%berlin help`
         says how to connect a server.
         """
-        blocking.run(self._ask(line, cell, awaited=False)).check()
+        with in_one_line():
+            blocking.run(self._ask(line, cell, awaited=False)).check()
 
     @no_var_expand
     @line_magic("berlin")  # type: ignore[arg-type, unused-ignore]
     def line(self, line: str) -> None:
         """Show the state, or carry out a command: `%berlin help` lists them."""
-        print(blocking.run(commands.run(self, line)))  # noqa: T201 - what a line magic is for
+        with in_one_line():
+            print(blocking.run(commands.run(self, line)))  # noqa: T201 - what a line magic is for
 
     async def awaited_cell(self, line: str, cell: str = "") -> None:
         """Be `%%berlin` on the notebook's loop; the input transformer puts this call in its place."""
-        (await self._ask(line, cell, awaited=True)).check()
+        with in_one_line():
+            (await self._ask(line, cell, awaited=True)).check()
 
     async def awaited_line(self, line: str) -> None:
         """Be `%berlin` on the notebook's loop."""
-        print(await commands.run(self, line))  # noqa: T201 - as above
+        with in_one_line():
+            print(await commands.run(self, line))  # noqa: T201 - as above
 
     def stop_all(self) -> None:
         """End every reply that is still arriving."""
@@ -117,6 +126,8 @@ class BerlinMagics(Magics):
         options = self._options(line)
         if not prompt.strip():
             raise UsageError("The cell is empty: write the question below %%berlin.")
+        if options.bg and getattr(self.shell, "kernel", None) is None:
+            raise UsageError("--bg needs a notebook: in a terminal nothing runs between two inputs.")
         await views.prepare(self.shell)
         talk = (
             Conversation(self.system, model=self.model, **self.conversation.connection)
@@ -135,17 +146,23 @@ class BerlinMagics(Magics):
             if connection.embedded:
                 showing.notes.append(_EMBEDDED_NOTE)
 
-        def open_view() -> View:
-            return views.open_view(self.shell, stop=showing.stop, awaited=awaited)
-
+        showing.begin(views.open_view(self.shell, stop=showing.stop, awaited=awaited, background=options.bg))
         pieces = talk.answer(turn, connected=connected, temperature=options.temperature, max_tokens=options.max_tokens)
+        if options.bg:
+            self.jobs.add(showing, asyncio.ensure_future(self._finish(showing, pieces, options.into, background=True)))
+            return Outcome(turn)
+        return await self._finish(showing, pieces, options.into)
+
+    async def _finish(
+        self, showing: Showing, pieces: AsyncGenerator[str, None], into: str | None, *, background: bool = False
+    ) -> Outcome:
         self._showings.add(showing)
         try:
-            outcome = await showing.run(pieces, open_view)
+            outcome = await showing.run(pieces, background=background)
         finally:
             self._showings.discard(showing)
-        if options.into and turn.reply and self.shell is not None:
-            self.shell.user_ns[options.into] = turn.reply
+        if into and outcome.turn.reply and self.shell is not None:
+            self.shell.user_ns[into] = outcome.turn.reply
         return outcome
 
     def _options(self, line: str) -> Namespace:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 
-from berlin_magic.errors import BerlinError, IncompleteReplyError
+from berlin_magic.errors import BerlinError, IncompleteReplyError, clean
 from berlin_magic.interrupts import Interrupted, cancelling
 from berlin_magic.turns import Turn
 from berlin_magic.view import State, Status, View
@@ -50,35 +50,49 @@ class Showing:
     provider: str
     notes: list[str] = field(default_factory=list)
     _task: asyncio.Task[None] | None = None
+    _view: View | None = None
     _started: float = 0.0
+    _stopped: bool = False
 
     def stop(self) -> None:
         """End the reply and keep what has arrived; to be called on the cell's loop (the Stop button's way)."""
+        self._stopped = True
         if self._task is not None:
             self._task.cancel()
 
-    async def run(self, pieces: AsyncGenerator[str, None], open_view: Callable[[], View]) -> Outcome:
+    def begin(self, view: View) -> None:
+        """Open `view` in the output of the cell that is running now; to be called before `run`, in that cell."""
+        self._started = asyncio.get_running_loop().time()
+        self._view = view
+        view.begin(self._status("waiting"))
+
+    async def run(self, pieces: AsyncGenerator[str, None], *, background: bool = False) -> Outcome:
         """Read `pieces` to their end and show them; return how it went. It raises nothing of its own.
 
         The request runs in an inner task, so that Stop ends it and not the cell; an interrupt, which cancels the
-        cell's coroutine, ends both. Either way the connection is closed before this returns.
+        cell's coroutine, ends both. Either way the connection is closed before this returns. In the background an
+        interrupt, which is meant for the cell that runs then, does nothing.
         """
-        loop = asyncio.get_running_loop()
-        cell = asyncio.current_task()
-        assert cell is not None  # noqa: S101 - there is one in every coroutine that a loop runs
-        self._started = loop.time()
+        view = self._view
+        assert view is not None  # noqa: S101 - `begin` comes first
+        outer = asyncio.current_task()
+        assert outer is not None  # noqa: S101 - there is one in every coroutine that a loop runs
         interrupted = False
-        view = open_view()
-        view.begin(self._status("waiting"))
-        task = self._task = loop.create_task(self._read(pieces, view))
+        task = self._task = asyncio.get_running_loop().create_task(self._read(pieces, view))
+        if self._stopped:
+            task.cancel()
         try:
-            with cancelling(cell):
+            with nullcontext() if background else cancelling(outer):
                 await self._draw_while(task, view)
         except asyncio.CancelledError:
             interrupted = True
             await _end(task)
         error = _error_of(task)
+        if self.turn.finish == "running":  # stopped before the first step of `pieces`, which ends a turn otherwise
+            self.turn.finish = "stopped"
         state = self._final_state(error, interrupted=interrupted)
+        if background and error is not None:
+            self.notes.append(clean(str(error)))  # nobody will raise it in its cell
         view.finish(self._status(state), self._metadata())
         if interrupted:
             error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)

@@ -66,7 +66,8 @@ class Reply:
 
 async def show(reply: Reply, view: NotedView) -> tuple[Showing, asyncio.Task[Outcome]]:
     showing = Showing(reply.turn, "Test")
-    task = asyncio.ensure_future(showing.run(reply.pieces(), lambda: view))
+    showing.begin(view)
+    task = asyncio.ensure_future(showing.run(reply.pieces()))
     await asyncio.sleep(0.02)
     return showing, task
 
@@ -136,8 +137,9 @@ async def test_a_second_cancel_while_it_ends_changes_nothing() -> None:
 async def test_an_interrupt_in_the_last_moment_keeps_the_complete_reply() -> None:
     reply, view = Reply("all"), NotedView()
     showing = Showing(reply.turn, "Test")
-    task = asyncio.ensure_future(showing.run(reply.pieces(), lambda: view))
-    while reply.turn.finish != "complete":
+    showing.begin(view)
+    task = asyncio.ensure_future(showing.run(reply.pieces()))
+    while reply.turn.finish != "complete":  # noqa: ASYNC110 - the moment after it is the point
         await asyncio.sleep(0)
     task.cancel()
     outcome = await task
@@ -173,3 +175,22 @@ def test_a_turn_of_many_pieces_knows_its_length_and_text() -> None:
     for _ in range(1000):
         turn.add("ab")
     assert turn.length == 2000 and turn.reply == "ab" * 1000
+
+
+async def test_a_stop_before_the_request_has_begun_is_a_stop() -> None:
+    reply, view = Reply("never"), NotedView()
+    showing = Showing(reply.turn, "Test")
+    showing.begin(view)
+    showing.stop()
+    outcome = await showing.run(reply.pieces())
+    outcome.check()
+    assert view.finished[0][0].state == "stopped"
+    assert view.text == ""
+
+
+async def test_an_error_in_the_background_is_noted_in_its_own_output() -> None:
+    reply, view = Reply("half", IncompleteReplyError("The connection broke.")), NotedView()
+    showing = Showing(reply.turn, "Test")
+    showing.begin(view)
+    await showing.run(reply.pieces(), background=True)
+    assert view.finished[0][0].notes == ("The connection broke.",)
