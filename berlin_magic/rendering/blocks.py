@@ -15,16 +15,14 @@ specification or in any reply seen so far is long enough to meet them:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from dataclasses import replace
 
-from .lines import Cursor
+from .block import Block, Sink
+from .lines import CODE_INDENT, Cursor
 from .paragraph import SEGMENT, split
 from .table import alignments, cells
 
-__all__ = ["CLOSING", "DEPTH", "LONG_LINE", "Block", "BlockParser", "Kind", "Sink"]
-
-Kind = Literal["root", "quote", "list", "item", "paragraph", "heading", "rule", "code", "table", "math"]
+__all__ = ["DEPTH", "LONG_LINE", "BlockParser"]
 
 LONG_LINE = 4000  # characters
 DEPTH = 40  # containers, the root included; a list and its item are two
@@ -38,81 +36,7 @@ _FENCE = re.compile(r"(`{3,})([^`]*)\Z|(~{3,})(.*)\Z", re.DOTALL)
 _MARKER = re.compile(r"(?:[-+*]|(\d{1,9})([.)]))(?=[ \t]|\Z)", re.ASCII)
 _MATH_OPEN = re.compile(r"(?:\$\$|\\\[)[ \t]*\Z")
 _MATH_LINE = re.compile(r"(\$\$)((?:(?!\$\$).)+)\$\$[ \t]*\Z|\\\[((?:(?!\\\]).)+)\\\][ \t]*\Z")
-CLOSING = {"$$": "$$", "\\[": "\\]"}
 _MATH_CLOSE = {"$$": re.compile(r"(.*)\$\$[ \t]*\Z"), "\\[": re.compile(r"(.*)\\\][ \t]*\Z")}
-
-
-@dataclass(slots=True)
-class Block:
-    """One block; which attributes mean something depends on its `kind`.
-
-    Attributes
-    ----------
-    id, parent : int
-        The block's number, and that of the container it stands in; the root is 0.
-    level : int
-        Of a heading, 1 to 6.
-    ordered, start, marker : bool, int, str
-        Of a list: numbered or not, its first number, the bullet or the number's delimiter.
-    tight : bool
-        Of a list: no blank line between its items so far.
-    first : bool
-        Of a paragraph: it is the first child of an item, where ``[ ]`` is a task's box.
-    filled : bool
-        Of an item: it has had a child. Of a paragraph: it has been opened, its first segment was told.
-    offset : int
-        Of an item: columns from its container's edge to its own content. Of a fence: the columns it is indented.
-    fence, info : str
-        Of a code block: the fence that opened it (empty where it is indented code), and the text after it.
-    columns : list of str
-        Of a table: the alignment of each column, ``""``, ``"left"``, ``"center"`` or ``"right"``.
-    head : list of str
-        Of a table: the cells of the header row.
-    text : str
-        Of a leaf: its content so far, as far as it was not yet told to the sink.
-    """
-
-    kind: Kind
-    id: int
-    parent: int
-    level: int = 0
-    ordered: bool = False
-    start: int = 1
-    marker: str = ""
-    tight: bool = True
-    first: bool = False
-    filled: bool = False
-    offset: int = 0
-    fence: str = ""
-    info: str = ""
-    columns: list[str] = field(default_factory=list)
-    head: list[str] = field(default_factory=list)
-    text: str = ""
-
-
-class Sink(Protocol):
-    """Is told of blocks as they are found, in the order of the text."""
-
-    def open(self, block: Block) -> None:
-        """Begin a container, a code block, a table or a paragraph that comes in segments."""
-
-    def text(self, block: Block, text: str) -> None:
-        """Take the next piece of an open code block or the next segment of an open paragraph."""
-
-    def row(self, block: Block, row: list[str]) -> None:
-        """Take the next row of an open table: exactly one text for each of its columns."""
-
-    def leaf(self, block: Block) -> None:
-        """Take a whole paragraph, heading, rule or formula."""
-
-    def loose(self, block: Block) -> None:
-        """Learn that an open list, tight so far, has a blank line between its items or their children."""
-
-    def close(self, block: Block) -> None:
-        """End what was opened last."""
-
-    def define(self, text: str) -> str:
-        """Take the link reference definitions off the beginning of a paragraph; return what is left of it."""
 
 
 class BlockParser:
@@ -230,7 +154,7 @@ class BlockParser:
 
     @staticmethod
     def _quote(line: Cursor) -> bool:
-        if line.indent > 3 or not line.content.startswith(">"):
+        if line.indent >= CODE_INDENT or not line.content.startswith(">"):
             return False
         line.skip(line.indent)
         line.drop(1)
@@ -247,19 +171,24 @@ class BlockParser:
         self._blank = False
         if leaf.fence:
             mark = line.content.rstrip(" \t")
-            if line.indent <= 3 and len(mark) >= len(leaf.fence) and not mark.strip(leaf.fence[0]) and not self._long:
+            if (
+                line.indent < CODE_INDENT
+                and len(mark) >= len(leaf.fence)
+                and not mark.strip(leaf.fence[0])
+                and not self._long
+            ):
                 self._close_leaf()
             else:
                 line.skip(min(line.indent, leaf.offset))
                 self._code(leaf, line.rest)
             return True
         if line.blank:
-            line.skip(min(line.indent, 4))
+            line.skip(min(line.indent, CODE_INDENT))
             self._blanks += line.rest + "\n"
             self._blank = True
             return True
-        if line.indent >= 4:
-            line.skip(4)
+        if line.indent >= CODE_INDENT:
+            line.skip(CODE_INDENT)
             self._code(leaf, self._blanks + line.rest)
             self._blanks = ""
             return True
@@ -279,7 +208,7 @@ class BlockParser:
             line.blank
             or self._long
             or len(leaf.text) > MATH_LIMIT
-            or (line.indent <= 3 and _FENCE.match(line.content))
+            or (line.indent < CODE_INDENT and _FENCE.match(line.content))
         ):
             self._close_leaf()
             return False
@@ -302,11 +231,11 @@ class BlockParser:
             paragraph = self.leaf if lazy and whole else None
             if line.blank:
                 return opened
-            if line.indent > 3:
+            if line.indent >= CODE_INDENT:
                 if lazy:
                     return opened
                 self._close_to(matched if opened == 0 else len(self.stack))
-                line.skip(4)
+                line.skip(CODE_INDENT)
                 self._add(Block("code", 0, 0), leaf=True)
                 if self.leaf is not None:
                     self.sink.open(self.leaf)
@@ -346,7 +275,7 @@ class BlockParser:
             line.skip(padding)
             padding = 1
         else:
-            padding = padding if padding <= 4 else 1
+            padding = padding if padding <= CODE_INDENT else 1
             line.skip(padding)
         self._close_to(keep)
         kind = mark[2] or mark[0]

@@ -58,7 +58,8 @@ from collections import ChainMap
 from collections.abc import Iterable
 from html import escape
 
-from .blocks import LONG_LINE, Block, BlockParser
+from .block import Block
+from .blocks import LONG_LINE, BlockParser
 from .highlight import LIMIT, highlight, language
 from .html import Html
 from .inline import References, define

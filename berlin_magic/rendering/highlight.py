@@ -73,9 +73,7 @@ def highlight(code: str, info: str) -> str:
     runs: list[tuple[str, list[str]]] = []
     for _, token, text in lexer.get_tokens_unprocessed(code):
         mark = _mark(token)
-        if runs and not text.strip():
-            runs[-1][1].append(text)
-        elif runs and runs[-1][0] == mark:
+        if runs and (not text.strip() or runs[-1][0] == mark):
             runs[-1][1].append(text)
         else:
             runs.append((mark, [text]))

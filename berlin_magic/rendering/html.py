@@ -13,7 +13,7 @@ from html import escape
 
 from markdown_it.token import Token
 
-from .blocks import CLOSING, Block
+from .block import CLOSING, Block
 from .highlight import highlight
 from .inline import References, parse
 from .links import addresses, image_source, link_target
@@ -177,28 +177,29 @@ class Html:
 
     def _token(self, token: Token, ends: list[str]) -> str:
         """Return one token that is no text; `ends` are the ends of the links that are open."""
-        kind = token.type
-        if kind == "softbreak":
-            return "\n"
-        if kind == "hardbreak":
-            return "<br>\n"
-        if kind == "code_inline":
-            return f"<code>{escape(token.content, quote=False)}</code>"
-        if kind == "math_inline":
-            tex = escape(harmless(token.content) or "", quote=False)
-            left, right = ("\\[", "\\]") if token.markup == "$$" else ("\\(", "\\)")
-            return f'<span class="berlin-math">{left}{tex}{right}</span>'
-        if kind == "link_open":
-            start, end = self._link(token)
-            ends.append(end)
-            return start
-        if kind == "link_close":
-            return ends.pop()
-        if kind == "image":
-            return self._image(token, inside=bool(ends))
-        if token.nesting and token.tag in {"em", "strong", "s"}:
-            return f"<{'/' if token.nesting < 0 else ''}{token.tag}>"
-        return _text(token.content)
+        match token.type:
+            case "softbreak":
+                html = "\n"
+            case "hardbreak":
+                html = "<br>\n"
+            case "code_inline":
+                html = f"<code>{escape(token.content, quote=False)}</code>"
+            case "math_inline":
+                tex = escape(harmless(token.content) or "", quote=False)
+                left, right = ("\\[", "\\]") if token.markup == "$$" else ("\\(", "\\)")
+                html = f'<span class="berlin-math">{left}{tex}{right}</span>'
+            case "link_open":
+                html, end = self._link(token)
+                ends.append(end)
+            case "link_close":
+                html = ends.pop()
+            case "image":
+                html = self._image(token, inside=bool(ends))
+            case _ if token.nesting and token.tag in {"em", "strong", "s"}:
+                html = f"<{'/' if token.nesting < 0 else ''}{token.tag}>"
+            case _:
+                html = _text(token.content)
+        return html
 
     def _link(self, token: Token) -> tuple[str, str]:
         address = str(token.attrs.get("href", ""))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Cursor"]
+__all__ = ["CODE_INDENT", "Cursor"]
+
+CODE_INDENT = 4  # columns from which on white space makes indented code; a mark stands further left
+_TAB = 4
 
 
 class Cursor:
@@ -37,7 +40,7 @@ class Cursor:
         self.blank = not self.content
         column = self.column
         for char in self.rest[: len(self.rest) - len(self.content)]:
-            column += 4 - column % 4 if char == "\t" else 1
+            column += _TAB - column % _TAB if char == "\t" else 1
         self.indent = column - self.column
 
     def skip(self, columns: int) -> None:
@@ -45,7 +48,7 @@ class Cursor:
         left = columns
         taken = 0
         while left > 0 and taken < len(self.rest):
-            width = 4 - self.column % 4 if self.rest[taken] == "\t" else 1
+            width = _TAB - self.column % _TAB if self.rest[taken] == "\t" else 1
             taken += 1
             self.column += min(width, left)
             if width > left:

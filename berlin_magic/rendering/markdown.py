@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable
 
 from markdown_it.token import Token
 
-from .blocks import CLOSING, Block
+from .block import CLOSING, Block
 from .highlight import language
 from .inline import References, parse
 from .links import addresses, image_source, link_target
@@ -29,10 +29,15 @@ from .tree import parse as parse_blocks
 
 __all__ = ["to_markdown"]
 
-_MARK = re.compile(r"[<>&$`\\*\[\]|~^{}\x00-\x08\x0b-\x1f\x7f]|(?<![^\W_])_|_(?![^\W_])|@|!(?=\[)|==|\+\+|::|(?<=[a-zA-Z]):(?=/)|(?<=www)\.", re.IGNORECASE)
-_LINE_START = re.compile(r"(?m)^([ \t]*)(?:([-+#=:%_@!>])|(\d{1,20})([.)]))")
+_MARK = re.compile(
+    r"[<>&$`\\*\[\]|~^{}@\x00-\x08\x0b-\x1f\x7f]|(?<![^\W_])_|_(?![^\W_])|!(?=\[)|==|\+\+|::"
+    r"|(?<=[a-z]):(?=/)|(?<=www)\.",
+    re.IGNORECASE,
+)
+_LINE_START = re.compile(r"(?m)^([ \t]*)(?:([-+#=:%_@>])|(\d{1,20})([.)]))")
 _CODE_RISK = re.compile(r"\$\$|\\\\?[()\[\]]|\\(?:begin|end)|@@|[\x00-\x08\x0a-\x1f]|~[TD]")
 _BROKEN_ADDRESS = re.compile(r"[()\[\]$*`'\"\\|~<>!]|(?<=@)@")
+_MARKS = {"em": "*", "strong": "**", "s": "~~"}
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"\\[(\[]|\\begin")
@@ -77,7 +82,7 @@ class _Writer:
 
     @staticmethod
     def _follows_list(before: Node | None, node: Node, lines: list[str]) -> bool:
-        """Whether a list stands right after another of its kind, and so needs another marker to be a list of its own."""
+        """Whether a list stands right after another of its kind, and so needs another marker."""
         if before is None or before.block.kind != "list" or node.block.kind != "list":
             return False
         last = next((line for line in reversed(lines) if re.match(r"[-*] |\d+[.)] ", line)), "")
@@ -85,26 +90,30 @@ class _Writer:
 
     def _block(self, node: Node, *, alternate: bool) -> list[str]:
         block = node.block
-        if block.kind == "quote":
-            return [f"> {line}".rstrip() for line in self.blocks(node.children) or [""]]
-        if block.kind == "list":
-            return self._list(node, alternate=alternate)
-        if block.kind == "code":
-            return _fence("".join(node.texts), block.info)
-        if block.kind == "table":
-            return self._table(node)
-        if block.kind == "rule":
-            return ["***"]
-        if block.kind == "math":
-            tex = inert(block.text)
-            if tex:
-                return ["$$", *tex.split("\n"), "$$"]
-            return _starts(_text(block.fence + block.text + CLOSING[block.fence])).split("\n")
-        if block.kind == "heading":
-            return ["#" * block.level + " " + self._inline(block.text).replace("\n", " ")]
-        box = _TASK.match(block.text) if block.first and block.kind == "paragraph" else None
-        text = block.text[box.end() :] if box else block.text
-        content = self._inline(text) if not node.texts else "".join(self._inline(part) for part in node.texts)
+        match block.kind:
+            case "quote":
+                lines = [f"> {line}" if line else ">" for line in self.blocks(node.children) or [""]]
+            case "list":
+                lines = self._list(node, alternate=alternate)
+            case "code":
+                lines = _fence("".join(node.texts), block.info)
+            case "table":
+                lines = self._table(node)
+            case "rule":
+                lines = ["***"]
+            case "math":
+                lines = _formula(block)
+            case "heading":
+                lines = ["#" * block.level + " " + self._inline(block.text).replace("\n", " ")]
+            case _:
+                lines = self._paragraph(node)
+        return lines
+
+    def _paragraph(self, node: Node) -> list[str]:
+        block = node.block
+        box = _TASK.match(block.text) if block.first else None
+        texts = node.texts or [block.text[box.end() :] if box else block.text]
+        content = "".join(self._inline(text) for text in texts)
         lines = [line.strip() for line in _starts(content).split("\n")]
         lines = [line for line in lines if line]
         if box and lines:
@@ -152,38 +161,36 @@ class _Writer:
                 words.append(token.content)
                 continue
             if words:
-                parts.append(_text("".join(words), link=not ends))
+                _append(parts, _text("".join(words), link=not ends))
                 words = []
             if token is not None:
-                part = self._token(token, ends, cell=cell)
-                if part.startswith("[") and parts and parts[-1].endswith("!"):
-                    parts[-1] = parts[-1][:-1] + "&#33;"  # else a link would be an image
-                parts.append(part)
+                _append(parts, self._token(token, ends, cell=cell))
         return "".join(parts)
 
     def _token(self, token: Token, ends: list[str], *, cell: bool) -> str:
-        kind = token.type
-        if kind == "softbreak":
-            return "\n"
-        if kind == "hardbreak":
-            return "\n" if cell else "\\\n"
-        if kind == "code_inline":
-            return _code(token.content, cell=cell)
-        if kind == "math_inline":
-            return self._math(token, cell=cell)
-        if kind == "link_open":
-            address = str(token.attrs.get("href", ""))
-            target = link_target(address)
-            ends.append(f" ({_text(address)})" if target is None and address else _end(target))
-            return "" if target is None else "["
-        if kind == "link_close":
-            return ends.pop()
-        if kind == "image":
-            return self._image(token, inside=any(end.startswith("]") for end in ends))
-        marks = {"em": "*", "strong": "**", "s": "~~"}
-        if token.nesting and token.tag in marks:
-            return marks[token.tag]
-        return _text(token.content)
+        match token.type:
+            case "softbreak":
+                text = "\n"
+            case "hardbreak":
+                text = "\n" if cell else "\\\n"
+            case "code_inline":
+                text = _code(token.content, cell=cell)
+            case "math_inline":
+                text = self._math(token, cell=cell)
+            case "link_open":
+                address = str(token.attrs.get("href", ""))
+                target = link_target(address)
+                ends.append(f" ({_text(address)})" if target is None and address else _end(target))
+                text = "" if target is None else "["
+            case "link_close":
+                text = ends.pop()
+            case "image":
+                text = self._image(token, inside=any(end.startswith("]") for end in ends))
+            case _ if token.nesting and token.tag in _MARKS:
+                text = _MARKS[token.tag]
+            case _:
+                text = _text(token.content)
+        return text
 
     @staticmethod
     def _math(token: Token, *, cell: bool) -> str:
@@ -204,6 +211,13 @@ class _Writer:
         return shown if target is None or inside else f"[{shown}{_end(target)}"
 
 
+def _formula(block: Block) -> list[str]:
+    tex = inert(block.text)
+    if tex:
+        return ["$$", *tex.split("\n"), "$$"]
+    return _starts(_text(block.fence + block.text + CLOSING[block.fence])).split("\n")
+
+
 def _plain_words(tokens: list[Token]) -> str:
     return "".join(
         _plain_words(token.children) if token.children else " " if token.type == "softbreak" else token.content
@@ -219,6 +233,14 @@ def _end(target: str | None) -> str:
     return f"]({safe})"
 
 
+def _append(parts: list[str], part: str) -> None:
+    """Append to what is written; an exclamation mark before a link would make it an image."""
+    if part.startswith("[") and parts and parts[-1].endswith("!"):
+        parts[-1] = parts[-1][:-1] + "&#33;"
+    if part:
+        parts.append(part)
+
+
 def _text(text: str, *, link: bool = False) -> str:
     """Return text of which no parser takes anything for markup, and no typesetter for math.
 
@@ -229,10 +251,11 @@ def _text(text: str, *, link: bool = False) -> str:
     """
     if text.count("$") > 1 or _DELIMITER.search(text):
         text = text.replace("\\", "\\\u200b")
-    parts = []
+    parts: list[str] = []
     at = 0
     for start, end, target in addresses(text) if link else ():
-        parts += [_escape(text[at:start]), "[", _escape(text[start:end]), _end(target)]
+        _append(parts, _escape(text[at:start]))
+        _append(parts, f"[{_escape(text[start:end])}{_end(target)}")
         at = end
     return "".join(parts) + _escape(text[at:])
 

@@ -28,7 +28,7 @@ _LINE_END = re.compile("\r\n?|[\u2028\u2029]")
 
 
 def to_plain(text: str) -> str:
-    """Return `text` without terminal escape sequences, control characters and bidirectional controls.
+    r"""Return `text` without terminal escape sequences, control characters and bidirectional controls.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def to_plain(text: str) -> str:
     Returns
     -------
     str
-        The text; of the control characters only tabs and line ends are left, and every line ends in ``\\n``.
+        The text; of the control characters only tabs and line ends are left, and every line ends in ``\n``.
     """
     return _CONTROL.sub("", _SEQUENCE.sub("", _LINE_END.sub("\n", text)))
 
@@ -52,11 +52,8 @@ class PlainText:
     def feed(self, text: str) -> str:
         """Take the next piece; return what may be printed: an escape sequence may go on in the next piece."""
         text = self._rest + text
-        done = text
-        if self_half := _unfinished(text):
-            done = text[: -len(self_half)]
-        self._rest = text[len(done) :]
-        return to_plain(done)
+        self._rest = _unfinished(text)
+        return to_plain(text[: len(text) - len(self._rest)])
 
     def flush(self) -> str:
         """Return the rest: the text is complete."""

@@ -24,7 +24,7 @@ def cells(line: str) -> list[str]:
 
 def alignments(line: str) -> list[str]:
     """Return the alignment of each column, empty if `line` is not the line between a table's head and its rows."""
-    if not _DELIMITER.match(line) or (line[0] == "-" and line[1:2] in {"", " ", "\t"}) or len(line) < 2:
+    if not _DELIMITER.match(line) or line[:2] in {"-", "|", ":", "- ", "-\t"}:
         return []
     parts = [part.strip(" \t") for part in line.split("|")]
     columns = []

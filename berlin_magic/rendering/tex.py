@@ -1,9 +1,9 @@
 r"""Which TeX may reach a math typesetter: an allow-list of commands.
 
 MathJax has commands that make links (``\href``), set styles, classes and ids (``\style``, ``\class``, ``\cssId``),
-define commands (``\def``), load extensions (``\require``), reach into the produced elements (``\mmlToken``), or draw
-outside their place (``\rule``, ``\raise``); its list grows with its versions. So only known commands of notation pass; any other is
-shown by its name.
+define commands (``\def``), load extensions (``\require``), reach into the produced elements (``\mmlToken``), or
+draw outside their place (``\rule``, ``\raise``); its list grows with its versions. So only known commands of notation
+pass; any other is shown by its name.
 """
 
 from __future__ import annotations
@@ -72,16 +72,13 @@ _FUNCTIONS = """
     sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp lim limsup liminf max min sup inf
     arg deg det dim gcd hom ker Pr injlim projlim varlimsup varliminf varinjlim varprojlim
 """
-_ALLOWED = frozenset(
-    " ".join((_LETTERS, _OPERATORS, _RELATIONS, _ARROWS, _STRUCTURE, _FONTS, _FUNCTIONS)).split(),
-)
-_ENVIRONMENTS = frozenset(
-    """
+_ALLOWED = frozenset(f"{_LETTERS} {_OPERATORS} {_RELATIONS} {_ARROWS} {_STRUCTURE} {_FONTS} {_FUNCTIONS}".split())
+_TABLES = """
     matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases aligned alignedat gathered split align
     align* alignat alignat* gather gather* equation equation* eqnarray eqnarray* multline multline* subarray
     flalign flalign* rcases
-    """.split(),
-)
+"""
+_ENVIRONMENTS = frozenset(_TABLES.split())
 _SIGNS = frozenset("{}|,:;!>/ \\%#&_$\n")
 
 _COMMAND = re.compile(r"\\(?:([A-Za-z]+)|(.)|\Z)", re.DOTALL)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from .blocks import Block, BlockParser
+from .block import Block
+from .blocks import BlockParser
 from .inline import References, define
 
 __all__ = ["Node", "parse", "tidy"]

@@ -8,9 +8,35 @@ from html.parser import HTMLParser
 from berlin_magic.rendering.stylesheet import CODE
 
 _TAGS = {
-    "a", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre", "s",
-    "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul",
-}  # fmt: skip
+    "a",
+    "blockquote",
+    "br",
+    "code",
+    "del",
+    "div",
+    "em",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "li",
+    "ol",
+    "p",
+    "pre",
+    "s",
+    "span",
+    "strong",
+    "table",
+    "tbody",
+    "td",
+    "th",
+    "thead",
+    "tr",
+    "ul",
+}
 _VALUES = {
     ("a", "href"): re.compile(r"(?:https?://[^\s/]|mailto:)[\x21-\x7e]*\Z", re.IGNORECASE),
     ("a", "target"): re.compile(r"_blank\Z"),
@@ -90,7 +116,7 @@ class _Search(HTMLParser):
 
 
 def dangers(html: str, *, ours: bool = True, slots: bool = False) -> list[str]:
-    """Return everything in `html` that is not on the list of what our HTML (or, not `ours`, any harmless) consists of."""
+    """Return everything in `html` that is not on the list of what our HTML, or any harmless HTML, consists of."""
     html = html.removeprefix(f"<style>{CODE}</style>\n")
     search = _Search(ours=ours, slots=slots)
     search.feed(html)

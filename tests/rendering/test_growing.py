@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -29,7 +30,7 @@ def shown(whole: str) -> str:
 
 def cut(whole: str, places: list[int]) -> list[str]:
     edges = [0, *sorted({place % (len(whole) + 1) for place in places}), len(whole)]
-    return [whole[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [whole[a:b] for a, b in pairwise(edges)]
 
 
 @given(TEXTS, st.lists(st.integers(0, 10**6), max_size=8))
@@ -110,7 +111,9 @@ def test_markup_that_is_still_open_is_shown_as_if_it_were_closed(typed, seen):
     assert normal(shown(typed)) == normal(seen)
 
 
-@pytest.mark.parametrize("typed", ["`", "``", "```", "#", "-", "1.", "1", "> ", "$$", "---", "| ", "| a | b", "| a |\n| -"])
+@pytest.mark.parametrize(
+    "typed", ["`", "``", "```", "#", "-", "1.", "1", "> ", "$$", "---", "| ", "| a | b", "| a |\n| -"]
+)
 def test_a_line_that_may_become_anything_is_not_shown_yet(typed):
     assert normal(shown(typed)) == []
     assert normal(shown("before\n\n" + typed)) == normal("<p>before</p>")
@@ -121,7 +124,9 @@ def test_a_paragraph_does_not_become_a_heading_while_a_marker_is_typed(underline
     assert normal(shown("before\n" + underline)) == normal("<p>before</p>")
 
 
-@pytest.mark.parametrize("typed", ["```", "```py", "```python", "```python\n", "```python\nx = 1\n`", "```python\nx = 1\n```"])
+@pytest.mark.parametrize(
+    "typed", ["```", "```py", "```python", "```python\n", "```python\nx = 1\n`", "```python\nx = 1\n```"]
+)
 def test_a_fence_is_a_code_block_from_its_second_line_on_and_its_language_is_never_shown(typed):
     html = shown(typed)
     assert "py" not in html

@@ -1,0 +1,86 @@
+"""One block of a text, and who is told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+__all__ = ["CLOSING", "Block", "Kind", "Sink"]
+
+Kind = Literal["root", "quote", "list", "item", "paragraph", "heading", "rule", "code", "table", "math"]
+
+CLOSING = {"$$": "$$", "\\[": "\\]"}
+"""How a display formula that began so ends."""
+
+
+@dataclass(slots=True)
+class Block:
+    """One block; which attributes mean something depends on its `kind`.
+
+    Attributes
+    ----------
+    id, parent : int
+        The block's number, and that of the container it stands in; the root is 0.
+    level : int
+        Of a heading, 1 to 6.
+    ordered, start, marker : bool, int, str
+        Of a list: numbered or not, its first number, the bullet or the number's delimiter.
+    tight : bool
+        Of a list: no blank line between its items so far.
+    first : bool
+        Of a paragraph: it is the first child of an item, where ``[ ]`` is a task's box.
+    filled : bool
+        Of an item: it has had a child. Of a paragraph: it has been opened, its first segment was told.
+    offset : int
+        Of an item: columns from its container's edge to its own content. Of a fence: the columns it is indented.
+    fence, info : str
+        Of a code block: the fence that opened it (empty where it is indented code), and the text after it.
+    columns : list of str
+        Of a table: the alignment of each column, ``""``, ``"left"``, ``"center"`` or ``"right"``.
+    head : list of str
+        Of a table: the cells of the header row.
+    text : str
+        Of a leaf: its content so far, as far as it was not yet told to the sink.
+    """
+
+    kind: Kind
+    id: int
+    parent: int
+    level: int = 0
+    ordered: bool = False
+    start: int = 1
+    marker: str = ""
+    tight: bool = True
+    first: bool = False
+    filled: bool = False
+    offset: int = 0
+    fence: str = ""
+    info: str = ""
+    columns: list[str] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
+    text: str = ""
+
+
+class Sink(Protocol):
+    """Is told of blocks as they are found, in the order of the text."""
+
+    def open(self, block: Block) -> None:
+        """Begin a container, a code block, a table or a paragraph that comes in segments."""
+
+    def text(self, block: Block, text: str) -> None:
+        """Take the next piece of an open code block or the next segment of an open paragraph."""
+
+    def row(self, block: Block, row: list[str]) -> None:
+        """Take the next row of an open table: exactly one text for each of its columns."""
+
+    def leaf(self, block: Block) -> None:
+        """Take a whole paragraph, heading, rule or formula."""
+
+    def loose(self, block: Block) -> None:
+        """Learn that an open list, tight so far, has a blank line between its items or their children."""
+
+    def close(self, block: Block) -> None:
+        """End what was opened last."""
+
+    def define(self, text: str) -> str:
+        """Take the link reference definitions off the beginning of a paragraph; return what is left of it."""
