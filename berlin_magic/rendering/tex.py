@@ -89,7 +89,18 @@ _DROPPED = (
     (re.compile(r"\\[hv]space\s*\*?\s*\{[^{}]*\}"), r"\\quad "),
 )
 _DEPTH = 60  # braces; typesetters recurse
-_INERT = {"<": r"\lt ", ">": r"\gt ", "`": "'", "$": "", "](": "] (", "~": r"\ ", "!": "! "}
+_INERT = {
+    "<": r"\lt ",
+    ">": r"\gt ",
+    "`": "'",
+    "$": "",
+    "](": "] (",
+    "~": r"\ ",
+    "!": "! ",
+    "://": ": //",
+    "www.": "www .",
+}
+_READABLE = re.compile(r"(\\.)|\]\(|://|www\.|[<>`$~!]", re.DOTALL | re.IGNORECASE)
 
 
 def harmless(tex: str) -> str | None:
@@ -124,7 +135,7 @@ def inert(tex: str) -> str | None:
     safe = harmless(tex)
     if safe is None:
         return None
-    safe = re.sub(r"(\\.)|\]\(|[<>`$~!]", lambda found: found[1] or _INERT[found[0]], safe, flags=re.DOTALL)
+    safe = _READABLE.sub(lambda found: found[1] or _INERT[found[0].lower()], safe)
     lines = [line.strip() for line in safe.split("\n")]
     return "\n".join(line for line in lines if line)
 

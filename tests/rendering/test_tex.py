@@ -42,10 +42,10 @@ def test_nothing_ends_the_delimiters_early(tex):
     assert not safe.endswith("\\")
 
 
-@pytest.mark.parametrize("tex", ["a < b", "`", "[a](javascript:x)", "~~~", "$", "a\n\nb", "![a]"])
+@pytest.mark.parametrize("tex", ["a < b", "`", "[a](javascript:x)", "~~~", "$", "a\n\nb", "![a]", "https://x", "WWW.x"])
 def test_to_a_parser_that_knows_no_math_it_is_inert(tex):
     safe = inert(tex)
-    for mark in ("<", ">", "`", "](", "~", "$", "\n\n", "!["):
+    for mark in ("<", ">", "`", "](", "~", "$", "\n\n", "![", "://", "WWW."):
         assert mark not in safe
 
 
