@@ -23,7 +23,6 @@ sys.path.insert(0, str(RIG))
 
 from conftest import _find_chromium  # noqa: E402  # the rig is not a package
 from jupyterlab_page import Lab, Notebook  # noqa: E402
-from samples import long_reply  # noqa: E402
 
 LAST_WORD = "Thelastwordofall"
 PREPARE = f"""

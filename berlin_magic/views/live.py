@@ -25,6 +25,7 @@ __all__ = ["LiveView"]
 
 _MOST_UNPAINTED = 8  # messages that the front end may be behind before draws are skipped
 _PATIENCE = 5.0  # seconds without an answer after which the front end is asked where it is
+_TIME_TO_ANSWER = 2.0  # seconds in which most front ends have answered
 _GRACE = 2.0  # seconds that a closing widget waits for the front end's last word
 
 
@@ -68,9 +69,9 @@ class LiveView(View):
             self._document,
             hint="" if hears else "■ stops it",
             owns_cell=owns_cell,
+            single_for=_TIME_TO_ANSWER if hears else 0.0,
             clock=clock,
         )
-        self._outlet = Outlet(shell)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._widget: LiveWidget | None = None
         self._is_live = False
@@ -102,7 +103,7 @@ class LiveView(View):
 
     def draw(self, status: Status) -> None:
         """Show what is new, in the widget or in its stead."""
-        if self._widget is not None and self._answered and not self._is_live and self._plain.is_single:
+        if self._widget is not None and self._answered and not self._is_live:
             self._go_live(self._widget)
         if self._is_live and self._widget is not None:
             self._draw_live(self._widget, status)
@@ -126,7 +127,7 @@ class LiveView(View):
 
     def _go_live(self, widget: LiveWidget) -> None:
         model = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-        self._outlet.update(self._plain.name, {"application/vnd.jupyter.widget-view+json": model, "text/plain": ""})
+        self._plain.replace({"application/vnd.jupyter.widget-view+json": model, "text/plain": ""}, {})
         self._is_live = True
         self._wants_all = True
 

@@ -41,6 +41,8 @@ class PlainDisplay:
     owns_cell : bool
         Whether the cell shows nothing but this reply, so that its outputs may be cleared at the end. If not, there is
         a single display, which shows the end of a long reply while it arrives.
+    single_for : float
+        Seconds in which everything stays in one display, however long it gets: something is expected to take its place.
     clock : callable
         Seconds that only go forward.
     """
@@ -52,12 +54,14 @@ class PlainDisplay:
         *,
         hint: str = "",
         owns_cell: bool = True,
+        single_for: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outlet = outlet
         self._document = document
         self._hint = hint
         self._owns_cell = owns_cell
+        self._single_for = single_for
         self._clock = clock
         self._pages = Pages()
         self._displays: list[str] = []
@@ -67,16 +71,6 @@ class PlainDisplay:
         self._total = 0
         self._began = self._last = clock()
         self._shown: tuple[object, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The display that stays when the others are gone."""
-        return self._displays[0]
-
-    @property
-    def is_single(self) -> bool:
-        """Whether everything is still in one display, so that it can be replaced without clearing the cell."""
-        return len(self._displays) == 1
 
     def begin(self, status: Status) -> None:
         """Open the first display."""
@@ -94,14 +88,14 @@ class PlainDisplay:
             return
         self._last, self._shown, self._total = now, fresh, status.characters
         self._pages.apply(self._document.patches())
-        if self._pages.finished > _PAGE:
+        if self._pages.finished > _PAGE and now - self._began >= self._single_for:
             self._turn_page()
         self._update(self._displays[-1], self._bundle(status))
 
     def replace(self, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
         """Put one output in the place of all displays."""
-        if self.is_single:
-            self._outlet.update(self.name, data, metadata)
+        if len(self._displays) == 1:
+            self._outlet.update(self._displays[0], data, metadata)
         else:
             # An update to an empty bundle would leave an empty output in the saved notebook.
             self._outlet.clear()

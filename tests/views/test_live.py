@@ -184,13 +184,21 @@ def test_where_the_kernel_cannot_hear_there_is_no_widget_but_a_hint():
     assert "■" not in streamed.data["text/html"]
 
 
-def test_an_answer_that_comes_late_does_not_take_the_place_of_many_displays():
+def test_an_answer_that_comes_late_takes_the_place_of_many_displays_too():
     streamed = Streamed()
     for n in range(300):
         streamed.add(f"Paragraph {n} of a long reply, which goes on and on.\n\n")
     assert len(streamed.shell.display_pub.outputs) > 1
     streamed.widget.says(ready=True)
     streamed.add("more")
-    assert streamed.widget.messages == []
+    assert streamed.data[WIDGET_TYPE]
+    assert "Paragraph 0 of" in str(streamed.widget.messages[0]["p"])
     streamed.finish()
     assert streamed.data["text/plain"].endswith("more")
+
+
+def test_everything_stays_in_one_display_while_an_answer_is_likely():
+    streamed = Streamed()
+    for _ in range(5):
+        streamed.add("A long paragraph of a fast model, which goes on and on and on.\n\n" * 40)
+    assert len(streamed.shell.display_pub.outputs) == 1
