@@ -49,7 +49,7 @@ def _math(state: StateInline, silent: bool) -> bool:
     if found is None or found.lastgroup is None:
         return False
     content = found[found.lastgroup].strip()
-    if "\n\n" in content or not _WORD.search(content) or harmless(content) is None:
+    if "`" in content or not _WORD.search(content) or harmless(content) is None:
         return False
     if not silent:
         token = state.push("math_inline", "", 0)

@@ -211,3 +211,24 @@ def test_traffic_grows_with_the_length_and_not_with_its_square(kind):
     small, large = traffic(kind, 10_000), traffic(kind, 100_000)
     assert large < 12 * small
     assert large < 8 * 100_000
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_work_of_each_draw_does_not_grow_with_the_length(kind, monkeypatch):
+    from berlin_magic.rendering import html as html_module
+
+    parsed = 0
+
+    def counted(text, references, *, pending=False):
+        nonlocal parsed
+        parsed += len(text)
+        return original(text, references, pending=pending)
+
+    original = html_module.parse
+    monkeypatch.setattr(html_module, "parse", counted)
+    work = []
+    for size in (20_000, 80_000):
+        parsed = 0
+        traffic(kind, size)
+        work.append(parsed)
+    assert work[1] <= 5 * work[0]
