@@ -152,8 +152,8 @@ class Html:
 
     @staticmethod
     def half_formula(block: Block) -> str:
-        """Return a formula that is still being typed: its source, which no typesetter takes for math."""
-        return f'<div class="berlin-math">{_text(block.fence + block.text)}</div>\n'
+        """Return a formula that is still being typed: its source, not yet for the typesetter."""
+        return f'<div class="berlin-half-math">{_text(block.text)}</div>\n'
 
     # -- inline --------------------------------------------------------------------------------------------------
 

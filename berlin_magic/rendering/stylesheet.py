@@ -42,5 +42,5 @@ def stylesheet() -> str:
         + ".berlin-reply .berlin-tight>li>p{margin:0}"
         + ".berlin-reply table{display:block;max-width:100%;overflow-x:auto}"
         + ".berlin-reply pre{overflow-x:auto}"
-        + ".berlin-reply .berlin-math{white-space:pre-wrap}"
+        + ".berlin-reply .berlin-math,.berlin-reply .berlin-half-math{white-space:pre-wrap}"
     )

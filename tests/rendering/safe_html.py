@@ -45,7 +45,7 @@ _VALUES = {
     ("ol", "start"): re.compile(r"\d{1,9}\Z"),
     ("th", "style"): re.compile(r"text-align:(?:left|right|center)\Z"),
     ("td", "style"): re.compile(r"text-align:(?:left|right|center)\Z"),
-    ("div", "class"): re.compile(r"(?:berlin-reply|berlin-math|highlight)\Z"),
+    ("div", "class"): re.compile(r"(?:berlin-reply|berlin-math|berlin-half-math|highlight)\Z"),
     ("span", "class"): re.compile(r"(?:berlin-math|[a-z]{1,2})\Z"),
     ("ul", "class"): re.compile(r"berlin-tight\Z"),
     ("ol", "class"): re.compile(r"berlin-tight\Z"),

@@ -141,6 +141,13 @@ def test_a_table_is_a_table_from_its_delimiter_row_on():
     )
 
 
+def test_a_formula_is_shown_while_it_is_typed_but_given_to_no_typesetter():
+    html = shown("$$\n\\frac{a}")
+    assert "frac{a}" in html
+    assert '"berlin-math"' not in html
+    assert '"berlin-math"' in shown("$$\n\\frac{a}{b}\n$$\n")
+
+
 def test_lines_of_an_open_code_block_are_sent_once_each():
     document, view = Document(), Patched()
     document.feed("```\nfirst\n")
