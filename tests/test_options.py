@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,10 +35,8 @@ def test_an_open_quote_is_told() -> None:
 
 @given(st.text())
 def test_any_line_gives_words_or_a_usage_error(line: str) -> None:
-    try:
+    with suppress(UsageError):
         assert all(isinstance(word, str) for word in words(line))
-    except UsageError:
-        pass
 
 
 def test_the_nearest_word_is_proposed_where_one_is_near() -> None:
