@@ -62,7 +62,24 @@ def imports_of(module: str) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("module", ["messages", "decoder", "envelope", "event_stream", "turns", "errors"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "messages",
+        "decoder",
+        "envelope",
+        "event_stream",
+        "errors",
+        "turn",
+        "places",
+        "turns",
+        "layout",
+        "arrangement",
+        "staleness",
+        "budget",
+        "records",
+    ],
+)
 def test_pure_modules_know_no_network_kernel_widget_or_clock(module: str) -> None:
     tops = {name.partition(".")[0] for name in imports_of(module)}
     assert not tops & {"aiohttp", "socket", "IPython", "ipykernel", "ipywidgets", "anywidget", "time", "datetime"}
