@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 
-@dataclass
+@dataclass(eq=False)
 class _Slot:
     opening: str = ""
     closing: str = ""
