@@ -11,7 +11,7 @@ from __future__ import annotations
 from .growing import Document, Patch
 from .html import to_html
 from .markdown import to_markdown
-from .plain import to_plain
+from .plain import PlainText, to_plain
 from .stylesheet import stylesheet
 
-__all__ = ["Document", "Patch", "stylesheet", "to_html", "to_markdown", "to_plain"]
+__all__ = ["Document", "Patch", "PlainText", "stylesheet", "to_html", "to_markdown", "to_plain"]
