@@ -8,6 +8,7 @@ const PAINT_AT_THE_LATEST = 300; // ms; a page in the background draws no frames
 const ACK_EVERY = 150; // ms
 const ANNOUNCE_EVERY = 8000; // ms between two remarks to a screen reader
 const HOLD_HEIGHT = 1500; // ms
+const CALL_AGAIN = [250, 1000, 3000]; // ms
 const MATH = ".berlin-math"; // all that is ever given to the typesetter
 
 const TYPESET = new WeakMap(); // formula -> its TeX
@@ -287,8 +288,17 @@ export default () => {
     });
     const clock = setInterval(() => root.isConnected && status.draw(), 1000);
     reply = { root, tree };
-    model.send({ ready: true });
-    return () => clearInterval(clock);
+    // JupyterLab opens the subshell that hears us during a cell only now. What is sent before it is there reaches
+    // ipykernel 7.0 when the cell has ended (seen on 7.0.1); so call until an answer comes.
+    const name = Math.random();
+    const call = () => taken || over || model.send({ ready: name });
+    call();
+    const calls = CALL_AGAIN.map((delay) => setTimeout(call, delay));
+    return () => {
+      over = true;
+      clearInterval(clock);
+      calls.forEach(clearTimeout);
+    };
   }
 
   function render({ el, signal }) {

@@ -77,6 +77,7 @@ class LiveView(View):
         self._is_live = False
         # Written by the front end's messages, which may come in another thread: only plain assignments.
         self._answered = False
+        self._callers: set[Any] = set()
         self._painted = 0
         self._wants_all = False
         self._sent = 0
@@ -181,7 +182,9 @@ class LiveView(View):
         # On ipykernel 7.0 to 7.3 this runs in a subshell's thread: note it, and leave the rest to the cell's thread.
         if not isinstance(content, dict):
             return
-        if content.get("ready"):
+        caller = content.get("ready")
+        if isinstance(caller, (int, float)) and caller not in self._callers:
+            self._callers.add(caller)
             self._answered = True
             self._wants_all = True
         if isinstance(content.get("painted"), int):

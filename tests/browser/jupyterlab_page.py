@@ -25,6 +25,7 @@ class Lab:
     def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
         self.notebooks = folder / "notebooks"
         self._runtime = folder / "runtime"
+        self._data = folder / "data"
         self.token = secrets.token_hex(16)
         for path in (self.notebooks, self._runtime):
             path.mkdir(parents=True)
@@ -45,7 +46,7 @@ class Lab:
                 **os.environ,
                 "JUPYTER_RUNTIME_DIR": str(self._runtime),
                 "JUPYTER_CONFIG_DIR": str(folder / "config"),
-                "JUPYTER_DATA_DIR": str(folder / "data"),
+                "JUPYTER_DATA_DIR": str(self._data),
                 "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
                 "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
                 "IPYTHONDIR": str(folder / "ipython"),
@@ -71,6 +72,21 @@ class Lab:
         message = f"JupyterLab did not start: {self._log_path.read_text()[-2000:]}"
         raise RuntimeError(message)
 
+    def add_kernel(self, name: str, *packages: str, folder: Path) -> None:
+        """Offer a kernel in which other versions of some packages come before the installed ones."""
+        if not any(folder.iterdir()):
+            command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", f"--target={folder}"]
+            subprocess.run([*command, *packages], check=True, timeout=300, capture_output=True)
+        spec = {
+            "argv": [sys.executable, "-W", "ignore", "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+            "display_name": name,
+            "language": "python",
+            "env": {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT), str(IN_KERNEL)])},
+        }
+        path = self._data / "kernels" / name
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "kernel.json").write_text(json.dumps(spec))
+
     def close(self) -> None:
         self._process.terminate()
         try:
@@ -90,11 +106,11 @@ class Notebook:
         self.path = path
 
     @classmethod
-    async def new(cls, lab: Lab, page: Page, *sources: str, name: str = "") -> Notebook:
+    async def new(cls, lab: Lab, page: Page, *sources: str, name: str = "", kernel: str = "python3") -> Notebook:
         """Write a notebook with one code cell for each of `sources`, and open it."""
         content = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(source) for source in sources],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+            metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
         )
         path = lab.notebooks / f"{name or secrets.token_hex(6)}.ipynb"
         nbformat.write(content, path)

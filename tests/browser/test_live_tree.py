@@ -141,6 +141,17 @@ async def test_a_formula_is_typeset_once_and_as_soon_as_it_is_closed(front_end):
         assert typeset == (["\\(a + b\\)"] if n >= 3 else [])
 
 
+async def test_it_calls_until_the_kernel_answers(front_end):
+    calls = "sent.filter(message => message.ready).length"
+    await front_end.wait_for_function(f"{calls} >= 2")
+    await take(front_end, {"n": 1, "all": True, "c": 1, "t": 0})
+    before = await front_end.evaluate(calls)
+    await front_end.evaluate("() => new Promise(done => setTimeout(done, 1500))")
+    assert await front_end.evaluate(calls) == before
+    names = await front_end.evaluate("sent.filter(message => message.ready).map(message => message.ready)")
+    assert len(set(names)) == 1
+
+
 async def test_a_missing_message_is_noticed_and_everything_asked_for_again(front_end):
     await take(front_end, {"n": 1, "all": True, "c": 1, "t": 0, "p": [["add", 0, "<p>1</p>"]]})
     await take(front_end, {"n": 3, "c": 1, "t": 0, "p": [["add", 0, "<p>3</p>"]]})

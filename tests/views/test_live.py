@@ -137,6 +137,18 @@ def test_a_front_end_that_missed_something_is_sent_all_again():
     assert "One" in str(streamed.widget.messages[-1]["p"])
 
 
+def test_a_front_end_that_calls_twice_is_sent_all_once_and_another_one_gets_its_own():
+    streamed = Streamed()
+    streamed.widget.says(ready=0.5)
+    streamed.add("One. ")
+    streamed.widget.says(ready=0.5)
+    streamed.add("Two. ")
+    assert "all" not in streamed.widget.messages[-1]
+    streamed.widget.says(ready=0.25)
+    streamed.add("Three. ")
+    assert streamed.widget.messages[-1]["all"]
+
+
 def test_at_the_end_the_output_is_static_and_the_widget_closed():
     streamed = Streamed()
     streamed.widget.says(ready=True)
