@@ -10,7 +10,7 @@ from yarl import URL
 
 from berlin_magic.errors import NotConfiguredError
 from berlin_magic.secret import Secret
-from berlin_magic.transport import address, origin_of
+from berlin_magic.transport import REPLY_LIMIT, address, origin_of
 
 __all__ = ["Access", "access_to", "sendable"]
 
@@ -30,6 +30,7 @@ class Access:
     """From the environment; a later login's goes before it."""
     proxy: str | None = field(default=None, repr=False)  # its address may hold a password
     silence: float | None = None
+    reply_limit: int | None = REPLY_LIMIT
 
     @property
     def key(self) -> tuple[str, str]:
@@ -62,6 +63,7 @@ def access_to(
     default_url: str,
     proxy: str | None = None,
     silence: float | None = None,
+    reply_limit: int | None = REPLY_LIMIT,
 ) -> Access:
     """Return the way in: each setting from what is given, else from the class, else from the environment.
 
@@ -92,6 +94,7 @@ def access_to(
         standing_token=sendable(environment.get("BERLIN_TOKEN", "") if standing else ""),
         proxy=proxy,
         silence=silence,
+        reply_limit=reply_limit,
     )
 
 

@@ -8,16 +8,19 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
+from http import HTTPStatus
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from berlin_magic import protocol
 from berlin_magic.access import Access, access_to, sendable
+from berlin_magic.envelope import UNAUTHORIZED_CODE
 from berlin_magic.errors import BerlinError, NotAllowedError, NotConfiguredError
 from berlin_magic.messages import flatten
 from berlin_magic.provider import Provider
 from berlin_magic.redaction import redacted
 from berlin_magic.secret import Secret
+from berlin_magic.transport import REPLY_LIMIT
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "DEFAULT_URL", "Berlin"]
 
@@ -69,10 +72,9 @@ class Berlin(Provider):
     )
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give a subclass, which may be for another server, tokens of its own."""
+        """Give a subclass, which may be for another server, a token of its own."""
         super().__init_subclass__(**kwargs)
         cls._token = cls.__dict__.get("_token")
-        cls._tokens = {}
 
     @classmethod
     def create_async_generator(
@@ -86,6 +88,7 @@ class Berlin(Provider):
         password: str | None = None,
         token: str | None = None,
         silence: float | None = DEFAULT_SILENCE,
+        reply_limit: int | None = REPLY_LIMIT,
         **kwargs: Any,
     ) -> AsyncGenerator[str, None]:
         """Ask `messages` and yield the reply's text, piece by piece, as it arrives.
@@ -105,6 +108,8 @@ class Berlin(Provider):
             Where to ask, and how to get in.
         silence : float, optional
             Seconds without a byte after which the reply counts as cut; None for no limit.
+        reply_limit : int, optional
+            The most bytes that the reply may have, as it comes over the wire; None for no limit.
         **kwargs
             The engine's options (``temperature``, ``max_tokens``, …); one that is None is left at its default.
 
@@ -125,11 +130,21 @@ class Berlin(Provider):
             Where there is no connection.
         IncorrectAnswerError
             Where the answer is not the protocol; it names the offending text.
+        ReplyTooLargeError
+            Where it exceeds `reply_limit`.
         IncompleteReplyError, SilentTooLongError
             Where the reply ends before the server says so, or the server falls silent.
         """
         try:
-            access = cls._access(url, account=account, password=password, token=token, proxy=proxy, silence=silence)
+            access = cls._access(
+                url,
+                account=account,
+                password=password,
+                token=token,
+                proxy=proxy,
+                silence=silence,
+                reply_limit=reply_limit,
+            )
         except BerlinError as error:
             raise redacted(error, [password or "", token or ""]) from None
         finally:
@@ -183,7 +198,7 @@ class Berlin(Provider):
         sent = [*access.secrets]
         try:
             refusal: NotAllowedError | None = None
-            for _ in range(2):  # a token that is refused is renewed, once
+            while True:  # until the reply, or the second refusal: a token is renewed once
                 token = await (cls._other_token(access, sent[-1]) if refusal else cls._first_token(access))
                 if token is None:
                     raise refusal or _no_way_in(access)
@@ -196,7 +211,8 @@ class Berlin(Provider):
                             yield piece
                     return
                 except NotAllowedError as error:
-                    if begun or refusal:  # a reply that has begun is never asked for a second time
+                    expired = error.status == HTTPStatus.UNAUTHORIZED or error.code == UNAUTHORIZED_CODE
+                    if begun or refusal or not expired:  # a reply that has begun is never asked for again
                         raise
                     refusal = redacted(error, sent)
         except BerlinError as error:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from berlin_magic.characters import WholeCharacters
 from berlin_magic.envelope import is_envelope
 from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError, clean
 
@@ -70,7 +71,7 @@ class Decoder:
         self._position = 0  # where to look on in the buffer
         self._depth = 0  # open braces; 0 between objects
         self._in_string = False
-        self._half = ""  # the first half of a character whose second is still to come
+        self._characters = WholeCharacters()
         self._started = False  # whether anything but a byte order mark has been seen
 
     def feed(self, data: bytes) -> Iterator[Chunk | Refusal]:
@@ -122,20 +123,9 @@ class Decoder:
         del self._buffer[: self._position]
         self._position = 0
         item = _decoded(text)
-        return self._whole_characters(item) if isinstance(item, Chunk) else item
-
-    def _whole_characters(self, chunk: Chunk) -> Chunk:
-        """Return `chunk` with whole characters only.
-
-        JSON's escapes can spell half a surrogate pair, and a server that cuts JavaScript strings sends the halves in
-        two chunks. The first half waits for the second; one that stays alone becomes U+FFFD, as it can be neither
-        printed nor saved.
-        """
-        content = self._half + chunk.content
-        self._half = ""
-        if content and not chunk.last and "\ud800" <= content[-1] <= "\udbff":
-            content, self._half = content[:-1], content[-1]
-        return Chunk(chunk.segment, content.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+        if isinstance(item, Chunk):
+            return Chunk(item.segment, self._characters.take(item.content, last=item.last))
+        return item
 
     def _find_start(self) -> bool:
         """Move to the next object's opening brace; return whether there is one."""

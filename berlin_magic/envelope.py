@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,23 +17,20 @@ from berlin_magic.errors import (
     ServerError,
     clean,
 )
+from berlin_magic.refusals import refusal_kind
 
-__all__ = ["data_of", "envelope_error", "is_envelope", "parse_envelope"]
+__all__ = ["UNAUTHORIZED_CODE", "data_of", "envelope_error", "is_envelope", "parse_envelope"]
 
 Envelope = Mapping[str, Any]
 
+UNAUTHORIZED_CODE = 4001
+"""The code for a token that is missing, unknown, expired or replaced (wire/chat-bad-token)."""
+
 _UNAUTHORIZED_STATUS = 401
-_UNAUTHORIZED_CODE = 4001  # wire/chat-bad-token
 _TOO_MANY_STATUS = 429
 _FAILED_STATUS = 500
 _BODY_SHOWN = 2000
 _ADDRESS = "Check the address: is it a Berlin server's?"
-
-# How servers word what has no code of its own. The first two are wire/chat-no-balance and wire/chat-unknown-model.
-_NO_BALANCE_WORDS = ("积分余额不足", "insufficient balance", "insufficient_quota", "balance is")
-_MODEL_WORDS = re.compile(
-    r"model[_ ]not[_ ]found|(unknown|invalid) model|model \S+ (is not supported|does not exist|not found)"
-)
 
 
 def is_envelope(value: object) -> bool:
@@ -118,7 +114,7 @@ def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = 
         )
     engine = _engine_error(envelope.get("data"))
     said = _said(envelope, engine)
-    words = f"{said} {engine.get('code', '')} {engine.get('type', '')}".casefold()
+    words = f"{said} {engine.get('code', '')} {engine.get('type', '')}"
     quoted = f"“{clean(said)}”" if said else "no reason given"
     kind, advice = _kind(status, code, words, login=login, model=clean(model, 80))
     return kind(
@@ -130,23 +126,20 @@ def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = 
 
 
 def _kind(status: int, code: object, words: str, *, login: bool, model: str) -> tuple[type[ServerError], str]:
-    if status == _TOO_MANY_STATUS and not any(word in words for word in _NO_BALANCE_WORDS):
-        return RateLimitError, "Too many requests: wait a little, then run the cell again."
-    if login and status < _FAILED_STATUS:
-        return LoginRefusedError, "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD."
-    if status == _UNAUTHORIZED_STATUS or code == _UNAUTHORIZED_CODE:
-        return (
-            NotAllowedError,
-            "The token is not accepted: set BERLIN_TOKEN anew, or BERLIN_ACCOUNT and BERLIN_PASSWORD.",
-        )
-    if any(word in words for word in _NO_BALANCE_WORDS):
-        return NoBalanceError, "The account has no balance left: top it up, or use another account."
-    if _MODEL_WORDS.search(words):
-        return (
-            ModelUnknownError,
-            f"The server does not serve the model {model!r}: `%berlin models` lists what it has.",
-        )
-    return ServerError, "The server or its engine failed: try again, or ask whoever runs it."
+    kind = NotAllowedError if code == UNAUTHORIZED_CODE else refusal_kind(status, words)
+    if login and status < _FAILED_STATUS and kind is not RateLimitError:
+        kind = LoginRefusedError
+    return kind, _ADVICE[kind].format(model=model)
+
+
+_ADVICE: Mapping[type[ServerError], str] = {
+    LoginRefusedError: "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD.",
+    NotAllowedError: "The token is not accepted: set BERLIN_TOKEN anew, or BERLIN_ACCOUNT and BERLIN_PASSWORD.",
+    NoBalanceError: "The account has no balance left: top it up, or use another account.",
+    RateLimitError: "Too many requests: wait a little, then run the cell again.",
+    ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
+    ServerError: "The server or its engine failed: try again, or ask whoever runs it.",
+}
 
 
 def _engine_error(data: object) -> Mapping[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict, cast
 
-__all__ = ["ROLES", "Message", "checked", "flatten"]
+__all__ = ["ROLES", "Message", "checked", "flatten", "with_parts"]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 """The roles that a message may have: those of the chat completions that every engine behind a server speaks."""
@@ -77,3 +77,33 @@ def flatten(messages: Iterable[Mapping[str, Any]]) -> str:
         return plain[0]["content"]
     labelled = [f"{message['role'].capitalize()}: {message['content']}" for message in plain]
     return "\n\n".join([*labelled, "Assistant:"])
+
+
+def with_parts(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return `messages` as a new list, for a server that takes images: a ``content`` may be a list of parts.
+
+    A part is a mapping with a ``type``, such as ``{"type": "text", "text": …}`` or
+    ``{"type": "image_url", "image_url": {"url": "data:image/png;base64,…"}}``. Further keys of a message are kept.
+
+    Raises
+    ------
+    ValueError
+        As `checked` does.
+    """
+    entries = list(messages) if isinstance(messages, Iterable) and not isinstance(messages, (str, bytes)) else messages
+    as_text = entries
+    if isinstance(entries, list):
+        as_text = [
+            {**entry, "content": ""} if isinstance(entry, Mapping) and _is_parts(entry.get("content")) else entry
+            for entry in entries
+        ]
+    checked(as_text)
+    return [dict(entry) for entry in entries]
+
+
+def _is_parts(content: object) -> bool:
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(part, Mapping) and isinstance(part.get("type"), str) for part in content)
+    )

@@ -94,7 +94,9 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
                 parse_envelope(text, status=status, where=access.where), status=status, where=access.where, model=model
             )
         try:
-            async with aclosing(transport.received(response, silence=access.silence)) as reads:
+            async with aclosing(
+                transport.received(response, silence=access.silence, limit=access.reply_limit)
+            ) as reads:
                 async for data in reads:
                     for item in decoder.feed(data):
                         if isinstance(item, Refusal):

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any, ClassVar
 
-__all__ = ["Provider"]
+from berlin_magic.events import Event
+
+__all__ = ["Provider", "text_of"]
 
 
 class Provider(ABC):
-    """A kind of server that can be asked. Nothing is ever instantiated: a provider is its class."""
+    """A kind of server that can be asked. Nothing is ever instantiated: a provider is its class.
+
+    One method has to be written, `create_async_generator`. A provider that has more to tell than text writes `stream`
+    as well, and makes the other out of it: ``return text_of(cls.stream(model, messages, proxy, **kwargs))``.
+    """
 
     name: ClassVar[str]
     """How it is called in the status line, e.g. ``"Berlin"``."""
@@ -44,7 +51,25 @@ class Provider(ABC):
         """
 
     @classmethod
+    def stream(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str | Event, None]:
+        """Ask `messages` and yield the reply's text, and with it what else there is to know of it.
+
+        Parameters and errors are those of `create_async_generator`, whose pieces are exactly the `str` of this one.
+        """
+        return cls.create_async_generator(model, messages, proxy, **kwargs)
+
+    @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
         """Return the names of the models that the server offers; an empty list where it can't tell."""
         del proxy, kwargs
         return []
+
+
+async def text_of(stream: AsyncGenerator[str | Event, None]) -> AsyncGenerator[str, None]:
+    """Yield the text of `stream` alone, and close it at the end."""
+    async with aclosing(stream):
+        async for item in stream:
+            if isinstance(item, str):
+                yield item

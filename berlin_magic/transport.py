@@ -17,18 +17,28 @@ import aiohttp
 from yarl import URL
 
 from berlin_magic.errors import (
-    BerlinError,
     IncompleteReplyError,
-    IncorrectAnswerError,
     NotConfiguredError,
     ReplyTooLargeError,
     ServerError,
-    ServerUnreachableError,
     SilentTooLongError,
     clean,
 )
+from berlin_magic.faults import no_response, proxy_refusal, silence_error
 
-__all__ = ["CONNECT_LIMIT", "address", "is_loopback", "origin_of", "received", "requested", "whole_body"]
+__all__ = [
+    "CONNECT_LIMIT",
+    "REPLY_LIMIT",
+    "address",
+    "is_loopback",
+    "origin_of",
+    "received",
+    "requested",
+    "whole_body",
+]
+
+REPLY_LIMIT = 64 * 2**20
+"""The most bytes that a reply may have, as it comes over the wire, where the user sets no other."""
 
 CONNECT_LIMIT = 15.0
 """Seconds that making a connection may take."""
@@ -37,8 +47,15 @@ _BODY_LIMIT = 8 * 2**20
 _USER = re.compile("//[^/]*@")
 
 
-def address(text: str) -> URL:
+def address(text: str, setting: str = "BERLIN_URL") -> URL:
     """Return `text` as an address with a scheme and a host, without a trailing slash, user name, query or fragment.
+
+    Parameters
+    ----------
+    text : str
+        What the user gave.
+    setting : str
+        Where the user is told to set it.
 
     Raises
     ------
@@ -51,7 +68,7 @@ def address(text: str) -> URL:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise NotConfiguredError(
-            f"{clean(_USER.sub('//', text), 80)!r} is not a server's address.\nSet BERLIN_URL to one such as http://127.0.0.1:8731"
+            f"{clean(_USER.sub('//', text), 80)!r} is not a server's address.\nSet {setting} to one such as http://127.0.0.1:8731"
         )
     return url.with_user(None).with_path(url.raw_path.rstrip("/"), encoded=True)  # drops query and fragment
 
@@ -129,7 +146,7 @@ async def requested(
                     method, url, headers=headers, json=json, proxy=_proxy_for(url, proxy), allow_redirects=False
                 )
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _no_response(error, where, silence) from None
+            raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT) from None
         try:
             _check_response(response, where)
             yield response
@@ -140,66 +157,21 @@ async def requested(
 def _check_response(response: aiohttp.ClientResponse, where: str) -> None:
     status = response.status
     if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
-        raise _no_proxy(where, status)
+        raise proxy_refusal(where, status)
     if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
         target = clean(response.headers.get("Location", "nowhere"), 120)
-        raise ServerError(
-            f"{where} redirects to {target}.\nSet BERLIN_URL to the address that is meant.", status=status
-        )
+        raise ServerError(f"{where} redirects to {target}.\nSet the address that is meant.", status=status)
 
 
-def _no_response(error: Exception, where: str, silence: float | None) -> BerlinError:  # noqa: PLR0911 - one a cause
-    """Return what `error`, which kept a response from coming, means to the user."""
-    match error:
-        case aiohttp.ConnectionTimeoutError():
-            return ServerUnreachableError(
-                f"No connection to {where} within {CONNECT_LIMIT:g} s.\nCheck the address and the network."
-            )
-        case TimeoutError():
-            return _silent(where, silence)
-        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
-            return _no_proxy(where, getattr(error, "status", None))
-        case aiohttp.InvalidURL() | ValueError():
-            return NotConfiguredError(
-                f"{where} can't be asked: its address, or the proxy's, is none that HTTP can use.\n"
-                "Check BERLIN_URL and HTTP_PROXY or HTTPS_PROXY; a proxy is http://host:port"
-            )
-        case aiohttp.ClientConnectorCertificateError():
-            return ServerUnreachableError(
-                f"The certificate of {where} is not trusted here.\n"
-                "Where it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
-            )
-        case aiohttp.ClientConnectorError():
-            return ServerUnreachableError(
-                f"No connection to {where}: {_reason(error)}.\n"
-                "Is the server running, and is the address right? (`%berlin` shows it; BERLIN_URL sets it.)"
-            )
-        case aiohttp.ClientResponseError():
-            return IncorrectAnswerError(
-                f"{where} gave an incorrect answer, which is no HTTP: {clean(error.message)}\n"
-                "Check the address and its port: is it a Berlin server's?"
-            )
-        case _:
-            return ServerUnreachableError(
-                f"{where} ended the connection without an answer ({type(error).__name__}).\n"
-                "Is it the right port, and http or https as the server expects? Try again if it is."
-            )
-
-
-def _no_proxy(where: str, status: int | None) -> ServerUnreachableError:
-    said = f" (HTTP {status})" if status else ""
-    return ServerUnreachableError(
-        f"The proxy for {where} does not let us through{said}.\n"
-        "Check the proxy's address, and its user name and password if it wants them.",
-        status=status,
-    )
-
-
-async def received(response: aiohttp.ClientResponse, *, silence: float | None) -> AsyncGenerator[bytes, None]:
+async def received(
+    response: aiohttp.ClientResponse, *, silence: float | None, limit: int | None = REPLY_LIMIT
+) -> AsyncGenerator[bytes, None]:
     """Yield the bytes of the body as they arrive; every byte that came before a fault is yielded first.
 
     Raises
     ------
+    ReplyTooLargeError
+        Where they are more than `limit`; None for no limit.
     IncompleteReplyError
         Where the connection breaks.
     SilentTooLongError
@@ -207,11 +179,12 @@ async def received(response: aiohttp.ClientResponse, *, silence: float | None) -
     """
     where = origin_of(response.url)
     fault: IncompleteReplyError | None = None
+    size = 0
     while not fault:
         try:
             data = await response.content.readany()
         except TimeoutError:
-            fault = _silent(where, silence)
+            fault = silence_error(where, silence)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError: "Connection closed.", after broken framing that came before the reader did.
             fault = IncompleteReplyError(
@@ -222,18 +195,17 @@ async def received(response: aiohttp.ClientResponse, *, silence: float | None) -
             if not data:
                 return
             yield data
+            size += len(data)
+            if limit is not None and size > limit:
+                raise ReplyTooLargeError(
+                    f"{where} has sent more than {limit:,} bytes, and the reply is not complete.\n"
+                    "Ask for less at a time, or allow more: `reply_limit` (bytes)."
+                )
     # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
     # this, the last words before a cut are lost to whoever reads slowly.
-    for rest in _left_over(response.content):
+    for rest in tuple(getattr(response.content, "_buffer", ())):
         yield rest
     raise fault
-
-
-def _left_over(content: aiohttp.StreamReader) -> list[bytes]:
-    buffered: list[bytes] = list(getattr(content, "_buffer", ()))
-    if buffered:
-        buffered[0] = buffered[0][getattr(content, "_buffer_offset", 0) :]
-    return buffered
 
 
 async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None) -> str:
@@ -257,28 +229,13 @@ async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None)
                 if len(body) > _BODY_LIMIT:
                     raise ReplyTooLargeError(
                         f"{where} sent an answer of more than {_BODY_LIMIT:,} bytes.\n"
-                        "Check the address: is it a Berlin server's?"
+                        "Check the address: is it the right server's?"
                     )
     except SilentTooLongError:
         raise
     except IncompleteReplyError as error:
         if not body:
-            raise _no_response(aiohttp.ServerDisconnectedError(), where, silence) from error
+            raise no_response(
+                aiohttp.ServerDisconnectedError(), where, silence=silence, connect=CONNECT_LIMIT
+            ) from error
     return body.decode("utf-8", "replace")
-
-
-def _silent(where: str, silence: float | None) -> SilentTooLongError:
-    return SilentTooLongError(
-        f"{where} has said nothing for {silence or 0:g} s.\n"
-        "Run the cell again, or allow more: `%config BerlinMagics.silence = 600` (seconds)."
-    )
-
-
-def _reason(error: aiohttp.ClientConnectorError) -> str:
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "its name is unknown to the network"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "it does not speak https"
-    if isinstance(error.os_error, ConnectionRefusedError):
-        return "nothing listens there (connection refused)"
-    return clean(error.os_error.strerror or type(error.os_error).__name__, 100)

@@ -42,7 +42,7 @@ def assert_same_at_every_cut(data: bytes) -> None:
     whole = decoded(data)
     assert decoded(*slices(data, 1)) == whole
     for cut in range(len(data)):
-        assert decoded(data[:cut], data[cut:]) == whole, cut
+        assert decoded(data[:cut], b"", data[cut:]) == whole, cut
 
 
 def test_an_object_is_out_as_soon_as_its_brace_is_closed():

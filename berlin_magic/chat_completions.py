@@ -1,0 +1,234 @@
+"""The requests of OpenAI's chat completions, one function each: they keep nothing, and what they return is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from berlin_magic import transport
+from berlin_magic.completion import CompletionDecoder
+from berlin_magic.delta import Delta
+from berlin_magic.errors import (
+    IncompleteReplyError,
+    IncorrectAnswerError,
+    ModelUnknownError,
+    NoBalanceError,
+    NotAllowedError,
+    RateLimitError,
+    ServerError,
+    clean,
+)
+from berlin_magic.events import Event, Finish, Reasoning, Usage
+from berlin_magic.refusals import refusal_kind
+from berlin_magic.secret import Secret
+
+__all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
+
+_OK, _NOT_FOUND = 200, 404
+_AFTERWARDS = 2.0  # seconds for what follows the last word: the usage, [DONE]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server, and what is sent to get in there."""
+
+    url: URL
+    key: Secret
+    key_variable: str
+    """Where the user is told to set the key."""
+    headers: Mapping[str, Secret]
+    proxy: str | None = field(repr=False)  # its address may hold a password
+    silence: float | None
+    reply_limit: int | None
+
+    @property
+    def where(self) -> str:
+        """The address, for messages."""
+        return str(self.url)
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """What no message may hold."""
+        return [self.key, *self.headers.values()]
+
+
+def endpoint_url(text: str, setting: str) -> URL:
+    """Return the address under which ``chat/completions`` lies, from `text` with or without ``/v1`` or that path.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where `text` is no address; it names the `setting`.
+    """
+    url = transport.address(text, setting)
+    path = url.path.removesuffix("/chat/completions").rstrip("/")
+    return url.with_path(path or "/v1")
+
+
+async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[str | Event, None]:
+    """Ask `body` and yield the reply: its text and reasoning as they arrive, then its usage, then why it ended.
+
+    Raises
+    ------
+    ServerError
+        Its subclass for what the server says, also in the middle of a reply.
+    IncorrectAnswerError, ReplyTooLargeError
+        As `completion.CompletionDecoder` and `transport.received`.
+    IncompleteReplyError, SilentTooLongError
+        Where the reply ends before the server says why. The pieces before it were yielded.
+    ServerUnreachableError
+        As `transport.requested`.
+    """
+    model = str(body["model"])
+    usage: Usage | None = None
+    finish = ""
+    async with _request(endpoint, "POST", "chat/completions", body) as response:
+        if response.status != _OK:
+            raise await _refusal(endpoint, response, model)
+        async with aclosing(_deltas(endpoint, response)) as deltas:
+            async for delta in deltas:
+                if delta.error is not None:
+                    raise _error(endpoint, delta.status, delta.error, model)
+                if delta.reasoning:
+                    yield Reasoning(delta.reasoning)
+                if delta.text:
+                    yield delta.text
+                usage, finish = delta.usage or usage, delta.finish or finish
+    if usage:
+        yield usage
+    if finish:
+        yield Finish(finish)
+
+
+async def models(endpoint: Endpoint) -> list[str]:
+    """Return the names of the models that the server lists."""
+    async with _request(endpoint, "GET", "models") as response:
+        if response.status != _OK:
+            raise await _refusal(endpoint, response, "")
+        text = await transport.whole_body(response, silence=endpoint.silence)
+    listed = _parsed(text)
+    rows = listed.get("data") if isinstance(listed, Mapping) else None
+    if not isinstance(rows, list):
+        raise IncorrectAnswerError(
+            f"{endpoint.where}/models gave an incorrect answer: {clean(text)}\n"
+            "That is no list of models: check the address; it usually ends in /v1.",
+            status=_OK,
+        )
+    names = [row.get("id") for row in rows if isinstance(row, Mapping)]
+    return [name for name in names if isinstance(name, str) and name]
+
+
+async def only_model(endpoint: Endpoint) -> str:
+    """Return the one model that the server has, where none was named.
+
+    Raises
+    ------
+    ModelUnknownError
+        Where it has none, or several: it names them.
+    """
+    names = await models(endpoint)
+    if len(names) == 1:
+        return names[0]
+    some = ", ".join(clean(name, 60) for name in names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - a line
+    raise ModelUnknownError(
+        f"No model was named, and {endpoint.where} has {len(names) or 'none'}{f': {some}' if names else ''}.\n"
+        "Name one: `%berlin use MODEL` or BERLIN_MODEL."
+    )
+
+
+def _request(
+    endpoint: Endpoint, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> Any:  # an asynchronous context manager of a response, as `transport.requested`
+    headers: dict[str, str] = {"Accept": "text/event-stream, application/json", "User-Agent": "berlin_magic"}
+    if endpoint.key:
+        headers["Authorization"] = Secret(f"Bearer {endpoint.key!s}")
+    return transport.requested(
+        method,
+        endpoint.url / path,
+        headers={**headers, **endpoint.headers},
+        proxy=endpoint.proxy,
+        silence=endpoint.silence,
+        json=body,
+    )
+
+
+async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
+    decoder = CompletionDecoder()
+    fault: IncompleteReplyError | None = None
+    latest: float | None = None  # when to have done with waiting, once the reply is complete
+    try:
+        received = transport.received(response, silence=endpoint.silence, limit=endpoint.reply_limit)
+        async with aclosing(received) as reads:
+            while not decoder.done:
+                async with asyncio.timeout_at(latest):
+                    data = await anext(reads, b"")
+                if not data:
+                    break
+                for delta in decoder.feed(data):
+                    yield delta
+                if decoder.finished and latest is None:
+                    latest = asyncio.get_running_loop().time() + _AFTERWARDS
+    except TimeoutError:
+        return  # the reply is complete; this server does not say that nothing follows
+    except IncompleteReplyError as error:
+        fault = error
+    try:
+        for delta in decoder.flush():
+            yield delta
+    except IncompleteReplyError as error:
+        raise fault or error from None
+
+
+async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: str) -> ServerError:
+    text = await transport.whole_body(response, silence=endpoint.silence)
+    value = _parsed(text)
+    error = Delta.read(value).error or {"message": _message(value) or clean(text) or "an empty body"}
+    return _error(endpoint, response.status, error, model, response.headers.get("Retry-After", ""))
+
+
+def _error(endpoint: Endpoint, status: int, error: Mapping[str, Any], model: str, retry_after: str = "") -> ServerError:
+    said = next((error[name] for name in ("message", "code", "type") if isinstance(error.get(name), str)), "")
+    code = error.get("code")
+    kind = refusal_kind(status, f"{said} {code} {error.get('type', '')}")
+    advice = _ADVICE[kind].format(
+        model=clean(model, 80),
+        key=endpoint.key_variable or "its key",
+        wait=f"{retry_after} s" if retry_after.isascii() and retry_after.isdigit() else "a little",
+    )
+    if kind is ServerError and status == _NOT_FOUND:
+        advice = "Check the address; it usually ends in /v1."
+    quoted = f"“{clean(str(said))}”" if said else "no reason given"
+    return kind(
+        f"{endpoint.where}: {quoted} (HTTP {status}).\n{advice}",
+        status=status,
+        code=code if isinstance(code, (int, str)) else None,
+        body=clean(str(said), 2000),
+    )
+
+
+_ADVICE: Mapping[type[ServerError], str] = {
+    NotAllowedError: "The key is missing or not accepted: set {key} in the environment.",
+    NoBalanceError: "The account has no balance left: top it up, or use another key.",
+    RateLimitError: "Too many requests: wait {wait}, then run the cell again.",
+    ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
+    ServerError: "The server failed or did not like the question: read what it says, or try again.",
+}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _message(value: object) -> str:
+    message = value.get("message") if isinstance(value, Mapping) else None
+    return message if isinstance(message, str) else ""

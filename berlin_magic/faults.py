@@ -1,0 +1,84 @@
+"""What a fault of the network means to the user: aiohttp's exceptions in our words."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from berlin_magic.errors import (
+    BerlinError,
+    IncorrectAnswerError,
+    NotConfiguredError,
+    ServerUnreachableError,
+    SilentTooLongError,
+    clean,
+)
+
+__all__ = ["no_response", "proxy_refusal", "silence_error"]
+
+
+def no_response(  # noqa: PLR0911 - one a cause
+    error: Exception, where: str, *, silence: float | None, connect: float
+) -> BerlinError:
+    """Return what `error`, which kept a response of `where` from coming, means; the limits are in seconds."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return ServerUnreachableError(
+                f"No connection to {where} within {connect:g} s.\nCheck the address and the network."
+            )
+        case TimeoutError():
+            return silence_error(where, silence)
+        case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
+            return proxy_refusal(where, getattr(error, "status", None))
+        case aiohttp.InvalidURL() | ValueError():
+            return NotConfiguredError(
+                f"{where} can't be asked: its address, or the proxy's, is none that HTTP can use.\n"
+                "Check both; a proxy is http://host:port, set by HTTP_PROXY or HTTPS_PROXY."
+            )
+        case aiohttp.ClientConnectorCertificateError():
+            return ServerUnreachableError(
+                f"The certificate of {where} is not trusted here.\n"
+                "Where it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
+            )
+        case aiohttp.ClientConnectorError():
+            return ServerUnreachableError(
+                f"No connection to {where}: {_reason(error)}.\n"
+                "Is the server running, and is the address right? (`%berlin` shows it.)"
+            )
+        case aiohttp.ClientResponseError():
+            return IncorrectAnswerError(
+                f"{where} gave an incorrect answer, which is no HTTP: {clean(error.message)}\n"
+                "Check the address and its port."
+            )
+        case _:
+            return ServerUnreachableError(
+                f"{where} ended the connection without an answer ({type(error).__name__}).\n"
+                "Is it the right port, and http or https as the server expects? Try again if it is."
+            )
+
+
+def proxy_refusal(where: str, status: int | None) -> ServerUnreachableError:
+    """Return the error for a proxy that does not let a request through."""
+    said = f" (HTTP {status})" if status else ""
+    return ServerUnreachableError(
+        f"The proxy for {where} does not let us through{said}.\n"
+        "Check the proxy's address, and its user name and password if it wants them.",
+        status=status,
+    )
+
+
+def silence_error(where: str, silence: float | None) -> SilentTooLongError:
+    """Return the error for a server that has sent nothing for `silence` seconds."""
+    return SilentTooLongError(
+        f"{where} has said nothing for {silence or 0:g} s.\n"
+        "Run the cell again, or allow more: `%config BerlinMagics.silence = 600` (seconds)."
+    )
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is unknown to the network"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "it does not speak https"
+    if isinstance(error.os_error, ConnectionRefusedError):
+        return "nothing listens there (connection refused)"
+    return clean(error.os_error.strerror or type(error.os_error).__name__, 100)

@@ -1,0 +1,199 @@
+"""The provider for servers that speak OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, ClassVar
+
+from berlin_magic import chat_completions
+from berlin_magic.chat_completions import Endpoint, endpoint_url
+from berlin_magic.errors import BerlinError, NotConfiguredError
+from berlin_magic.events import Event
+from berlin_magic.messages import with_parts
+from berlin_magic.provider import Provider, text_of
+from berlin_magic.redaction import redacted
+from berlin_magic.secret import Secret
+from berlin_magic.transport import REPLY_LIMIT, origin_of
+
+__all__ = ["OpenAICompatible"]
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+DEFAULT_SILENCE = 300.0
+"""Seconds without a byte after which a reply counts as cut. A model that thinks, or is being loaded, says nothing."""
+
+
+class OpenAICompatible(Provider):
+    """Asks any server with OpenAI's ``/chat/completions``: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, LiteLLM.
+
+    The address is the first of: the keyword ``url``, ``OpenAICompatible.url`` where it was set, ``OPENAI_BASE_URL``,
+    OpenAI's own. ``OPENAI_API_KEY`` is for the server of ``OPENAI_BASE_URL``, else for OpenAI, and goes to no other.
+
+    Attributes
+    ----------
+    url : str
+        The usual address; for a subclass, that of its servers.
+    issuer : str
+        The server that the key in the environment is for, where the environment names no address.
+    address_variable, key_variable : str
+        Where address and key stand in the environment; empty for nowhere.
+    needs_key : bool
+        Whether the issuer answers nobody without a key.
+    """
+
+    name = "OpenAI-compatible"
+    url: ClassVar[str] = OPENAI_URL
+    issuer: ClassVar[str] = OPENAI_URL
+    address_variable: ClassVar[str] = "OPENAI_BASE_URL"
+    key_variable: ClassVar[str] = "OPENAI_API_KEY"
+    needs_key: ClassVar[bool] = True
+
+    @classmethod
+    def create_async_generator(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`."""
+        return text_of(cls.stream(model, messages, proxy, **kwargs))
+
+    @classmethod
+    def stream(
+        cls,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        reply_limit: int | None = REPLY_LIMIT,
+        **kwargs: Any,
+    ) -> AsyncGenerator[str | Event, None]:
+        """Ask `messages` and yield the reply's text, its reasoning, and at the end its usage and why it ended.
+
+        Parameters
+        ----------
+        model : str
+            The model to ask; empty where the server has only one.
+        messages : sequence of mapping
+            ``{"role", "content"}``, oldest first; a content may be a list of parts, images among them.
+        proxy : str, optional
+            An HTTP proxy; else the environment's ``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``.
+        url, key : str, optional
+            Where to ask, with or without ``/v1`` at the end, and the key to get in.
+        headers : mapping, optional
+            Further headers; they are treated as secrets.
+        silence : float, optional
+            Seconds without a byte after which the reply counts as cut; None for no limit.
+        reply_limit : int, optional
+            The most bytes that the reply may have, as it comes over the wire; None for no limit.
+        **kwargs
+            The engine's options (``temperature``, ``max_tokens``, …). One that is None is left out, also of what is
+            sent by default: ``stream_options=None`` for a server that does not know it.
+
+        Raises
+        ------
+        ValueError
+            At the call, for a malformed list of messages or an option that is no JSON; nothing is sent.
+        NotConfiguredError
+            Where the address can't be used or the key is missing; nothing is sent.
+        NotAllowedError, NoBalanceError, ModelUnknownError, RateLimitError, ServerError
+            As the server says, also in the middle of a reply.
+        ServerUnreachableError, IncorrectAnswerError, ReplyTooLargeError, IncompleteReplyError, SilentTooLongError
+            As for `berlin_magic.Berlin`.
+        """
+        try:
+            endpoint = cls._endpoint(
+                url=url, key=key, headers=headers, proxy=proxy, silence=silence, reply_limit=reply_limit
+            )
+        except BerlinError as error:
+            raise redacted(error, [key or ""]) from None
+        finally:
+            del key, headers  # a verbose traceback of what is raised here would show them
+        options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
+        body = {
+            "model": model,
+            "messages": with_parts(messages),
+            **{name: value for name, value in options.items() if value is not None},
+        }
+        try:
+            json.dumps(body)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"messages and options must be numbers, texts, lists and dicts: {error}") from None
+        return cls._ask(endpoint, body)
+
+    @classmethod
+    async def models(
+        cls,
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Return the models that the server lists under ``/models``.
+
+        Raises
+        ------
+        BerlinError
+            As `stream`.
+        """
+        del kwargs
+        endpoint = cls._endpoint(url=url, key=key, headers=headers, proxy=proxy, silence=silence)
+        try:
+            return await chat_completions.models(endpoint)
+        except BerlinError as error:
+            raise redacted(error, endpoint.secrets) from None
+
+    @classmethod
+    def configured(cls) -> bool:
+        """Say whether the user has named such a server or a key in the environment."""
+        return any(os.environ.get(name) for name in (cls.address_variable, cls.key_variable) if name)
+
+    @classmethod
+    def _endpoint(
+        cls,
+        *,
+        url: str | None,
+        key: str | None,
+        headers: Mapping[str, str] | None,
+        proxy: str | None,
+        silence: float | None,
+        reply_limit: int | None = None,
+    ) -> Endpoint:
+        if silence is not None and not silence > 0:
+            raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
+        setting = cls.address_variable or "the address"
+        named = os.environ.get(cls.address_variable, "") if cls.address_variable else ""
+        own_url = cls.url if cls.url != OPENAI_URL else ""
+        server = endpoint_url(url or own_url or named or cls.url, setting)
+        its_own = origin_of(server) == origin_of(endpoint_url(named or cls.issuer, setting))
+        standing = os.environ.get(cls.key_variable, "") if its_own and cls.key_variable else ""
+        secret = Secret((key or standing).strip())
+        more = {name: Secret(value) for name, value in (headers or {}).items()}
+        if any(char in value for value in (secret, *more.values()) for char in "\r\n\0"):
+            raise NotConfiguredError(
+                f"The key has a line break in it, and can't be sent.\nSet {cls.key_variable} anew."
+            )
+        at_issuer = origin_of(server) == origin_of(endpoint_url(cls.issuer, setting))
+        if cls.needs_key and at_issuer and not secret and not more:
+            raise NotConfiguredError(
+                f"No key is known for {origin_of(server)}.\nSet {cls.key_variable} in the environment."
+            )
+        return Endpoint(server, secret, cls.key_variable, more, proxy, silence, reply_limit)
+
+    @classmethod
+    async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[str | Event, None]:
+        try:
+            if not body["model"]:
+                body = {**body, "model": await chat_completions.only_model(endpoint)}
+            async with aclosing(chat_completions.chat(endpoint, body)) as items:
+                async for item in items:
+                    yield item
+        except BerlinError as error:
+            raise redacted(error, endpoint.secrets) from None
