@@ -19,7 +19,16 @@ _SEQUENCE = re.compile(
     """,
     re.VERBOSE,
 )
-_HALF = re.compile(r"(?:\x1b|\x9b|[\x9d\x90\x98\x9e\x9f])[^\n]{0,4200}\Z|\r\Z", re.DOTALL)
+_HALF = re.compile(
+    r"""
+      (?: (?:\x1b\[|\x9b) [0-?]* [ -/]*
+        | (?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]) [^\x07\x1b\x9c\n]{0,4096} \x1b?
+        | \x1b [ -/]*
+      ) \Z
+    """,
+    re.VERBOSE,
+)
+_START = re.compile("[\x1b\x9b\x9d\x90\x98\x9e\x9f]")
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
@@ -52,8 +61,11 @@ class PlainText:
     def feed(self, text: str) -> str:
         """Take the next piece; return what may be printed: an escape sequence may go on in the next piece."""
         text = self._rest + text
-        self._rest = _unfinished(text)
-        return to_plain(text[: len(text) - len(self._rest)])
+        end = "\r" if text.endswith("\r") else ""  # a line feed may follow
+        text = _LINE_END.sub("\n", text[: len(text) - len(end)])
+        done = _complete(text)
+        self._rest = text[done:] + end
+        return to_plain(text[:done])
 
     def flush(self) -> str:
         """Return the rest: the text is complete."""
@@ -61,17 +73,13 @@ class PlainText:
         return to_plain(rest)
 
 
-def _unfinished(text: str) -> str:
-    """Return the escape sequence at the end of `text` that more text could complete."""
-    at = max(text.rfind(char) for char in "\x1b\x9b\x9d\x90\x98\x9e\x9f\r")
-    if at < 0:
-        return ""
-    if at > 0 and text[at] == "\x1b":
-        # The terminator of a string is an escape itself: the sequence began before it.
-        start = max(text.rfind("\x1b", 0, at), *(text.rfind(char, 0, at) for char in "\x9d\x90\x98\x9e\x9f"))
-        if start >= 0 and not _SEQUENCE.match(text, start) and _HALF.match(text, start):
-            return text[start:]
-    sequence = _SEQUENCE.match(text, at)
-    if sequence or not _HALF.match(text, at):
-        return ""
-    return text[at:]
+def _complete(text: str) -> int:
+    """Return how much of `text` no further text can change: it ends before an escape sequence that may go on."""
+    at = 0
+    while found := _START.search(text, at):
+        at = found.start()
+        if _HALF.match(text, at):
+            return at
+        sequence = _SEQUENCE.match(text, at)
+        at = sequence.end() if sequence else at + 1
+    return len(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from berlin_magic.rendering.plain import PlainText, to_plain
@@ -42,6 +42,7 @@ def test_what_commands_a_terminal_is_gone(said, printed):
     st.lists(st.integers(0, 40), max_size=6),
 )
 @settings(max_examples=500, deadline=None)
+@example("\x900\x9b\x07", [1])
 def test_no_cut_lets_a_sequence_through(text, places):
     edges = [0, *sorted({min(place, len(text)) for place in places}), len(text)]
     stream = PlainText()
