@@ -7,7 +7,6 @@
 const PAINT_AT_THE_LATEST = 300; // ms; a page in the background draws no frames
 const ACK_EVERY = 150; // ms
 const ANNOUNCE_EVERY = 8000; // ms between two remarks to a screen reader
-const HOLD_HEIGHT = 1500; // ms
 const CALL_AGAIN = [250, 1000, 3000]; // ms
 const MATH = ".berlin-math"; // all that is ever given to the typesetter
 
@@ -215,14 +214,6 @@ class StatusLine {
   }
 }
 
-// Keep the height of the cell's output while its content is exchanged: the page does not jump under the reader.
-function holdHeight(el) {
-  const area = el.closest(".jp-OutputArea") ?? el.parentElement;
-  if (!area) return;
-  area.style.minHeight = `${area.getBoundingClientRect().height}px`;
-  setTimeout(() => (area.style.minHeight = ""), HOLD_HEIGHT);
-}
-
 export default () => {
   let reply;
   const views = [];
@@ -273,7 +264,6 @@ export default () => {
         over = true;
         clearInterval(clock);
         clearTimeout(ackTimer);
-        if (root.isConnected) holdHeight(root);
         model.send({ bye: true });
       } else if (message.where) {
         if (message.where === taken) model.send({ painted: taken });

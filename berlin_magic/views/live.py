@@ -115,7 +115,7 @@ class LiveView(View):
         """Leave one static output, and no widget."""
         widget = self._widget
         if widget is not None and self._is_live:
-            widget.send({"end": True})  # it keeps the output's height until the new content is there
+            widget.send({"end": True})
         data, marked = final_output("".join(self._pieces), status, metadata, image_hosts=self._image_hosts)
         self._plain.replace(data, marked)
         if widget is None:

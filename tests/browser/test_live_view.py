@@ -97,6 +97,20 @@ async def test_stop_is_reached_and_pressed_with_the_keyboard(notebook):
     assert "stopped" in (await nb.outputs(1))[0]["data"]["text/html"]
 
 
+async def test_stop_stays_in_sight_while_the_beginning_of_a_long_reply_is_read(notebook):
+    nb = await notebook(IMPORT, driving(long_reply(8000), 4))
+    live = await started(nb)
+    await nb.page.wait_for_function("document.querySelector('.berlin-live').offsetHeight > 1500")
+    await nb.page.evaluate("() => { document.querySelector('.jp-WindowedPanel-outer').scrollTop = 50; }")
+    in_sight = """button => {
+        const { x, y, width, height } = button.getBoundingClientRect();
+        return document.elementFromPoint(x + width / 2, y + height / 2) === button;
+    }"""
+    assert await live.get_by_role("button", name="Stop").evaluate(in_sight)
+    assert await nb.page.evaluate("document.querySelector('.jp-WindowedPanel-outer').scrollTop") == 50
+    await nb.wait(1)
+
+
 async def test_the_status_line_tells_of_the_wait_and_of_the_notes(notebook):
     nb = await notebook(IMPORT, driving("Hello.", 0.2, silence=2))
     live = await started(nb)
