@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
+from berlin_magic.credentials import stored_login
 from berlin_magic.errors import NotConfiguredError
 from berlin_magic.secret import Secret
 from berlin_magic.transport import REPLY_LIMIT, address, origin_of
@@ -31,6 +32,10 @@ class Access:
     proxy: str | None = field(default=None, repr=False)  # its address may hold a password
     silence: float | None = None
     reply_limit: int | None = REPLY_LIMIT
+    in_keyring: bool = False
+    """Whether the keyring has the password; it is asked when there is no other way in."""
+    shared: bool = True
+    """Whether its token is for all of the user's processes."""
 
     @property
     def key(self) -> tuple[str, str]:
@@ -45,7 +50,7 @@ class Access:
     @property
     def can_login(self) -> bool:
         """Whether there is an account and its password."""
-        return bool(self.account and self.password)
+        return bool(self.account and (self.password or self.in_keyring))
 
     @property
     def secrets(self) -> list[Secret]:
@@ -64,11 +69,12 @@ def access_to(
     proxy: str | None = None,
     silence: float | None = None,
     reply_limit: int | None = REPLY_LIMIT,
+    shared: bool = True,
 ) -> Access:
-    """Return the way in: each setting from what is given, else from the class, else from the environment.
+    """Return the way in: each setting from what is given, else from the class, the environment, the stored login.
 
     What the environment holds is for the server of ``BERLIN_URL``, where that is set, and goes to no other; its
-    password is for its account.
+    password is for its account. So is a stored login for its server.
 
     Raises
     ------
@@ -81,20 +87,27 @@ def access_to(
         raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
     named = os.environ.get("BERLIN_URL", "")
     own_url = class_url if class_url != default_url else ""
-    server = address(url or own_url or named or default_url)
+    latest = None if url or own_url or named else stored_login()
+    server = address(url or own_url or named or (latest.url if latest else default_url))
     elsewhere = named and origin_of(address(named)) != origin_of(server)
     environment: Mapping[str, str] = {} if elsewhere else os.environ
     standing_account = environment.get("BERLIN_ACCOUNT", "")
     standing = account is None or account == standing_account
+    account = account or standing_account
+    known = Secret(password or (environment.get("BERLIN_PASSWORD", "") if standing else ""))
+    login = None if account and known else stored_login(origin_of(server))
+    stored = login if login and account in {"", login.account} and not known else None
     return Access(
         url=server,
-        account=account or standing_account,
-        password=Secret(password or (environment.get("BERLIN_PASSWORD", "") if standing else "")),
+        account=stored.account if stored else account,
+        password=stored.password if stored else known,
         token=sendable(token or ""),
         standing_token=sendable(environment.get("BERLIN_TOKEN", "") if standing else ""),
         proxy=proxy,
         silence=silence,
         reply_limit=reply_limit,
+        in_keyring=bool(stored and stored.in_keyring),
+        shared=shared,
     )
 
 

@@ -8,19 +8,23 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
 from berlin_magic import protocol
 from berlin_magic.access import Access, access_to, sendable
+from berlin_magic.credentials import password_from_keyring, stored_login
 from berlin_magic.envelope import UNAUTHORIZED_CODE
 from berlin_magic.errors import BerlinError, NotAllowedError, NotConfiguredError
 from berlin_magic.messages import flatten
 from berlin_magic.provider import Provider
 from berlin_magic.redaction import redacted
 from berlin_magic.secret import Secret
-from berlin_magic.transport import REPLY_LIMIT
+from berlin_magic.shared_token import SharedToken
+from berlin_magic.state_folder import state_folder
+from berlin_magic.transport import REPLY_LIMIT, origin_of
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "DEFAULT_URL", "Berlin"]
 
@@ -32,6 +36,9 @@ DEFAULT_MODEL = "gpt-3.5-turbo"
 
 DEFAULT_SILENCE = 120.0
 """Seconds without a byte after which a reply counts as cut. Engines that read a long prompt are silent for long."""
+
+_MOST_TOKENS = 4
+"""Tokens that are tried for one question, where the server refuses what other processes have just been given."""
 
 _DEFAULT_OPTIONS: Mapping[str, Any] = {
     "temperature": 0,
@@ -45,8 +52,9 @@ class Berlin(Provider):
     """Asks a Berlin server: login, token, a stream of JSON chunks.
 
     Each setting is taken from the first of: the keyword of `create_async_generator`, `Berlin.url` where it was set,
-    the environment (``BERLIN_URL``, ``BERLIN_ACCOUNT``, ``BERLIN_PASSWORD``, ``BERLIN_TOKEN``). What the environment
-    holds is for the server of ``BERLIN_URL``, where that is set, and goes to no other.
+    the environment (``BERLIN_URL``, ``BERLIN_ACCOUNT``, ``BERLIN_PASSWORD``, ``BERLIN_TOKEN``), the login that
+    ``%berlin login`` has stored. What the environment holds is for the server of ``BERLIN_URL``, where that is set, and
+    goes to no other. A token is shared by the user's processes, as a new login would end it for the others.
 
     Attributes
     ----------
@@ -66,6 +74,7 @@ class Berlin(Provider):
     # A token goes to the server that issued it and to no other: one for each origin and account. `_token` is the
     # latest of them; None means that none is kept.
     _tokens: ClassVar[Mapping[tuple[str, str], Secret]] = {}
+    _forgotten: ClassVar[Mapping[tuple[str, str], Secret]] = {}  # tokens in the file that are not to be used any more
     # One login at a time: each new one ends the token of the one before. A lock belongs to one loop.
     _locks: ClassVar[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Lock]]] = (
         WeakKeyDictionary()
@@ -75,6 +84,7 @@ class Berlin(Provider):
         """Give a subclass, which may be for another server, a token of its own."""
         super().__init_subclass__(**kwargs)
         cls._token = cls.__dict__.get("_token")
+        cls._tokens = cls._forgotten = {}
 
     @classmethod
     def create_async_generator(
@@ -89,6 +99,7 @@ class Berlin(Provider):
         token: str | None = None,
         silence: float | None = DEFAULT_SILENCE,
         reply_limit: int | None = REPLY_LIMIT,
+        shared: bool = True,
         **kwargs: Any,
     ) -> AsyncGenerator[str, None]:
         """Ask `messages` and yield the reply's text, piece by piece, as it arrives.
@@ -110,6 +121,8 @@ class Berlin(Provider):
             Seconds without a byte after which the reply counts as cut; None for no limit.
         reply_limit : int, optional
             The most bytes that the reply may have, as it comes over the wire; None for no limit.
+        shared : bool, optional
+            Whether the token is shared with the user's other processes, through a file that only the user can read.
         **kwargs
             The engine's options (``temperature``, ``max_tokens``, …); one that is None is left at its default.
 
@@ -144,6 +157,7 @@ class Berlin(Provider):
                 proxy=proxy,
                 silence=silence,
                 reply_limit=reply_limit,
+                shared=shared,
             )
         except BerlinError as error:
             raise redacted(error, [password or "", token or ""]) from None
@@ -184,10 +198,9 @@ class Berlin(Provider):
 
     @classmethod
     def configured(cls) -> bool:
-        """Say whether the user has named a server or an account, in `Berlin.url` or the environment."""
-        return cls.url != DEFAULT_URL or any(
-            os.environ.get(name) for name in ("BERLIN_URL", "BERLIN_ACCOUNT", "BERLIN_TOKEN")
-        )
+        """Say whether the user has named a server or an account, in `Berlin.url` or the environment, or logged in."""
+        named = (os.environ.get(name) for name in ("BERLIN_URL", "BERLIN_ACCOUNT", "BERLIN_TOKEN"))
+        return cls.url != DEFAULT_URL or any(named) or stored_login() is not None
 
     @classmethod
     def _access(cls, url: str | None, **given: Any) -> Access:
@@ -196,11 +209,14 @@ class Berlin(Provider):
     @classmethod
     async def _ask(cls, access: Access, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         sent = [*access.secrets]
+        refused: list[Secret] = []
         try:
             refusal: NotAllowedError | None = None
-            while True:  # until the reply, or the second refusal: a token is renewed once
-                token = await (cls._other_token(access, sent[-1]) if refusal else cls._first_token(access))
-                if token is None:
+            token, renewed = await cls._first_token(access), False
+            while True:  # until the reply, or the refusal of a token that is new
+                if refusal is not None:
+                    token, renewed = await cls._other_token(access, refused)
+                if not token:
                     raise refusal or _no_way_in(access)
                 sent.append(token)
                 begun = False
@@ -212,34 +228,68 @@ class Berlin(Provider):
                     return
                 except NotAllowedError as error:
                     expired = error.status == HTTPStatus.UNAUTHORIZED or error.code == UNAUTHORIZED_CODE
-                    if begun or refusal or not expired:  # a reply that has begun is never asked for again
+                    refused.append(token)
+                    # A reply that has begun is never asked for again.
+                    if begun or renewed or not expired or len(refused) == _MOST_TOKENS:
                         raise
                     refusal = redacted(error, sent)
         except BerlinError as error:
             raise redacted(error, sent) from None
 
     @classmethod
-    async def _first_token(cls, access: Access) -> Secret | None:
-        return access.token or cls._known(access) or access.standing_token or await cls._other_token(access, Secret())
+    async def _first_token(cls, access: Access) -> Secret:
+        known = access.token or cls._known(access) or access.standing_token
+        return known or (await cls._other_token(access, ()))[0]
 
     @classmethod
-    async def _other_token(cls, access: Access, refused: Secret) -> Secret | None:
-        """Return a token other than `refused`: another task's, where it has logged in meanwhile, or a new one."""
-        async with cls._locks.setdefault(asyncio.get_running_loop(), {}).setdefault(access.key, asyncio.Lock()):
+    async def _other_token(cls, access: Access, refused: Sequence[Secret]) -> tuple[Secret, bool]:
+        """Return a token that is none of `refused`, and whether it is new; an empty one where there is none.
+
+        One that is not new is another task's or another process's, which has logged in meanwhile.
+        """
+        async with cls._lock(access):
             known = cls._known(access)
-            if known and known != refused:
-                return known
+            if known and known not in refused:
+                return known, False
+            shared = _shared(access)
+            unwanted = {"", *refused, cls._forgotten.get(access.key, "")}
+            if (token := await shared.read()) not in unwanted:
+                return cls._keep(access, token), False
             if not access.can_login:
-                return access.standing_token if access.standing_token not in {"", refused} else None
-            token = await protocol.login(access)
-            cls._tokens = {**cls._tokens, access.key: token}
-            cls._token = token
-            return token
+                return (Secret() if access.standing_token in refused else access.standing_token), False
+            async with shared.turn():
+                if (token := await shared.read()) not in unwanted:
+                    return cls._keep(access, token), False
+                return await cls._new_token(access, shared), True
+
+    @classmethod
+    async def _new_token(cls, access: Access, shared: SharedToken) -> Secret:
+        """Log in, and let everybody know the new token; to be called by one at a time."""
+        if not access.password:
+            password = await password_from_keyring(origin_of(access.url), access.account)
+            access = replace(access, password=password)
+        try:
+            token = cls._keep(access, await protocol.login(access))
+        except BerlinError as error:
+            raise redacted(error, access.secrets) from None
+        await shared.write(token)
+        return token
+
+    @classmethod
+    def _lock(cls, access: Access) -> asyncio.Lock:
+        return cls._locks.setdefault(asyncio.get_running_loop(), {}).setdefault(access.key, asyncio.Lock())
+
+    @classmethod
+    def _keep(cls, access: Access, token: Secret) -> Secret:
+        cls._tokens = {**cls._tokens, access.key: token}
+        cls._token = token
+        return token
 
     @classmethod
     def _known(cls, access: Access) -> Secret | None:
         """Return the token of an earlier login there; one set by hand is bound to the server that it first goes to."""
         if cls._token is None:
+            cls._forgotten = {**cls._forgotten, **cls._tokens}
             cls._tokens = {}
         elif cls._token not in cls._tokens.values():
             cls._token = token = sendable(cls._token)
@@ -247,9 +297,14 @@ class Berlin(Provider):
         return cls._tokens.get(access.key)
 
 
+def _shared(access: Access) -> SharedToken:
+    return SharedToken(access.key, state_folder() if access.shared else None)
+
+
 def _no_way_in(access: Access) -> NotConfiguredError:
     return NotConfiguredError(
         f"No account is known for {access.where}.\n"
-        "Set BERLIN_ACCOUNT and BERLIN_PASSWORD (or BERLIN_TOKEN) in the environment, and BERLIN_URL to your server.\n"
+        "Log in with `%berlin login`; or set BERLIN_ACCOUNT and BERLIN_PASSWORD (or BERLIN_TOKEN) in the environment,\n"
+        "and BERLIN_URL to your server. "
         "No account anywhere? `berlin-server` needs none from outside: run it, and set BERLIN_URL to its address."
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from berlin_magic.access import access_to
 from berlin_magic.berlin import DEFAULT_MODEL, DEFAULT_URL, Berlin
 from berlin_magic.provider import Provider
+from berlin_magic.secret import Secret
 
 if TYPE_CHECKING:
     from berlin_magic.server.local import LocalServer
@@ -20,6 +21,8 @@ __all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
 
 EMBEDDED_MODEL = "berlin-guide"
 """What the embedded engine calls itself: a guide to this package, not a language model."""
+
+_SECRETS = {"password", "token", "proxy"}  # a proxy's address may hold a password
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Connection:
     provider : type of Provider
         Whom to ask.
     settings : mapping
-        Keywords for its `create_async_generator`; may hold secrets, and is not shown.
+        Keywords for its `create_async_generator`; passwords and tokens among them are each a `Secret`.
     where : str
         The server's address, for messages.
     model : str
@@ -60,6 +63,8 @@ async def connect(**given: Any) -> Connection:
     BerlinError
         Where the embedded server can't be started.
     """
+    # Under the same name: a verbose traceback shows what this frame was given.
+    given = {name: Secret(value) if value and name in _SECRETS else value for name, value in given.items()}
     settings = {name: value for name, value in given.items() if value not in (None, "")}
     named = {"url", "account", "password", "token"} & settings.keys()
     model = os.environ.get("BERLIN_MODEL", "")
@@ -68,7 +73,7 @@ async def connect(**given: Any) -> Connection:
         return Connection(Berlin, settings, access.where, model or DEFAULT_MODEL)
     server = await asyncio.to_thread(_embedded_server)
     settings.pop("proxy", None)  # no proxy reaches this machine's own loopback
-    settings |= {"url": server.url, "account": server.account, "password": server.password}
+    settings |= {"url": server.url, "account": server.account, "password": server.password, "shared": False}
     return Connection(Berlin, settings, server.url, model or EMBEDDED_MODEL, embedded=True)
 
 

@@ -6,21 +6,27 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 from collections.abc import AsyncIterator
 
 import pytest
 from asking import assert_no_secret
 from scripted import ScriptedServer, scripted_server
 
+from berlin_magic import shared_token
 from berlin_magic.berlin import Berlin
 
 
 @pytest.fixture(autouse=True)
-def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No server, account or proxy of whoever runs the tests; no token of the test before."""
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No server, account, proxy, login or keyring of whoever runs the tests; no token of the test before."""
     for name in list(os.environ):
         if name.startswith(("BERLIN_", "OPENAI_")) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("BERLIN_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state" / secrets.token_hex(8)))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.setattr(shared_token, "_told", set())
+    monkeypatch.setattr(Berlin, "_forgotten", {})
     monkeypatch.setattr(Berlin, "_token", None)
     monkeypatch.setattr(Berlin, "_tokens", {})
 

@@ -1,0 +1,125 @@
+"""A file of secrets that only its user can read: small records by name, changed in one step."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from berlin_magic.file_lock import held_briefly
+from berlin_magic.secret import Secret
+
+__all__ = ["PrivateFile", "Records"]
+
+Records = dict[str, dict[str, Secret]]
+
+T = TypeVar("T")
+
+_OTHERS = 0o077
+_TRIES = 20
+
+
+class PrivateFile:
+    """JSON, mode 0600: an object of objects of strings, shared by the user's processes.
+
+    On Windows, where there are no modes, the folder in the user's profile keeps others out.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it and its folder are made when something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> Records:
+        """Return all records, in the order in which they were written; none where there is no file.
+
+        A damaged file is set aside, with a warning.
+
+        Raises
+        ------
+        OSError
+            Where the file is there and can't be read.
+        """
+        records = self._read()
+        if records is None:
+            with self._locked():
+                records = self._read()  # it may have been set aside meanwhile
+                if records is None:
+                    aside = self.path.with_name(self.path.name + ".damaged")
+                    _patiently(lambda: self.path.replace(aside))
+                    message = f"berlin_magic: {self.path} was damaged; it is now {aside.name}, and a new one is begun"
+                    warnings.warn(message, stacklevel=2)
+        return records or {}
+
+    def change(self, change: Callable[[Records], None]) -> None:
+        """Read the file, let `change` have its way with the records, and put the result in its place.
+
+        Raises
+        ------
+        OSError
+            Where it can't be written; it is what it was before.
+        """
+        self.read()  # which sets a damaged one aside
+        with self._locked():
+            records = self._read() or {}
+            change(records)
+            self._write(records)
+
+    def _read(self) -> Records | None:
+        """Return the records; None where the file is damaged."""
+        try:
+            data = _patiently(self.path.read_bytes)
+        except FileNotFoundError:
+            return {}
+        if os.name != "nt" and self.path.stat().st_mode & _OTHERS:
+            self.path.chmod(0o600)
+        try:
+            value = json.loads(data)
+            return {
+                str(name): {str(key): Secret(_text(item)) for key, item in record.items()}
+                for name, record in value.items()
+            }
+        except (ValueError, AttributeError, RecursionError):
+            return None
+
+    def _write(self, records: Records) -> None:
+        # `mkstemp` makes it 0600; whoever reads meanwhile reads the old one or the new one, whole.
+        descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name, suffix=".new")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                json.dump(records, file, indent=1)
+            _patiently(lambda: Path(temporary).replace(self.path))
+        except BaseException:
+            with suppress(OSError):
+                Path(temporary).unlink()
+            raise
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return held_briefly(self.path.with_name(self.path.name + ".lock"))
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _patiently(work: Callable[[], T]) -> T:
+    """Return what `work` returns. Windows refuses for a moment what another process has just opened."""
+    for _ in range(_TRIES):
+        try:
+            return work()
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(0.05)
+    return work()
