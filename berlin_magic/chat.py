@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import json
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
+from berlin_magic import formats, notebook_file
+from berlin_magic.replay import Mode, NotStoredError, Replays, StoredReply, digest
 from berlin_magic.turns import Turn, Turns
 
 __all__ = ["Conversation"]
@@ -14,6 +20,8 @@ __all__ = ["Conversation"]
 
 class Conversation(Turns):
     """Questions and answers that build on each other, from code as from cells.
+
+    It is a sequence of turns: iterate over it, index it; a slice is a conversation of its own, to be continued.
 
     Parameters
     ----------
@@ -26,6 +34,14 @@ class Conversation(Turns):
         ``token``, ``proxy``, ``silence``. With none of them here, in `Berlin.url` or in the environment, the embedded
         server is asked.
 
+    Attributes
+    ----------
+    replay : str
+        ``"off"``; ``"auto"``: where the whole request is one that was answered before, the stored reply is given;
+        ``"only"``: and where it is not, there is an error.
+    context_limit : int or None
+        The most tokens that are sent with a question, estimated from characters; the oldest turns are left out.
+
     Examples
     --------
     >>> talk = Conversation()
@@ -33,12 +49,17 @@ class Conversation(Turns):
     ...     print(piece, end="")
     >>> answer = await talk.ask("And from the keyboard?")
     >>> answer = talk.ask_sync("And in a script?")
+    >>> other = talk[:1]
     """
 
     def __init__(self, system: str = "", *, model: str = "", **connection: Any) -> None:
         super().__init__(system)
         self.model = model
         self.connection = connection
+        self.replay: Mode = "off"
+        self.replays: Callable[[], list[Replays]] | None = None
+        self.cell: Callable[[], tuple[str | None, str | None]] | None = None
+        self.settle: Callable[[], Awaitable[object]] | None = None
 
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} turn{'' if len(self) == 1 else 's'}>"
@@ -62,8 +83,11 @@ class Conversation(Turns):
         BerlinError
             Whatever kept the reply from being whole; what had arrived is kept, in the conversation too.
         """
-        turn = self.begin(prompt, model=model or self.model, system=system)
-        async with aclosing(self.answer(turn, **options)) as pieces:
+        cell, run = self.cell() if self.cell is not None else (None, None)
+        turn = self.begin(
+            prompt, cell=cell, run=run, model=model or self.model, system=system, options=options, begun=time.time()
+        )
+        async with aclosing(self.answer(turn)) as pieces:
             async for piece in pieces:
                 yield piece
 
@@ -79,7 +103,12 @@ class Conversation(Turns):
         return run(self.ask(prompt, **options))
 
     async def answer(
-        self, turn: Turn, *, connected: Callable[[Any], None] | None = None, **options: Any
+        self,
+        turn: Turn,
+        *,
+        connected: Callable[[Any], None] | None = None,
+        replay: Mode | None = None,
+        **options: Any,
     ) -> AsyncGenerator[str, None]:
         """Answer a turn that `begin` gave, yield the pieces, and leave it finished, whatever happens.
 
@@ -89,28 +118,109 @@ class Conversation(Turns):
             Running, and nobody else's.
         connected : callable, optional
             Is told the `Connection` that is used, before anything is sent.
+        replay : str, optional
+            In place of the conversation's own.
         **options
             The engine's.
         """
+        turn.options = {name: value for name, value in {**turn.options, **options}.items() if value is not None}
+        turn.request = digest(turn.asked, turn.model or os.environ.get("BERLIN_MODEL", ""), turn.options)
         try:
-            # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
-            network = await asyncio.to_thread(_network)
-            there = await network.connect(**self.connection)
-            turn.model = turn.model or there.model
-            if connected is not None:
-                connected(there)
-            pieces = there.provider.create_async_generator(turn.model, turn.asked, **there.settings, **options)
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    turn.add(piece)
-                    yield piece
-            turn.finish = "complete"
+            if (stored := self._stored(turn, replay or self.replay)) is not None:
+                turn.replayed, turn.model, turn.provider = True, stored.model or turn.model, stored.provider
+                self._add_piece(turn, stored.text)
+                yield stored.text
+            else:
+                async with aclosing(self._asked(turn, connected)) as pieces:
+                    async for piece in pieces:
+                        self._add_piece(turn, piece)
+                        yield piece
+            self.end(turn, "complete", ended=time.time())
         except (asyncio.CancelledError, GeneratorExit):
-            turn.finish = "stopped"
+            self.end(turn, "stopped", ended=time.time())
             raise
         except BaseException:
-            turn.finish = "cut" if turn.length else "failed"
+            self.end(turn, "cut" if turn.length else "failed", ended=time.time())
             raise
+        if self.settle is not None:
+            await self.settle()  # a turn is durable when it ends
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything there is, former versions included, to a JSON file that `load` reads."""
+        Path(path).write_text(json.dumps(self.record(), ensure_ascii=True, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **settings: Any) -> Self:
+        """Return the conversation that `save` wrote, that a list of messages holds, or that a notebook file tells.
+
+        Parameters
+        ----------
+        path : path
+            ``.json`` of `save` or of an export, ``.jsonl``, or ``.ipynb``, of which the unnamed conversation is taken.
+        **settings
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            Where the file is none of these.
+        """
+        file = Path(path)
+        talk = cls(**settings)
+        if file.suffix == ".ipynb":
+            talk.read(notebook_file.read(file).records.get("", {}))
+            return talk
+        text = file.read_text(encoding="utf-8")
+        record = formats.record_in(text) if file.suffix != ".jsonl" else None
+        if record is None:
+            talk.add_messages(formats.messages_in(text, file.suffix))
+        elif problems := talk.read(record):
+            raise ValueError(f"{file} is damaged: {'; '.join(problems)}")
+        return talk
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversation as it stands to a file: ``.md``, ``.json`` (the list of messages) or ``.jsonl``."""
+        file = Path(path)
+        file.write_text(formats.exported(self, self.messages, file.suffix), encoding="utf-8")
+
+    async def _asked(self, turn: Turn, connected: Callable[[Any], None] | None) -> AsyncGenerator[str, None]:
+        # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
+        network = await asyncio.to_thread(_network)
+        there = await network.connect(**self.connection)
+        turn.model, turn.provider = turn.model or there.model, there.provider.name
+        if connected is not None:
+            connected(there)
+        pieces = there.provider.create_async_generator(turn.model, turn.asked, **there.settings, **turn.options)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                yield piece
+
+    def _stored(self, turn: Turn, mode: Mode) -> StoredReply | None:
+        if mode == "off":
+            return None
+        own = Replays()
+        own.add_turns(self.every_turn())
+        for replays in [own, *(self.replays() if self.replays is not None else [])]:
+            if (found := replays.find(turn.asked, turn.request)) is not None:
+                return found
+        if mode == "only":
+            question = " ".join(turn.prompt.split())
+            where = f"The question of cell {turn.cell}" if turn.cell else "The question"
+            raise NotStoredError(
+                f"{where} is not stored: {question[:80]!r}.\n"
+                'It, or what stands before it, has changed since it was answered; replay = "auto" asks it anew.'
+            )
+        return None
+
+    def _add_piece(self, turn: Turn, piece: str) -> None:
+        turn.add(piece)
+        if self.journal is not None and self.find(turn.id) is not None:
+            self.journal.piece(turn.id, piece)
+
+    def _alike(self) -> Self:
+        other = super()._alike()
+        other.model, other.connection, other.replay = self.model, dict(self.connection), self.replay
+        return other
 
 
 def _network() -> Any:

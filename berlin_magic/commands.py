@@ -9,11 +9,14 @@ from typing import Any, Protocol
 from IPython.core.error import UsageError
 
 from berlin_magic.chat import Conversation
+from berlin_magic.conversation_commands import COMMANDS, Here, Told, count_of
 from berlin_magic.errors import clean
+from berlin_magic.front_end import cell_of
 from berlin_magic.jobs import Jobs
+from berlin_magic.notebook import Notebook
 from berlin_magic.options import nearest
 
-__all__ = ["Settings", "run"]
+__all__ = ["Settings", "named", "run"]
 
 _SHOWN_OF_A_TURN = 300
 
@@ -22,9 +25,14 @@ class Settings(Protocol):
     """What the commands need to know of the magics: their settings and the conversation."""
 
     model: str
-    system: str
 
     jobs: Jobs
+    shell: Any
+
+    @property
+    def notebook(self) -> Notebook:
+        """The notebook."""
+        ...
 
     @property
     def conversation(self) -> Conversation:
@@ -32,8 +40,8 @@ class Settings(Protocol):
         ...
 
 
-async def run(settings: Settings, line: str) -> str:
-    """Carry out the command in `line`; return what to print.
+async def run(settings: Settings, line: str) -> Told:
+    """Carry out the command in `line`; return what to tell.
 
     Raises
     ------
@@ -42,13 +50,29 @@ async def run(settings: Settings, line: str) -> str:
     BerlinError
         Where a server had to be asked and did not answer.
     """
-    word, _, argument = line.strip().partition(" ")
-    command = _COMMANDS.get(word)
+    name, rest = named(line)
+    word, _, argument = rest.partition(" ")
+    command, about = _COMMANDS.get(word), COMMANDS.get(word)
+    if about is not None:
+        await asyncio.to_thread(settings.notebook.open)  # reads files
+        return about(Here(settings.notebook, name, cell_of(settings.shell)), argument.strip())
     if command is None:
+        known = [*_COMMANDS, *COMMANDS, "continue"]
         raise UsageError(
-            f"%berlin has no command {clean(word, 40)!r}.{nearest(word, _COMMANDS)} `%berlin help` lists them."
+            f"%berlin has no command {clean(word, 40)!r}.{nearest(word, known)} `%berlin help` lists them."
         )
-    return await command(settings, argument.strip())
+    return Told(await command(settings, argument.strip()))
+
+
+def named(line: str) -> tuple[str, str]:
+    """Return the name of the conversation that a line is about, "" for the usual one, and the rest of the line."""
+    first, _, rest = line.strip().partition(" ")
+    if first not in {"-c", "--conversation"}:
+        return "", line.strip()
+    name, _, rest = rest.strip().partition(" ")
+    if not name:
+        raise UsageError("-c NAME: which conversation? `%berlin conversations` lists them.")
+    return name, rest.strip()
 
 
 async def _state(settings: Settings, _argument: str) -> str:
@@ -59,29 +83,13 @@ async def _state(settings: Settings, _argument: str) -> str:
         f"server        {clean(connection.where)}"
         + (" (embedded: a guide to berlin_magic, no language model)" if connection.embedded else ""),
         f"model         {clean(settings.model or connection.model, 80)}",
-        f"conversation  {_count(len(talk), 'turn')}, {sum(len(m['content']) for m in talk.messages):,} characters",
+        f"conversation  {count_of(len(talk), 'turn')}, {sum(len(m['content']) for m in talk.messages):,} characters",
     ]
     if talk.system:
         lines.append(f"system        {clean(talk.system, _SHOWN_OF_A_TURN)}")
     if connection.embedded:
         lines.append("To ask a language model, name a server in BERLIN_URL; `%berlin help` says how.")
     return "\n".join(lines)
-
-
-async def _history(settings: Settings, _argument: str) -> str:
-    talk = settings.conversation
-    lines = [f"system: {clean(talk.system, _SHOWN_OF_A_TURN)}"] if talk.system else []
-    for number, turn in enumerate(talk, 1):
-        ending = "" if turn.finish == "complete" else f" [{turn.finish}]"
-        lines.append(f"{number:>3}  you: {clean(turn.prompt, _SHOWN_OF_A_TURN)}")
-        lines.append(f"     {clean(turn.model, 40)}{ending}: {clean(turn.reply, _SHOWN_OF_A_TURN) or '(nothing)'}")
-    return "\n".join(lines) or "Nothing has been asked yet."
-
-
-async def _reset(settings: Settings, _argument: str) -> str:
-    count = len(settings.conversation)
-    settings.conversation.reset()
-    return f"Forgot {_count(count, 'turn')}: the next question begins a new conversation."
 
 
 async def _models(settings: Settings, _argument: str) -> str:
@@ -97,14 +105,6 @@ async def _use(settings: Settings, argument: str) -> str:
         raise UsageError("%berlin use MODEL: which one? `%berlin models` lists them.")
     settings.model = argument
     return f"From here on the model is {clean(argument, 100)}."
-
-
-async def _system(settings: Settings, argument: str) -> str:
-    if not argument:
-        current = settings.conversation.system
-        return f"system: {current}" if current else "There is no system prompt. `%berlin system TEXT` sets one."
-    settings.system = "" if argument in {"''", '""', "--clear"} else argument.strip("\"'")
-    return "The system prompt is set." if settings.system else "The system prompt is cleared."
 
 
 async def _jobs(settings: Settings, _argument: str) -> str:
@@ -127,14 +127,14 @@ async def _stop(settings: Settings, argument: str) -> str:
         chosen = running[-1:]
     for job in chosen:
         job.showing.stop()
-    return f"Stopped {_count(len(chosen), 'reply')}; what had arrived is kept." if chosen else "Nothing is running."
+    return f"Stopped {count_of(len(chosen), 'reply')}; what had arrived is kept." if chosen else "Nothing is running."
 
 
 async def _wait(settings: Settings, _argument: str) -> str:
     outcomes = await settings.jobs.wait()
     for outcome in outcomes:
         outcome.check()
-    return f"{_count(len(outcomes), 'reply')} arrived."
+    return f"{count_of(len(outcomes), 'reply')} arrived."
 
 
 async def _help(_settings: Settings, _argument: str) -> str:
@@ -152,19 +152,10 @@ def _network() -> Any:
     return connection
 
 
-def _count(number: int, noun: str) -> str:
-    if number == 1:
-        return f"{number} {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
-
-
 _COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
     "": _state,
-    "history": _history,
-    "reset": _reset,
     "models": _models,
     "use": _use,
-    "system": _system,
     "jobs": _jobs,
     "stop": _stop,
     "wait": _wait,
@@ -174,11 +165,15 @@ _COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
 _HELP = """\
 %%berlin            ask: the question goes on the lines below; `%%berlin?` shows the options
 %berlin             what is asked, where, and how long the conversation is
-%berlin history     the conversation so far
-%berlin reset       forget it
+%berlin continue    go on with a reply that was stopped or cut
 %berlin models      the models that the server offers
 %berlin use MODEL   ask this model from here on
-%berlin system TEXT give the conversation a system prompt (`%berlin system ""` takes it away)
+%berlin history     the conversation so far, with numbers
+%berlin undo [N]    take the last N turns back             %berlin drop N      take turn N out
+%berlin reset       begin a new conversation               %berlin forget      delete this one, from the disk too
+%berlin versions    what a cell was answered before        %berlin system TEXT set the system prompt ("" for none)
+%berlin export FILE to .md, .json or .jsonl                %berlin import FILE add .json, .jsonl or .ipynb
+%berlin conversations  those of this notebook; `%%berlin -c NAME` and `%berlin -c NAME …` use one of them
 %berlin jobs        the replies in the background (`%%berlin --bg`)
 %berlin stop [N]    stop number N of them, or all, or the newest
 %berlin wait        wait until they have arrived

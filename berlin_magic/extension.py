@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from typing import Any
 
 from traitlets import TraitError
@@ -12,6 +13,7 @@ from traitlets.config import Config
 from berlin_magic.awaiting import Awaiting
 from berlin_magic.errors import clean
 from berlin_magic.magics import BerlinMagics
+from berlin_magic.notebook import notebook_of
 
 __all__ = ["load", "unload"]
 
@@ -24,6 +26,7 @@ def load(shell: Any) -> None:
     _set_invalid_settings_aside(shell)
     shell.register_magics(BerlinMagics(shell))
     shell.input_transformers_post.append(Awaiting(shell))
+    shell.events.register("pre_run_cell", notebook_of(shell).before_cell)
 
 
 def unload(shell: Any) -> None:
@@ -37,6 +40,8 @@ def unload(shell: Any) -> None:
     for kind in ("line", "cell"):
         manager.magics[kind].pop(_NAME, None)
     manager.registry.pop(BerlinMagics.__name__, None)
+    with suppress(ValueError):  # where it was not loaded
+        shell.events.unregister("pre_run_cell", notebook_of(shell).before_cell)
     if (connection := sys.modules.get("berlin_magic.connection")) is not None:
         connection.close_embedded()
 

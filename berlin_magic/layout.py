@@ -119,6 +119,11 @@ class Layout:
         self._admit(records.places_of(record.get("places", []), record.get("events", []), problems))
         return problems
 
+    def forget(self) -> None:
+        """Lose everything, former versions too; what is running goes on, and joins nothing."""
+        self._places.clear()
+        self._by_id.clear()
+
     def note_everything(self) -> None:
         """Tell the journal all that there is."""
         for place in self._places:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import time
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -10,15 +12,20 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
-from traitlets import Float, Integer, Unicode, observe
+from traitlets import Bool, Enum, Float, Integer, Unicode, observe
 
 from berlin_magic import blocking, commands, views
 from berlin_magic.chat import Conversation
+from berlin_magic.conversation_commands import count_of
+from berlin_magic.front_end import cell_of, source_of
 from berlin_magic.interrupts import in_one_line
 from berlin_magic.jobs import Jobs
-from berlin_magic.notebook import cell_of, conversation_of
+from berlin_magic.notebook import Notebook, notebook_of
+from berlin_magic.notebook_file import output_record
 from berlin_magic.options import parsed, variable_name
+from berlin_magic.replay import Mode, mode_of
 from berlin_magic.showing import Outcome, Showing
+from berlin_magic.turn import Turn
 
 __all__ = ["BerlinMagics"]
 
@@ -50,44 +57,87 @@ class BerlinMagics(Magics):
         config=True
     )
 
+    context_limit = Integer(
+        None, allow_none=True, min=1, help="Most tokens to send with a question, as an estimate. None: no limit."
+    ).tag(config=True)
+    replay = Enum(
+        ["off", "auto", "only"],
+        "off",
+        help="auto: where a request is unchanged, give its stored reply. only: and where it is not, fail.",
+    ).tag(config=True)
+    history = Bool(default_value=True, help="Store conversations on disk, in a database of the user's own.").tag(
+        config=True
+    )
+    database = Unicode("", help="File to store them in. Empty: BERLIN_DATABASE, else the user's data folder.").tag(
+        config=True
+    )
+    _ready = False
+
     def __init__(self, shell: Any = None, **traits: Any) -> None:
-        # What `%berlin use` and `%berlin system` have said outlives a reload; asked for first, as each setting that
-        # the configuration holds is applied while it is being made.
-        said = None if shell is None else (conversation_of(shell).model, conversation_of(shell).system)
         super().__init__(shell, **traits)
         self._showings: set[Showing] = set()
         self.jobs = Jobs()
-        if said is not None:  # without a shell it only serves to try a configuration
-            model, system = said
-            self.model, self.system = self.model or model, self.system or system
+        if shell is not None:  # without one it only serves to try a configuration
+            self.model = self.model or self.notebook.model  # what `%berlin use` has said outlives a reload
+            self.system = self.system or self.notebook.system
             self._apply(None)
+            self._ready = True
+
+    @property
+    def notebook(self) -> Notebook:
+        """The notebook."""
+        return notebook_of(self.shell)
 
     @property
     def conversation(self) -> Conversation:
-        """The notebook's conversation."""
-        return conversation_of(self.shell)
+        """The notebook's usual conversation."""
+        return self.notebook.conversation()
 
-    @observe("url", "account", "model", "system", "silence", "proxy")
-    def _apply(self, _change: object) -> None:
-        """Let the conversation know the settings, so that code which asks it directly has the same."""
-        if self.shell is not None:
-            talk = self.conversation
-            talk.model, talk.system = self.model, self.system
-            talk.connection = {
-                "url": self.url,
-                "account": self.account,
-                "silence": self.silence,
-                "proxy": self.proxy,
-            }
+    @observe(
+        "url",
+        "account",
+        "model",
+        "system",
+        "silence",
+        "proxy",
+        "context_limit",
+        "replay",
+        "history",
+        "database",
+    )
+    def _apply(self, change: Any) -> None:
+        """Let the notebook know the settings, so that code which asks a conversation directly has the same."""
+        if self.shell is None:
+            return
+        book = self.notebook
+        book.model, book.system, book.context_limit, book.replay = (
+            self.model,
+            self.system,
+            self.context_limit,
+            mode_of(self.replay),
+        )
+        book.history, book.database = self.history, self.database
+        book.connection = {
+            "url": self.url,
+            "account": self.account,
+            "silence": self.silence,
+            "proxy": self.proxy,
+        }
+        book.apply()
+        if self._ready and change is not None and change.name == "system":
+            self.conversation.system = self.system
 
     @magic_arguments()
     @argument("-m", "--model", default="", help="Model to ask, for this question.")
     @argument("-t", "--temperature", type=float, help="Sampling temperature, for this question.")
     @argument("--max-tokens", type=int, help="Longest reply, in tokens, for this question.")
     @argument("--system", help="System prompt for this question, in place of the conversation's.")
+    @argument("-c", "--conversation", metavar="NAME", default="", help="Ask in a further conversation of that name.")
     @argument("--once", action="store_true", help="Ask outside of the conversation: without it, and not kept in it.")
     @argument("--new", action="store_true", help="Forget the conversation, and begin a new one with this question.")
     @argument("--bg", action="store_true", help="Return at once; the reply arrives here while other cells run.")
+    @argument("--replay", action="store_true", help="Where the request is unchanged, give the stored reply.")
+    @argument("--replay-from", metavar="FILE", help="The same, from a notebook or an export.")
     @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable, as a str.")
     @no_var_expand
     @cell_magic("berlin")  # type: ignore[arg-type, unused-ignore]
@@ -105,7 +155,7 @@ class BerlinMagics(Magics):
     def line(self, line: str) -> None:
         """Show the state, or carry out a command: `%berlin help` lists them."""
         with in_one_line():
-            print(blocking.run(commands.run(self, line)))  # noqa: T201 - what a line magic is for
+            blocking.run(self._command(line, awaited=False))
 
     async def awaited_cell(self, line: str, cell: str = "") -> None:
         """Be `%%berlin` on the notebook's loop; the input transformer puts this call in its place."""
@@ -115,12 +165,31 @@ class BerlinMagics(Magics):
     async def awaited_line(self, line: str) -> None:
         """Be `%berlin` on the notebook's loop."""
         with in_one_line():
-            print(await commands.run(self, line))  # noqa: T201 - as above
+            await self._command(line, awaited=True)
 
     def stop_all(self) -> None:
         """End every reply that is still arriving."""
         for showing in tuple(self._showings):
             showing.stop()
+
+    async def _command(self, line: str, *, awaited: bool) -> None:
+        name, rest = commands.named(line)
+        if rest == "continue":
+            await asyncio.to_thread(self.notebook.open)
+            cell = cell_of(self.shell)
+            question = self.notebook.conversation(name).going_on(cell.id, cell.run)
+            if question is None:
+                raise UsageError("There is nothing to go on with: the last reply is complete, or nothing was asked.")
+            options = self._options("")
+            options.conversation = name
+            (await self._asked(options, question, awaited=awaited)).check()
+            return
+        told = await commands.run(self, line)
+        self._warn()
+        if told.record is None or self.shell is None or getattr(self.shell, "kernel", None) is None:
+            print(told.text)  # noqa: T201 - what a line magic is for
+        else:
+            self.shell.display_pub.publish({"text/plain": told.text}, {"berlin": told.record})
 
     async def _ask(self, line: str, prompt: str, *, awaited: bool) -> Outcome:
         options = self._options(line)
@@ -128,42 +197,71 @@ class BerlinMagics(Magics):
             raise UsageError("The cell is empty: write the question below %%berlin.")
         if options.bg and getattr(self.shell, "kernel", None) is None:
             raise UsageError("--bg needs a notebook: in a terminal nothing runs between two inputs.")
+        return await self._asked(options, prompt.strip("\n"), awaited=awaited)
+
+    async def _asked(self, options: Namespace, prompt: str, *, awaited: bool) -> Outcome:
+        book = self.notebook
+        await asyncio.to_thread(book.open)  # reads files
         await views.prepare(self.shell)
-        talk = (
-            Conversation(self.system, model=self.model, **self.conversation.connection)
-            if options.once
-            else self.conversation
-        )
+        self._warn()
+        talk = book.apart() if options.once else book.conversation(options.conversation)
+        cell = cell_of(self.shell)
+        book.at(cell, talk)
         if options.new:
-            talk.reset()
-        cell, run = cell_of(self.shell)
+            talk.reset(cell=cell.id, run=cell.run)
         turn = talk.begin(
-            prompt.strip("\n"), cell=cell, run=run, model=options.model or self.model, system=options.system
+            prompt,
+            cell=cell.id,
+            run=cell.run,
+            model=options.model or self.model,
+            system=options.system,
+            options={"temperature": options.temperature, "max_tokens": options.max_tokens},
+            begun=time.time(),
         )
-        showing = Showing(turn, "Berlin")
+        source = source_of(self.shell)
+        showing = Showing(
+            turn,
+            "Berlin",
+            _notes(turn),
+            lambda: output_record(talk, turn, notebook=book.id, conversation=options.conversation, source=source),
+        )
 
         def connected(connection: Any) -> None:
             if connection.embedded:
                 showing.notes.append(_EMBEDDED_NOTE)
 
         showing.begin(views.open_view(self.shell, stop=showing.stop, awaited=awaited, background=options.bg))
-        pieces = talk.answer(turn, connected=connected, temperature=options.temperature, max_tokens=options.max_tokens)
+        pieces = talk.answer(turn, connected=connected, replay=_replay(options))
         if options.bg:
-            self.jobs.add(showing, asyncio.ensure_future(self._finish(showing, pieces, options.into, background=True)))
+            task = asyncio.ensure_future(self._finish(talk, showing, pieces, options.into, background=True))
+            self.jobs.add(showing, task)
             return Outcome(turn)
-        return await self._finish(showing, pieces, options.into)
+        return await self._finish(talk, showing, pieces, options.into)
 
     async def _finish(
-        self, showing: Showing, pieces: AsyncGenerator[str, None], into: str | None, *, background: bool = False
+        self,
+        talk: Conversation,
+        showing: Showing,
+        pieces: AsyncGenerator[str, None],
+        into: str | None,
+        *,
+        background: bool = False,
     ) -> Outcome:
         self._showings.add(showing)
         try:
             outcome = await showing.run(pieces, background=background)
         finally:
             self._showings.discard(showing)
+            talk.note(showing.turn)  # one that was stopped before it began was ended by nobody else
+        await self.notebook.settle()
+        self._warn()
         if into and outcome.turn.reply and self.shell is not None:
             self.shell.user_ns[into] = outcome.turn.reply
         return outcome
+
+    def _warn(self) -> None:
+        for warning in self.notebook.take_warnings():
+            print(f"berlin_magic: {warning}", file=sys.stderr)  # noqa: T201 - the user's eyes, and no traceback's frame
 
     def _options(self, line: str) -> Namespace:
         options = parsed(type(self).cell.parser, line, "%%berlin")
@@ -175,4 +273,20 @@ class BerlinMagics(Magics):
             options.max_tokens = self.max_tokens
         if options.max_tokens is not None and options.max_tokens < 1:
             raise UsageError("--max-tokens must be at least 1.")
+        if options.replay_from:
+            self.notebook.replay_from = options.replay_from
         return options
+
+
+def _replay(options: Namespace) -> Mode | None:
+    return "auto" if options.replay or options.replay_from else None
+
+
+def _notes(turn: Turn) -> list[str]:
+    """Return what the status line remarks of the context."""
+    notes = []
+    if turn.left_out:
+        notes.append(f"{count_of(turn.left_out, 'earlier turn')} left out")
+    if turn.stale_before:
+        notes.append(f"{count_of(turn.stale_before, 'earlier turn')} answered on an older version")
+    return notes

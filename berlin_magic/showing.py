@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 
@@ -44,11 +44,14 @@ class Showing:
         For the status line.
     notes : list of str
         For the status line; may grow while it runs.
+    describe : callable, optional
+        Gives what goes into the output's metadata, once the turn has ended.
     """
 
     turn: Turn
     provider: str
     notes: list[str] = field(default_factory=list)
+    describe: Callable[[], Mapping[str, object]] | None = None
     _task: asyncio.Task[None] | None = None
     _view: View | None = None
     _started: float = 0.0
@@ -128,9 +131,12 @@ class Showing:
 
     def _status(self, state: State) -> Status:
         elapsed = asyncio.get_running_loop().time() - self._started
-        return Status(state, self.turn.model, self.provider, elapsed, self.turn.length, tuple(self.notes))
+        notes = (*self.notes, "replay") if self.turn.replayed else tuple(self.notes)
+        return Status(state, self.turn.model, self.turn.provider or self.provider, elapsed, self.turn.length, notes)
 
-    def _metadata(self) -> dict[str, object]:
+    def _metadata(self) -> Mapping[str, object]:
+        if self.describe is not None:
+            return self.describe()
         turn = self.turn
         return {
             "format": 1,

@@ -116,6 +116,15 @@ class Turns(Layout):
         self._add(place, version, turn)
         return turn
 
+    def going_on(self, cell: str | None = None, run: str | None = None) -> str | None:
+        """Return the question that has the last reply gone on with; None where that is complete, or there is none."""
+        own = self._find(cell)
+        earlier = self.before(own) if own is not None else list(self)
+        if own is not None and own.current.run != run:
+            earlier = [turn for turn in earlier if turn not in own.current.events]
+        last = next((turn for turn in reversed(earlier) if turn.standing), None)
+        return _GO_ON if last is not None and last.finish in {"stopped", "cut"} else None
+
     def end(self, turn: Turn, finish: Finish, *, ended: float | None = None) -> None:
         """Let `turn` have ended, as `finish` says; it does not change any more."""
         turn.finish, turn.ended = finish, ended
@@ -197,6 +206,12 @@ class Turns(Layout):
         other = type(self)(self.system)
         other.context_limit, other.measure = self.context_limit, self.measure
         return other
+
+
+_GO_ON = (
+    "Continue your last reply exactly where it broke off. Begin with the very next word, and repeat nothing of what is "
+    "already there."
+)
 
 
 def _messages(turns: Iterable[Turn], system: str) -> tuple[Message, ...]:

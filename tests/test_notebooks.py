@@ -20,6 +20,8 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in [name for name in os.environ if name.startswith("BERLIN_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path / "conversations.db"))
+    monkeypatch.setenv("BERLIN_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 

@@ -51,6 +51,7 @@ class Lab:
                 "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
                 "IPYTHONDIR": str(folder / "ipython"),
                 "PYTHONPATH": os.pathsep.join([str(ROOT), str(IN_KERNEL)]),
+                "BERLIN_DATABASE": str(folder / "data" / "conversations.db"),
                 **(environment or {}),
             },
             cwd=folder,

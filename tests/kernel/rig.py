@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -87,7 +88,11 @@ class Kernel:
         # Ours alone: what the machine has configured of Berlin is not the test's business.
         clean = {name: value for name, value in os.environ.items() if not name.startswith("BERLIN_")}
         path = os.pathsep.join([*paths, str(ROOT)])
-        self._env = {**clean, "PYTHONPATH": path, "IPYTHONDIR": clean.get("IPYTHONDIR", ""), **(env or {})}
+        self._folder = tempfile.TemporaryDirectory(prefix="berlin-kernel-", ignore_cleanup_errors=True)
+        database = str(Path(self._folder.name) / "conversations.db")  # and not the user's
+        own = {"PYTHONPATH": path, "IPYTHONDIR": clean.get("IPYTHONDIR", ""), "BERLIN_DATABASE": database}
+        own |= {"BERLIN_STATE_DIR": self._folder.name, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
+        self._env = {**clean, **own, **(env or {})}
         if not self._env["IPYTHONDIR"]:
             del self._env["IPYTHONDIR"]
         self.manager = KernelManager()
@@ -173,6 +178,7 @@ class Kernel:
     def close(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        self._folder.cleanup()
 
 
 def once(action: Callable[[], None], when: Callable[[Message], bool]) -> Callable[[Message], None]:

@@ -27,7 +27,7 @@ def test_the_second_cell_is_asked_with_the_first_as_context(kernel: Kernel, serv
 
 def test_after_a_reset_nothing_of_before_is_sent(kernel: Kernel, server: Server) -> None:
     kernel.good("%%berlin\nThe capital of France?")
-    assert "Forgot 1 turn" in kernel.good("%berlin reset").stdout
+    assert "Forgot 1 turn" in kernel.good("%berlin reset").answer["text/plain"]
     kernel.good("%%berlin\nAnd of Italy?")
     assert prompt_of(server) == "And of Italy?"
 

@@ -1,0 +1,242 @@
+"""The words after `%berlin` that are about a conversation; each returns what to tell."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from berlin_magic import versions
+from berlin_magic.chat import Conversation
+from berlin_magic.errors import clean
+from berlin_magic.front_end import Cell
+from berlin_magic.notebook import Notebook
+from berlin_magic.notebook_file import command_record
+from berlin_magic.options import words
+from berlin_magic.places import Place, Version
+from berlin_magic.turn import Turn
+
+__all__ = ["COMMANDS", "Here", "Told", "count_of"]
+
+_SHOWN_OF_A_TURN = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a command tells: text to print, and a record for the output's metadata where it changed a conversation."""
+
+    text: str
+    record: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where a command is given: in which conversation of which notebook, in which cell."""
+
+    notebook: Notebook
+    name: str
+    cell: Cell
+
+    @property
+    def talk(self) -> Conversation:
+        """The conversation."""
+        return self.notebook.conversation(self.name)
+
+    def changed(self, text: str) -> Told:
+        """Return `text`, with what this run of the cell has done to the conversation."""
+        self.notebook.at(self.cell, self.talk)
+        place = self.talk.places[-1] if self.cell.id is None else self._place()
+        if place is None:
+            return Told(text)
+        events = place.current.events
+        record = command_record(self.talk, events, notebook=self.notebook.id, conversation=self.name)
+        return Told(text, record)
+
+    def _place(self) -> Place | None:
+        return next((place for place in self.talk.places if place.cell == self.cell.id), None)
+
+
+def _history(here: Here, _argument: str) -> Told:
+    talk = here.talk
+    stale = talk.stale()
+    lines = [f"system: {clean(talk.system, _SHOWN_OF_A_TURN)}"] if talk.system else []
+    for number, turn in enumerate(talk, 1):
+        lines.append(f"{number:>3}  you: {clean(turn.prompt, _SHOWN_OF_A_TURN)}")
+        marks = [
+            *_marks(turn, len(talk.place_of(turn).versions)),
+            *(["answered on an older version"] * (turn.id in stale)),
+        ]
+        about = f" [{', '.join(marks)}]" if marks else ""
+        name = clean(turn.model, 40) or "assistant"
+        lines.append(f"     {name}{about}: {clean(turn.reply, _SHOWN_OF_A_TURN) or '(nothing)'}")
+    return Told("\n".join(lines) or "Nothing has been asked yet.")
+
+
+def _marks(turn: Turn, count: int) -> list[str]:
+    marks: list[str] = [] if turn.finish == "complete" else [turn.finish]
+    if turn.given is not None:
+        marks.append("imported")
+    if count > 1:
+        marks.append(f"{count} versions")
+    if turn.left_out:
+        marks.append(f"{count_of(turn.left_out, 'earlier turn')} left out")
+    return marks
+
+
+def _reset(here: Here, _argument: str) -> Told:
+    count = here.talk.reset(cell=here.cell.id, run=here.cell.run)
+    return here.changed(f"Forgot {count_of(count, 'turn')}: the next question begins a new conversation.")
+
+
+def _undo(here: Here, argument: str) -> Told:
+    count = _number(argument or "1", "%berlin undo [N]")
+    gone = here.talk.undo(count, cell=here.cell.id, run=here.cell.run)
+    if not gone:
+        return here.changed("There is nothing to take back.")
+    return here.changed(f"Took back {count_of(len(gone), 'turn')}: {_names(gone)}.")
+
+
+def _drop(here: Here, argument: str) -> Told:
+    try:
+        gone = here.talk.drop(_number(argument, "%berlin drop N"), cell=here.cell.id, run=here.cell.run)
+    except ValueError as error:
+        raise UsageError(f"Nothing was dropped: {error}. `%berlin history` shows the numbers.") from None
+    return here.changed(f"Dropped {_names([gone])}.")
+
+
+def _versions(here: Here, argument: str) -> Told:
+    talk = here.talk
+    given = words(argument)
+    turns = list(talk)
+    if not given:
+        lines = [
+            f"{number:>3}  {count_of(len(talk.place_of(turn).versions), 'version')}: {clean(turn.prompt, 100)}"
+            for number, turn in enumerate(turns, 1)
+        ]
+        return Told("\n".join([*lines, _VERSIONS]) if lines else "Nothing has been asked yet.")
+    number = _number(given[0], _VERSIONS)
+    if not 1 <= number <= len(turns):
+        raise UsageError(f"There is no turn {number}: `%berlin history` shows the numbers.")
+    place = talk.place_of(turns[number - 1])
+    match given[1:]:
+        case []:
+            return Told(versions.listed(place, _when))
+        case ["show", one]:
+            return Told(versions.shown(_version(place, one)))
+        case ["diff", one, other]:
+            names = f"version {one}", f"version {other}"
+            return Told(versions.compared(_version(place, one), _version(place, other), names))
+        case ["use", one]:
+            talk.make_current(place, _version(place, one))
+            return Told(f"Version {one} is in force: {_names(place.current.turns)}.")
+    raise UsageError(_VERSIONS)
+
+
+_VERSIONS = "%berlin versions [N [show K | diff J K | use K]]: N is a turn of `%berlin history`, J and K are versions."
+
+
+def _version(place: Place, text: str) -> Version:
+    number = _number(text, _VERSIONS)
+    if not 1 <= number <= len(place.versions):
+        raise UsageError(f"There is no version {number}: there are {len(place.versions)}.")
+    return place.versions[number - 1]
+
+
+def _export(here: Here, argument: str) -> Told:
+    path = _path(argument, "%berlin export FILE")
+    try:
+        here.talk.export(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Nothing was exported to {clean(str(path))}: {clean(str(error))}.") from None
+    return Told(f"Wrote {count_of(len(here.talk), 'turn')} to {clean(str(path))}.")
+
+
+def _import(here: Here, argument: str) -> Told:
+    path = _path(argument, "%berlin import FILE")
+    if path.suffix not in {".json", ".jsonl", ".ipynb"}:
+        raise UsageError("%berlin import FILE takes .json, .jsonl or .ipynb.")
+    try:
+        messages = Conversation.load(path).messages
+    except (OSError, ValueError) as error:
+        raise UsageError(f"Nothing was imported from {clean(str(path))}: {clean(str(error))}.") from None
+    turns = here.talk.add_messages(messages, cell=here.cell.id, run=here.cell.run)
+    return here.changed(f"Took in {count_of(len(turns), 'turn')} from {clean(str(path))}.")
+
+
+def _forget(here: Here, argument: str) -> Told:
+    if argument:
+        raise UsageError("%berlin forget deletes the whole conversation; `%berlin drop N` takes one turn out of it.")
+    path = here.notebook.store.path if here.notebook.store is not None else None
+    if not here.notebook.forget(here.name):
+        raise UsageError(
+            f"The conversation is gone from memory, but {path} could not be written to: it is still there."
+        )
+    where = f" and from {path}" if path is not None else ""
+    return Told(
+        f"Deleted the conversation from memory{where}. Answers in the notebook stay until you clear its outputs."
+    )
+
+
+def _conversations(here: Here, _argument: str) -> Told:
+    lines = []
+    for name in here.notebook.names():
+        talk = here.notebook.conversation(name)
+        mark = "*" if name == here.name else " "
+        lines.append(f"{mark} {clean(name, 60) or '(the usual one)'}: {count_of(len(talk), 'turn')}")
+    return Told("\n".join([*lines, "`%%berlin -c NAME` asks in one of them, or in a new one."]))
+
+
+def _system(here: Here, argument: str) -> Told:
+    talk = here.talk
+    if not argument:
+        text = versions.printable(talk.system)
+        return Told(f"system: {text}" if text else "There is no system prompt. `%berlin system TEXT` sets one.")
+    talk.system = "" if argument in {"''", '""', "--clear"} else argument.strip("\"'")
+    return Told("The system prompt is set." if talk.system else "The system prompt is cleared.")
+
+
+def _names(turns: list[Turn]) -> str:
+    return "; ".join(f"“{clean(turn.prompt, 60)}”" for turn in turns)
+
+
+def _number(text: str, usage: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"{usage} takes a number from 1 on, not {clean(text, 40)!r}.")
+    return int(text)
+
+
+def _path(argument: str, usage: str) -> Path:
+    match words(argument):
+        case [one]:
+            return Path(one).expanduser()
+    raise UsageError(f"{usage}: which file?")
+
+
+def _when(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    if number == 1:
+        return f"{number} {noun}"
+    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
+
+
+COMMANDS: Mapping[str, Callable[[Here, str], Told]] = {
+    "history": _history,
+    "undo": _undo,
+    "drop": _drop,
+    "reset": _reset,
+    "versions": _versions,
+    "export": _export,
+    "import": _import,
+    "forget": _forget,
+    "conversations": _conversations,
+    "system": _system,
+}
+"""Each is given where it is said, and what follows it."""

@@ -1,0 +1,65 @@
+"""What the front end tells with each execution: which cell runs, in which run, in which file.
+
+What is sent, as tried or read in November 2026, in the execute request's ``metadata`` and beside it:
+
+- JupyterLab and Notebook 7: ``cellId``, the cell's nbformat id; ``deletedCells``, the ids of those that were deleted
+  since the last execution. ``JPY_SESSION_NAME`` in the kernel's environment is the absolute path; stale after a rename.
+- VS Code: ``cellId`` is ``vscode-notebook-cell:<path>#…``, stable while the window is open; the path is also in
+  ``__vsc_ipynb_file__`` in the user's namespace (read in its source).
+- Colab: ``metadata.colab.cell_id`` (likewise).
+- nbclient, papermill, jupyter console, the terminal: nothing. As a kernel that is started from within a notebook
+  inherits that notebook's ``JPY_SESSION_NAME``, the path only counts where a cell id is sent, too.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+__all__ = ["Cell", "cell_of", "path_of", "source_of"]
+
+
+class Cell(NamedTuple):
+    """The running cell: its id, where the front end tells it; which execution this is; cells deleted since the last."""
+
+    id: str | None
+    run: str | None
+    deleted: tuple[str, ...] = ()
+
+
+def cell_of(shell: Any) -> Cell:
+    """Return the cell that is running."""
+    parent = _parent(shell)
+    metadata = parent.get("metadata", {})
+    colab = metadata.get("colab")
+    id_ = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
+    run = parent.get("header", {}).get("msg_id")
+    deleted = metadata.get("deletedCells")
+    return Cell(
+        id_ if isinstance(id_, str) and id_ else None,
+        run if isinstance(run, str) else None,
+        tuple(one for one in deleted if isinstance(one, str) and one != id_) if isinstance(deleted, list) else (),
+    )
+
+
+def path_of(shell: Any) -> Path | None:
+    """Return where the notebook's file lies, as far as the front end tells."""
+    if cell_of(shell).id is None:
+        return None
+    names = shell.user_ns
+    for told in (names.get("__vsc_ipynb_file__"), names.get("__session__"), os.environ.get("JPY_SESSION_NAME")):
+        if isinstance(told, str) and told.endswith(".ipynb"):
+            return Path(told).absolute()
+    return None
+
+
+def source_of(shell: Any) -> str:
+    """Return the text of the cell that is running, as the front end has sent it."""
+    code = _parent(shell).get("content", {}).get("code")
+    return code if isinstance(code, str) else ""
+
+
+def _parent(shell: Any) -> dict[str, Any]:
+    parent = shell.get_parent() if hasattr(shell, "get_parent") else None
+    return parent if isinstance(parent, dict) else {}
