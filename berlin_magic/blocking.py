@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -22,15 +23,22 @@ def run(coroutine: Coroutine[Any, Any, T]) -> T:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(coroutine)
+        return _on_a_new_loop(coroutine)
+    # Asked before: `apply` patches asyncio first, and refuses a foreign loop after that (nest-asyncio2 1.7.4).
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        return _in_thread(coroutine)
     # The fork, and not nest_asyncio itself: that one hangs ipykernel >= 7.1 for good (platform page).
     import nest_asyncio2  # noqa: PLC0415 - patches asyncio when applied: only where nothing else is left
 
-    try:
-        nest_asyncio2.apply(loop)
-    except ValueError:  # "Can't patch loop of type …"
-        return _in_thread(coroutine)
+    nest_asyncio2.apply(loop)
     return loop.run_until_complete(coroutine)
+
+
+def _on_a_new_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    # Not `asyncio.run`: patched, it takes the thread's current loop where there is one, which in a forked process is
+    # the parent's and never answers, and leaves a new one open (nest-asyncio2 1.7.4).
+    with asyncio.Runner() as runner:
+        return runner.run(coroutine)
 
 
 def _in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -46,19 +54,22 @@ def _in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
     def work() -> None:
         try:
-            result.append(asyncio.run(main()))
+            result.append(_on_a_new_loop(main()))
         except BaseException as error:  # noqa: BLE001 - handed over to the waiting thread, whatever it is
             failure.append(error)
 
-    thread = threading.Thread(target=work, name="berlin_magic blocking", daemon=True)
-    thread.start()
+    # In this thread's context: ipykernel tells by it which cell an output belongs to.
+    context = contextvars.copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name="berlin_magic blocking", daemon=True)
     try:
+        thread.start()
         while thread.is_alive():
             thread.join(0.1)  # in pieces, so that an interrupt gets through on every platform
     except KeyboardInterrupt:
         for loop, task in running:
             loop.call_soon_threadsafe(task.cancel)
-        thread.join(5)
+        if thread.ident is not None:  # it began
+            thread.join(5)
         raise
     if failure:
         raise failure[0]
