@@ -11,7 +11,11 @@ from typing import Any
 
 from IPython.core.error import UsageError
 
+from berlin_magic.errors import clean
+
 __all__ = ["nearest", "parsed", "variable_name", "words"]
+
+_SHOWN = 80  # characters of what the user wrote, in a message about it
 
 
 def words(line: str) -> list[str]:
@@ -29,7 +33,7 @@ def words(line: str) -> list[str]:
     try:
         return list(reader)
     except ValueError:
-        raise UsageError(f"A quote is not closed in: {line.strip()}") from None
+        raise UsageError(f"A quote is not closed in: {clean(line, _SHOWN)}") from None
 
 
 def parsed(parser: Any, line: str, magic: str) -> Namespace:
@@ -40,12 +44,17 @@ def parsed(parser: Any, line: str, magic: str) -> Namespace:
     UsageError
         For a word that it does not know, with the nearest that it does.
     """
+    if line.strip() and not line.lstrip().startswith("-"):  # before any quote is looked at: questions hold apostrophes
+        shown = clean(line.split(maxsplit=1)[0], _SHOWN)
+        raise UsageError(f"{magic} takes options only, not {shown!r}: the question goes on the next line.")
     options, rest = parser.parse_known_args(words(line))
     if rest:
-        known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - argparse has no other way
+        shown = clean(rest[0], _SHOWN)
         if not rest[0].startswith("-"):
-            raise UsageError(f"{magic} takes options only, not {rest[0]!r}: the question goes on the next line.")
-        raise UsageError(f"{magic} has no option {rest[0]}.{nearest(rest[0], known)} `{magic}?` shows them all.")
+            raise UsageError(f"{magic} takes options only, not {shown!r}: the question goes on the next line.")
+        known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - argparse has no other way
+        near = "" if rest[0] in {"-h", "--help"} else nearest(rest[0], known)
+        raise UsageError(f"{magic} has no option {shown}.{near} `{magic}?` shows them all.")
     result: Namespace = options
     return result
 
@@ -57,13 +66,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def variable_name(text: str) -> str:
-    """Return `text` where a variable can have that name.
+    """Return `text` where a reply can be put into a variable of that name.
 
     Raises
     ------
     UsageError
-        Where it can't.
+        Where it can't; that includes the names that a shell cannot do without, such as ``__builtins__``.
     """
-    if not text.isidentifier() or keyword.iskeyword(text):
-        raise UsageError(f"{text!r} can't be the name of a variable.")
+    needed = text == "get_ipython" or (text.startswith("__") and text.endswith("__"))
+    if not text.isidentifier() or keyword.iskeyword(text) or needed:
+        raise UsageError(f"{clean(text, _SHOWN)!r} can't be the name of a variable.")
     return text

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
+from IPython.core.magic_arguments import MagicArgumentParser
 
-from berlin_magic.options import nearest, variable_name, words
+from berlin_magic.options import nearest, parsed, variable_name, words
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,44 @@ def test_the_nearest_word_is_proposed_where_one_is_near() -> None:
     assert nearest("xyz", ["history", "reset"]) == ""
 
 
-@pytest.mark.parametrize("name", ["1a", "a-b", "class", "", "a b"])
+@pytest.fixture
+def parser() -> MagicArgumentParser:
+    parser = MagicArgumentParser()
+    parser.add_argument("-m", "--model", default="")
+    return parser
+
+
+def test_a_line_gives_the_options_that_were_declared(parser: MagicArgumentParser) -> None:
+    assert parsed(parser, "-m 'a b'", "%%berlin").model == "a b"
+    assert parsed(parser, "  ", "%%berlin").model == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--modle x", "has no option --modle. Did you mean --model? `%%berlin?` shows them all."),
+        ("--help", "has no option --help. `%%berlin?` shows them all."),
+        ("-h", "has no option -h. `%%berlin?` shows them all."),
+        ("What is a list?", "takes options only, not 'What': the question goes on the next line."),
+        ("What's a list?", 'takes options only, not "What\'s": the question goes on the next line.'),
+        ("-m x and now", "takes options only, not 'and': the question goes on the next line."),
+    ],
+)
+def test_what_is_wrong_with_a_line_is_told(parser: MagicArgumentParser, line: str, told: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parsed(parser, line, "%%berlin")
+    assert str(raised.value) == f"%%berlin {told}"
+
+
+@pytest.mark.parametrize("line", ["--" + "x" * 9999, "x" * 9999, "-m '" + "x" * 9999, "--a\x1b[31mb"])
+def test_a_message_about_a_line_is_short_and_holds_no_control_character(parser: MagicArgumentParser, line: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parsed(parser, line, "%%berlin")
+    assert len(str(raised.value)) < 250
+    assert "\x1b" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["1a", "a-b", "class", "", "a b", "get_ipython", "__builtins__", "__name__"])
 def test_what_is_no_name_of_a_variable_is_told(name: str) -> None:
     with pytest.raises(UsageError):
         variable_name(name)
