@@ -8,7 +8,7 @@ import sys
 import time
 
 from samples import EVERYTHING, long_reply
-from scripted_server import Reply
+from scripted_server import AT_ONCE, Reply
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."
@@ -67,7 +67,7 @@ async def test_a_click_on_stop_ends_the_request_keeps_the_partial_and_lets_the_n
     await button.hover()
     clicked = time.monotonic()
     await button.click()
-    assert await closed(asked) - clicked < 0.3
+    assert await closed(asked) - clicked < AT_ONCE
     await nb.wait(1)
     await nb.wait(2)
     assert (await nb.outputs(2))[0]["data"]["text/plain"] == "42"
@@ -86,7 +86,7 @@ async def test_stop_works_while_the_server_is_silent(notebook, server):
     await nb.start(1)
     await nb.output(1).get_by_role("button", name="Stop").click()
     clicked = time.monotonic()
-    assert await closed(server.asked[-1]) - clicked < 0.3
+    assert await closed(server.asked[-1]) - clicked < AT_ONCE
     await nb.wait(1)
     await nb.run(2)
     assert (await nb.outputs(2))[0]["data"]["text/plain"] == "42"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from samples import long_reply
-from scripted_server import Reply
+from scripted_server import AT_ONCE, Reply
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."
@@ -43,7 +43,7 @@ async def test_on_ipykernel_7_0_a_click_on_stop_ends_the_reply(notebook, kernels
     await button.click()
     [asked] = server.asked
     await asked.over.wait()
-    assert asked.ended - clicked < 0.3
+    assert asked.ended - clicked < AT_ONCE
     await nb.wait(1)
     [output] = await nb.outputs(1)
     assert "stopped" in output["data"]["text/html"]
