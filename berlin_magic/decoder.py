@@ -1,6 +1,8 @@
 """The Berlin stream: bytes in, chunks out, however the bytes were cut.
 
 The stream is JSON objects, with blank lines, a line break or nothing between them (protocol page, "The stream").
+Older servers of the family send the same as server-sent events; what those put around an object counts as blank, so
+that an object is out with its closing brace there, too.
 Nothing here reads a socket. Every byte is looked at once, so that an object of several megabytes in many small
 reads costs no more than in one.
 """
@@ -20,7 +22,10 @@ from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, Repl
 __all__ = ["Chunk", "Decoder", "Refusal"]
 
 _BLANK = b" \t\r\n"
-_BLANK_RUN = re.compile(rb"[ \t\r\n]*")
+# Between objects. A field with no name is a comment (WHATWG HTML, section 9.2.5 "Parsing an event stream").
+_BETWEEN = re.compile(rb"(?:[ \t\r\n]+|data:|(?:event|id|retry)?:[^\r\n]*[\r\n])*")
+_UNFINISHED_FIELD = re.compile(rb"(?:event|id|retry)?:")
+_DONE, _LAST_CHUNK = b"[DONE]", b'{"segment":"stop"}'
 _BOM = b"\xef\xbb\xbf"
 _STRUCTURE = re.compile(rb'["{}]')  # what matters outside of a string: brackets can't hide a brace
 _STRING_END = re.compile(rb'["\\]')
@@ -37,7 +42,7 @@ class Chunk:
     segment : str
         ``start``, ``text``, ``stop`` or ``end``.
     content : str
-        The text that it adds; ``""`` where the server sent none or null.
+        The text that it adds, which older servers call ``text``; ``""`` where the server sent none or null.
     """
 
     segment: str
@@ -106,7 +111,7 @@ class Decoder:
                 "The reply was cut in the middle of a chunk.\nRun the cell again for a whole one.",
                 body=rest[:_GARBAGE_SHOWN].decode("utf-8", "replace"),
             )
-        if rest.strip(_BLANK) and not (not self._started and _BOM.startswith(rest)):
+        if rest.strip(_BLANK) and rest != b":" and not (not self._started and _BOM.startswith(rest)):
             raise _incorrect(rest)
 
     def _next(self) -> Chunk | Refusal | None:
@@ -135,12 +140,17 @@ class Decoder:
             self._started = True
             if self._buffer.startswith(_BOM):
                 del self._buffer[: len(_BOM)]
-        if blank := _BLANK_RUN.match(self._buffer):
+        if blank := _BETWEEN.match(self._buffer):
             end = blank.end()
             del blank  # a match holds the buffer, which then can't be resized
             del self._buffer[:end]
         if not self._buffer:
             return False
+        if _UNFINISHED_FIELD.match(self._buffer):
+            self._buffer[:] = b":"  # what is still to come of it is of no more interest than what was
+            return False
+        if self._buffer.startswith(_DONE):
+            self._buffer[: len(_DONE)] = _LAST_CHUNK
         if not self._buffer.startswith(b"{"):
             # Told only when the line is whole (or long enough), so that the words do not depend on the cuts.
             end = self._buffer.find(b"\n")
@@ -181,7 +191,7 @@ def _decoded(text: bytes) -> Chunk | Refusal:
         raise _incorrect(text) from None
     if is_envelope(value):
         return Refusal(value)
-    segment, content = value.get("segment"), value.get("content")
+    segment, content = value.get("segment"), value.get("content", value.get("text"))
     if not isinstance(segment, str) or not (content is None or isinstance(content, str)):
         raise _incorrect(text)
     return Chunk(segment, content or "")

@@ -112,6 +112,49 @@ def test_text_in_the_last_chunk_counts():
     assert texts(chunk("a"), chunk("b", "stop")) == ["a", "b"]
 
 
+def as_events(*objects: bytes, line_end: bytes = b"\n") -> bytes:
+    """Return a stream as older servers send it."""
+    return b"".join(b"data: " + data.strip() + 2 * line_end for data in objects)
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
+def test_chunks_that_come_as_server_sent_events_are_the_same(line_end):
+    data = as_events(chunk("", "start"), chunk("a: data"), chunk("b"), chunk("", "stop"), line_end=line_end)
+    assert texts(data) == ["a: data", "b"]
+    assert decoded(data)[0][-1].last
+    assert_same_at_every_cut(data)
+
+
+def test_what_events_hold_beside_their_data_is_no_matter():
+    data = b": hello {\n\nid: 7\nevent: chunk\nretry: 10\ndata:" + chunk("a") + b": ping\n\n" + as_events(chunk("b"))
+    assert texts(data) == ["a", "b"]
+    assert_same_at_every_cut(data)
+    assert_same_at_every_cut(data + b": never ended")
+
+
+def test_done_says_that_the_reply_is_complete():
+    data = as_events(chunk("a"), b"[DONE]")
+    items, error = decoded(data)
+    assert items[-1].last
+    assert not error
+    assert_same_at_every_cut(data)
+
+
+def test_an_event_is_out_with_its_brace_and_needs_no_blank_line():
+    assert list(Decoder().feed(b"data: " + chunk("a", "end", end=b""))) == [Chunk("end", "a")]
+
+
+def test_a_comment_without_end_takes_no_room():
+    decoder = Decoder()
+    for _ in range(100):
+        assert list(decoder.feed(b":" + b"x" * 1000)) == []
+    assert len(decoder._buffer) == 1
+
+
+def test_older_servers_say_text_in_place_of_content():
+    assert texts(b'{"segment": "text", "text": "a"}', b'{"segment": "text", "content": "b", "text": "c"}') == ["a", "b"]
+
+
 def test_a_byte_order_mark_before_the_stream_is_skipped():
     data = b"\xef\xbb\xbf" + stream("a")
     assert texts(data) == ["a"]
@@ -170,7 +213,9 @@ def test_a_chunk_with_a_code_is_a_chunk():
     [
         (b"<!doctype html>\n<title>Sign in</title>", "<!doctype html>"),
         (b"Bad Gateway", "Bad Gateway"),
-        (b"data: {}\n\n", "data: {}"),
+        (b"data: {}\n\n", "{}"),
+        (b"data: hello\n\n", "hello"),
+        (b"date: x\n\n", "date: x"),
         (b"[1, 2]", "[1, 2]"),
         (b'"text"\n', '"text"'),
         (b"}", "}"),
@@ -258,7 +303,10 @@ _object = st.builds(
     st.dictionaries(st.sampled_from(["id", "pluginInfo", "dateTime"]), st.text(max_size=5), max_size=2),
     st.booleans(),
 )
-_part = st.one_of(_object, _object, st.sampled_from([b"\n", b"\n\n", b"\r\n", b" "]), st.binary(max_size=6))
+_between = st.sampled_from(
+    [b"\n", b"\n\n", b"\r\n", b" ", b"data: ", b": ping\n", b"event: x\r\n", b"data: [DONE]\n\n"]
+)
+_part = st.one_of(_object, _object, _between, st.binary(max_size=6))
 
 
 @given(st.lists(_part, max_size=8).map(b"".join), st.lists(st.integers(0, 400), max_size=8))
