@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
@@ -70,7 +71,8 @@ class TerminalView(View):
             self._out.flush()
 
     def _show_waiting(self, status: Status) -> None:
-        line = status_line.sentence(status)
+        # A line that wraps could not be erased again.
+        line = status_line.sentence(status)[: shutil.get_terminal_size().columns - 1]
         if self._is_terminal and line != self._waiting_line:
             self._out.write(f"{_ERASE_LINE}{_DIM}{line}{_PLAIN}")
             self._out.flush()

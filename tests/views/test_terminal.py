@@ -49,3 +49,10 @@ def test_a_terminal_gets_the_waiting_line_taken_away_and_a_last_quiet_line():
 
 def test_a_reply_without_a_word_leaves_one_line():
     assert shown(Terminal(), "failed", pieces=()).split("\r\x1b[2K")[-1].count("\n") == 1
+
+
+def test_a_waiting_line_never_wraps_since_it_could_not_be_erased(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "30")
+    out = Terminal()
+    TerminalView(out).begin(status_of("waiting", notes=("a long remark " * 10,)))
+    assert len(out.getvalue().replace("\r\x1b[2K\x1b[2m", "").replace("\x1b[0m", "")) < 30
