@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import uuid
-from collections.abc import AsyncGenerator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 from berlin_magic import protocol
-from berlin_magic.access import Access, access_to, sendable
-from berlin_magic.credentials import password_from_keyring, stored_login
+from berlin_magic.access import Access, access_to
+from berlin_magic.credentials import stored_login
 from berlin_magic.envelope import UNAUTHORIZED_CODE
 from berlin_magic.errors import BerlinError, NotAllowedError, NotConfiguredError
+from berlin_magic.kept_tokens import KeptTokens, shared_token
 from berlin_magic.messages import flatten
 from berlin_magic.provider import Provider
 from berlin_magic.redaction import redacted
 from berlin_magic.secret import Secret
-from berlin_magic.shared_token import SharedToken
-from berlin_magic.state_folder import state_folder
-from berlin_magic.transport import REPLY_LIMIT, origin_of
+from berlin_magic.transport import REPLY_LIMIT
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "DEFAULT_URL", "Berlin"]
 
@@ -48,7 +44,7 @@ _DEFAULT_OPTIONS: Mapping[str, Any] = {
 }
 
 
-class Berlin(Provider):
+class Berlin(KeptTokens, Provider):
     """Asks a Berlin server: login, token, a stream of JSON chunks.
 
     Each setting is taken from the first of: the keyword of `create_async_generator`, `Berlin.url` where it was set,
@@ -70,21 +66,6 @@ class Berlin(Provider):
     url: ClassVar[str] = DEFAULT_URL
     working: ClassVar[bool] = False
     supports_gpt_35_turbo: ClassVar[bool] = True
-    _token: ClassVar[str | None] = None
-    # A token goes to the server that issued it and to no other: one for each origin and account. `_token` is the
-    # latest of them; None means that none is kept.
-    _tokens: ClassVar[Mapping[tuple[str, str], Secret]] = {}
-    _forgotten: ClassVar[Mapping[tuple[str, str], Secret]] = {}  # tokens in the file that are not to be used any more
-    # One login at a time: each new one ends the token of the one before. A lock belongs to one loop.
-    _locks: ClassVar[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Lock]]] = (
-        WeakKeyDictionary()
-    )
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Give a subclass, which may be for another server, a token of its own."""
-        super().__init_subclass__(**kwargs)
-        cls._token = cls.__dict__.get("_token")
-        cls._tokens = cls._forgotten = {}
 
     @classmethod
     def create_async_generator(
@@ -197,6 +178,36 @@ class Berlin(Provider):
             raise redacted(error, ()) from None
 
     @classmethod
+    async def balance(
+        cls,
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        account: str | None = None,
+        token: str | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        **kwargs: Any,
+    ) -> float | None:
+        """Return the account's balance, as ``/api/user/info`` tells it; None where nobody has logged in yet.
+
+        It never logs in: that would end the token of a program elsewhere, for a number.
+
+        Raises
+        ------
+        BerlinError
+            As `create_async_generator`.
+        """
+        shared = bool(kwargs.get("shared", True))
+        try:
+            access = cls._access(url, account=account, token=token, proxy=proxy, silence=silence, shared=shared)
+            known = access.token or cls._known(access) or access.standing_token or await shared_token(access).read()
+            return await protocol.balance(access, known) if known else None
+        except BerlinError as error:
+            raise redacted(error, [token or ""]) from None
+        finally:
+            del token, kwargs  # as above
+
+    @classmethod
     def configured(cls) -> bool:
         """Say whether the user has named a server or an account, in `Berlin.url` or the environment, or logged in."""
         named = (os.environ.get(name) for name in ("BERLIN_URL", "BERLIN_ACCOUNT", "BERLIN_TOKEN"))
@@ -235,70 +246,6 @@ class Berlin(Provider):
                     refusal = redacted(error, sent)
         except BerlinError as error:
             raise redacted(error, sent) from None
-
-    @classmethod
-    async def _first_token(cls, access: Access) -> Secret:
-        known = access.token or cls._known(access) or access.standing_token
-        return known or (await cls._other_token(access, ()))[0]
-
-    @classmethod
-    async def _other_token(cls, access: Access, refused: Sequence[Secret]) -> tuple[Secret, bool]:
-        """Return a token that is none of `refused`, and whether it is new; an empty one where there is none.
-
-        One that is not new is another task's or another process's, which has logged in meanwhile.
-        """
-        async with cls._lock(access):
-            known = cls._known(access)
-            if known and known not in refused:
-                return known, False
-            shared = _shared(access)
-            unwanted = {"", *refused, cls._forgotten.get(access.key, "")}
-            if (token := await shared.read()) not in unwanted:
-                return cls._keep(access, token), False
-            if not access.can_login:
-                return (Secret() if access.standing_token in refused else access.standing_token), False
-            async with shared.turn():
-                if (token := await shared.read()) not in unwanted:
-                    return cls._keep(access, token), False
-                return await cls._new_token(access, shared), True
-
-    @classmethod
-    async def _new_token(cls, access: Access, shared: SharedToken) -> Secret:
-        """Log in, and let everybody know the new token; to be called by one at a time."""
-        if not access.password:
-            password = await password_from_keyring(origin_of(access.url), access.account)
-            access = replace(access, password=password)
-        try:
-            token = cls._keep(access, await protocol.login(access))
-        except BerlinError as error:
-            raise redacted(error, access.secrets) from None
-        await shared.write(token)
-        return token
-
-    @classmethod
-    def _lock(cls, access: Access) -> asyncio.Lock:
-        return cls._locks.setdefault(asyncio.get_running_loop(), {}).setdefault(access.key, asyncio.Lock())
-
-    @classmethod
-    def _keep(cls, access: Access, token: Secret) -> Secret:
-        cls._tokens = {**cls._tokens, access.key: token}
-        cls._token = token
-        return token
-
-    @classmethod
-    def _known(cls, access: Access) -> Secret | None:
-        """Return the token of an earlier login there; one set by hand is bound to the server that it first goes to."""
-        if cls._token is None:
-            cls._forgotten = {**cls._forgotten, **cls._tokens}
-            cls._tokens = {}
-        elif cls._token not in cls._tokens.values():
-            cls._token = token = sendable(cls._token)
-            cls._tokens = {access.key: token}
-        return cls._tokens.get(access.key)
-
-
-def _shared(access: Access) -> SharedToken:
-    return SharedToken(access.key, state_folder() if access.shared else None)
 
 
 def _no_way_in(access: Access) -> NotConfiguredError:

@@ -8,9 +8,10 @@ from typing import Any, Protocol
 
 from IPython.core.error import UsageError
 
+from berlin_magic import login
 from berlin_magic.chat import Conversation
 from berlin_magic.conversation_commands import COMMANDS, Here, Told, count_of
-from berlin_magic.errors import clean
+from berlin_magic.errors import BerlinError, clean
 from berlin_magic.front_end import cell_of
 from berlin_magic.jobs import Jobs
 from berlin_magic.notebook import Notebook
@@ -19,6 +20,7 @@ from berlin_magic.options import nearest
 __all__ = ["Settings", "named", "run"]
 
 _SHOWN_OF_A_TURN = 300
+_BALANCE_LIMIT = 3.0  # seconds
 
 
 class Settings(Protocol):
@@ -85,6 +87,8 @@ async def _state(settings: Settings, _argument: str) -> str:
         f"model         {clean(settings.model or connection.model, 80)}",
         f"conversation  {count_of(len(talk), 'turn')}, {sum(len(m['content']) for m in talk.messages):,} characters",
     ]
+    if (left := await _balance(connection)) is not None:
+        lines.append(f"balance       {left:,}")
     if talk.system:
         lines.append(f"system        {clean(talk.system, _SHOWN_OF_A_TURN)}")
     if connection.embedded:
@@ -146,6 +150,18 @@ async def _connection(settings: Settings) -> Any:
     return await network.connect(**settings.conversation.connection)
 
 
+async def _balance(connection: Any) -> float | None:
+    """Return what is left on the account; None where that is not to be had, or not at once."""
+    if connection.embedded:
+        return None
+    try:
+        async with asyncio.timeout(_BALANCE_LIMIT):
+            left: float | None = await connection.provider.balance(**connection.settings)
+    except (BerlinError, TimeoutError):
+        return None
+    return left
+
+
 def _network() -> Any:
     from berlin_magic import connection  # noqa: PLC0415 - the HTTP client is a slow import, so it has a thread
 
@@ -159,6 +175,8 @@ _COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
     "jobs": _jobs,
     "stop": _stop,
     "wait": _wait,
+    "login": login.log_in,
+    "logout": login.log_out,
     "help": _help,
 }
 
@@ -168,6 +186,7 @@ _HELP = """\
 %berlin continue    go on with a reply that was stopped or cut
 %berlin models      the models that the server offers
 %berlin use MODEL   ask this model from here on
+%berlin login [ADDRESS]  ask for account and password, and store them  %berlin logout [ADDRESS]  delete them
 %berlin history     the conversation so far, with numbers
 %berlin undo [N]    take the last N turns back             %berlin drop N      take turn N out
 %berlin reset       begin a new conversation               %berlin forget      delete this one, from the disk too

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
@@ -11,10 +12,10 @@ from berlin_magic import transport
 from berlin_magic.access import Access
 from berlin_magic.decoder import Decoder, Refusal
 from berlin_magic.envelope import data_of, envelope_error, parse_envelope
-from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
+from berlin_magic.errors import BerlinError, IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
 from berlin_magic.secret import Secret
 
-__all__ = ["chat", "login", "models"]
+__all__ = ["balance", "chat", "login", "models"]
 
 _OK = 200
 
@@ -60,6 +61,26 @@ async def models(access: Access) -> list[str]:
         )
     values = [entry.get("value") for entry in listed if isinstance(entry, Mapping)]
     return [value for value in values if isinstance(value, str)]
+
+
+async def balance(access: Access, token: str) -> float | None:
+    """Return what is left on the token's account; None where the server does not tell it as a number.
+
+    The rest of the answer is the account's record, down to its password's hash, and is dropped.
+
+    Raises
+    ------
+    BerlinError
+        Where there is no answer, or it is a refusal; nothing of it is quoted.
+    """
+    status, text = await _answer(access, "GET", "api/user/info", token=token)
+    try:
+        data = data_of(parse_envelope(text, status=status, where=access.where), status=status, where=access.where)
+    except BerlinError as error:
+        raise type(error)(f"{access.where} does not tell the balance.\nAsk whoever runs it.", status=status) from None
+    left = data.get("integral") if isinstance(data, Mapping) else None
+    known = isinstance(left, int | float) and not isinstance(left, bool) and math.isfinite(left)
+    return left if known else None
 
 
 async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
@@ -115,10 +136,13 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
         )
 
 
-async def _answer(access: Access, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, str]:
+async def _answer(
+    access: Access, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = ""
+) -> tuple[int, str]:
     """Return status and body of an answer that is no stream."""
+    headers = {**_headers(access), **({"token": token} if token else {})}
     request = transport.requested(
-        method, access.url / path, headers=_headers(access), proxy=access.proxy, silence=access.silence, json=body
+        method, access.url / path, headers=headers, proxy=access.proxy, silence=access.silence, json=body
     )
     async with request as response:
         return response.status, await transport.whole_body(response, silence=access.silence)

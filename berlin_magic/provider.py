@@ -66,6 +66,12 @@ class Provider(ABC):
         del proxy, kwargs
         return []
 
+    @classmethod
+    async def balance(cls, proxy: str | None = None, **kwargs: Any) -> float | None:
+        """Return what is left on the user's account, in the server's own unit; None where it can't tell."""
+        del proxy, kwargs
+        return None
+
 
 async def text_of(stream: AsyncGenerator[str | Event, None]) -> AsyncGenerator[str, None]:
     """Yield the text of `stream` alone, and close it at the end."""

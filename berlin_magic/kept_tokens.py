@@ -1,0 +1,128 @@
+"""The tokens that a provider keeps, in its class, and shares with the user's other processes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
+
+from berlin_magic import protocol
+from berlin_magic.access import Access, sendable
+from berlin_magic.credentials import password_from_keyring
+from berlin_magic.errors import BerlinError
+from berlin_magic.redaction import redacted
+from berlin_magic.secret import Secret
+from berlin_magic.shared_token import SharedToken
+from berlin_magic.state_folder import state_folder
+from berlin_magic.transport import origin_of
+
+__all__ = ["KeptTokens", "shared_token"]
+
+
+class KeptTokens:
+    """What `berlin_magic.Berlin` knows of tokens: where one is to be had, and how to get another."""
+
+    _token: ClassVar[str | None] = None
+    # A token goes to the server that issued it and to no other: one for each origin and account. `_token` is the
+    # latest of them; None means that none is kept.
+    _tokens: ClassVar[Mapping[tuple[str, str], Secret]] = {}
+    _forgotten: ClassVar[Mapping[tuple[str, str], Secret]] = {}  # tokens in the file that are not to be used any more
+    # One login at a time: each new one ends the token of the one before. A lock belongs to one loop.
+    _locks: ClassVar[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Lock]]] = (
+        WeakKeyDictionary()
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a subclass, which may be for another server, a token of its own."""
+        super().__init_subclass__(**kwargs)
+        cls._token = cls.__dict__.get("_token")
+        cls._tokens = cls._forgotten = {}
+
+    @classmethod
+    async def log_in(cls, access: Access) -> None:
+        """Log in with account and password, whatever is known already, and share the token.
+
+        Raises
+        ------
+        BerlinError
+            As `protocol.login`.
+        """
+        async with cls._lock(access):
+            shared = shared_token(access)
+            async with shared.turn():
+                await cls._new_token(access, shared)
+
+    @classmethod
+    def forget_tokens(cls, origin: str) -> None:
+        """Drop the tokens for the server at `origin`, as far as this process keeps them."""
+        gone = {key: token for key, token in cls._tokens.items() if key[0] == origin}
+        cls._tokens = {key: token for key, token in cls._tokens.items() if key not in gone}
+        if cls._token in gone.values():
+            cls._token = next(reversed(cls._tokens.values()), None)
+
+    @classmethod
+    async def _first_token(cls, access: Access) -> Secret:
+        known = access.token or cls._known(access) or access.standing_token
+        return known or (await cls._other_token(access, ()))[0]
+
+    @classmethod
+    async def _other_token(cls, access: Access, refused: Sequence[Secret]) -> tuple[Secret, bool]:
+        """Return a token that is none of `refused`, and whether it is new; an empty one where there is none.
+
+        One that is not new is another task's or another process's, which has logged in meanwhile.
+        """
+        async with cls._lock(access):
+            known = cls._known(access)
+            if known and known not in refused:
+                return known, False
+            shared = shared_token(access)
+            unwanted = {"", *refused, cls._forgotten.get(access.key, "")}
+            if (token := await shared.read()) not in unwanted:
+                return cls._keep(access, token), False
+            if not access.can_login:
+                return (Secret() if access.standing_token in refused else access.standing_token), False
+            async with shared.turn():
+                if (token := await shared.read()) not in unwanted:
+                    return cls._keep(access, token), False
+                return await cls._new_token(access, shared), True
+
+    @classmethod
+    async def _new_token(cls, access: Access, shared: SharedToken) -> Secret:
+        """Log in, and let everybody know the new token; to be called by one at a time."""
+        if not access.password:
+            password = await password_from_keyring(origin_of(access.url), access.account)
+            access = replace(access, password=password)
+        try:
+            token = cls._keep(access, await protocol.login(access))
+        except BerlinError as error:
+            raise redacted(error, access.secrets) from None
+        await shared.write(token)
+        return token
+
+    @classmethod
+    def _lock(cls, access: Access) -> asyncio.Lock:
+        return cls._locks.setdefault(asyncio.get_running_loop(), {}).setdefault(access.key, asyncio.Lock())
+
+    @classmethod
+    def _keep(cls, access: Access, token: Secret) -> Secret:
+        cls._tokens = {**cls._tokens, access.key: token}
+        cls._token = token
+        return token
+
+    @classmethod
+    def _known(cls, access: Access) -> Secret | None:
+        """Return the token of an earlier login there; one set by hand is bound to the server that it first goes to."""
+        if cls._token is None:
+            cls._forgotten = {**cls._forgotten, **cls._tokens}
+            cls._tokens = {}
+        elif cls._token not in cls._tokens.values():
+            cls._token = token = sendable(cls._token)
+            cls._tokens = {access.key: token}
+        return cls._tokens.get(access.key)
+
+
+def shared_token(access: Access) -> SharedToken:
+    """Return the token that all of the user's processes have for `access`, where it is to be shared."""
+    return SharedToken(access.key, state_folder() if access.shared else None)
