@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 from yarl import URL
 
@@ -22,6 +23,7 @@ from berlin_magic.server.application import application
 from berlin_magic.server.context import ROWS
 from berlin_magic.server.engine import Engine, EngineError
 from berlin_magic.server.serving import listen
+from berlin_magic.server.state import State
 from berlin_magic.server.upstream import Upstream, base_url
 from berlin_magic.transport import is_loopback
 
@@ -30,8 +32,8 @@ __all__ = ["PORT", "main"]
 PORT = 8731
 """The port that the server takes where none is given."""
 
-_GRACE = 5.0
 _HIGHEST_PORT = 65_535
+_DAY = 86_400.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,10 +49,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         accounts = _accounts(arguments)
         engine = _engine(arguments)
+        state = State(_state_file(arguments))
     except (BerlinError, ValueError) as error:
         parser.error(clean(str(error), 500))
     try:
-        asyncio.run(_serve(arguments, engine, accounts))
+        asyncio.run(_serve(arguments, engine, accounts, state))
     except KeyboardInterrupt:
         pass
     except OSError as error:
@@ -60,16 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accounts) -> None:
+async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accounts, state: State) -> None:
     write = (lambda line: print(line, flush=True)) if arguments.log else None
-    app = application(engine, accounts, rows=arguments.rows, log=write)
-    runner, url = await listen(app, (arguments.host, arguments.port), grace=_GRACE)
+    app = application(engine, accounts, state=state, rows=arguments.rows, log=write)
+    runner, url = await listen(app, (arguments.host, arguments.port), grace=arguments.grace)
     try:
         _announce(arguments, url, engine, accounts)
         await _say_models(engine)
         await _asked_to_stop()
     finally:
-        print(f"\nStopping; replies have {_GRACE:g} s to end (Ctrl-C again: at once).", flush=True)
+        print(f"\nStopping; replies have {arguments.grace:g} s to end (Ctrl-C again: at once).", flush=True)
         await runner.cleanup()
 
 
@@ -90,6 +93,7 @@ def _announce(arguments: argparse.Namespace, url: str, engine: Engine, accounts:
         print("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any will do: whoever is on this machine may ask)")
     else:
         print("  BERLIN_ACCOUNT=...  BERLIN_PASSWORD=...  (one of the accounts in the file)")
+    print(f"Conversations and logins are kept in {clean(str(_state_file(arguments) or 'memory, until it ends'), 200)}.")
     sys.stdout.flush()
 
 
@@ -108,7 +112,7 @@ def _accounts(arguments: argparse.Namespace) -> Accounts:
         raise ValueError("--accounts and --open exclude each other")
     if arguments.accounts:
         file = AccountFile(arguments.accounts)
-        if not file.names:
+        if not file.accounts:
             add = f"berlin-server accounts add NAME --accounts {arguments.accounts}"
             raise ValueError(f"{arguments.accounts} has no account yet: {add}")
         return file
@@ -119,6 +123,12 @@ def _accounts(arguments: argparse.Namespace) -> Accounts:
             "--upstream needs --accounts FILE, or --open: with it, everybody who has a login on this machine may ask"
         )
     return OpenAccounts()
+
+
+def _state_file(arguments: argparse.Namespace) -> Path | None:
+    if arguments.state:
+        return Path(arguments.state)
+    return Path(arguments.accounts).with_suffix(".db") if arguments.accounts else None
 
 
 def _stays_here(host: str) -> bool:
@@ -157,12 +167,19 @@ def _port(text: str) -> int:
     return port
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < _DAY:
+        raise ValueError
+    return seconds
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="berlin-server",
         description="Speaks the Berlin protocol on this machine, in front of any OpenAI-compatible server; with no "
         "--upstream, an embedded guide answers from this package's documentation.",
-        epilog="Accounts: berlin-server accounts add|remove|list --accounts FILE",
+        epilog="Accounts: berlin-server accounts add|balance|remove|list --accounts FILE",
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; another needs --accounts)")
@@ -173,6 +190,10 @@ def _parser() -> argparse.ArgumentParser:
         "can be repeated (default: all that the upstream lists)")  # fmt: skip
     add("--accounts", metavar="FILE", help="who may log in; see `berlin-server accounts --help`")
     add("--open", action="store_true", help="let everybody on this machine use the upstream")
+    add("--state", metavar="FILE", help="where conversations and logins are kept (default: beside the accounts file, "
+        "with the ending .db; in memory without one)")  # fmt: skip
+    add("--grace", metavar="SECONDS", type=_seconds, default=60.0, help="how long running replies have to end when "
+        "the server is stopped (default: %(default)g)")  # fmt: skip
     add("--rows", type=int, default=ROWS, help="newest stored messages sent with a prompt (default: %(default)s)")
     add("--log", action="store_true", help="print a line for each request: who, what, how it ended; no content")
     return parser

@@ -1,54 +1,61 @@
-"""The account file: accounts with hashed passwords, in one JSON file that the server reads and a command writes."""
+"""The account file: accounts with hashed passwords and balances, in one JSON file that server and commands share."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
-import hmac
 import json
 import os
 import secrets
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
 
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.server.accounts import Account
+from berlin_magic.server.passwords import NOBODYS, hash_password, is_password
 
-__all__ = ["AccountFile", "hash_password", "is_password"]
+__all__ = ["AccountFile"]
 
-# One of the settings that the OWASP Password Storage Cheat Sheet (2024) gives as equal in strength: 16 MiB a try.
-_N, _R, _P = 2**14, 8, 5
-_MEMORY = 64 * 2**20
-_NOBODY = f"scrypt${_N}${_R}${_P}${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
 _AT_ONCE = 4  # hashes computed at a time: each takes memory and a processor
+_PATIENCE = 10.0  # seconds that a writer waits for another
+_VERSION = 2  # 1 had neither ids nor balances
+_REPLACE_TRIES, _REPLACE_PAUSE = 20, 0.05  # seconds
 
 
-def hash_password(password: str) -> str:
-    """Return a salted scrypt hash of `password`, with its settings: ``scrypt$N$r$p$salt$hash``."""
-    salt = secrets.token_bytes(16)
-    digest = _scrypt(password, salt, _N, _R, _P)
-    return f"scrypt${_N}${_R}${_P}${base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    password: str
+    id: str
+    balance: int | None = None
+
+    @classmethod
+    def read(cls, name: str, value: Mapping[str, Any]) -> _Entry:
+        balance = value.get("balance")
+        if balance is not None and (isinstance(balance, bool) or not isinstance(balance, int)):
+            raise ValueError
+        # A file of version 1 has no ids: the name's, as for accounts without a file.
+        return cls(str(value["password"]), str(value.get("id") or Account(name).id), balance)
+
+    def written(self) -> dict[str, Any]:
+        balance = {} if self.balance is None else {"balance": self.balance}
+        return {"password": self.password, "id": self.id, **balance}
 
 
-def is_password(password: str, hashed: str) -> bool:
-    """Say whether `hashed`, as `hash_password` returned it, is the hash of `password`."""
-    try:
-        kind, n, r, p, salt, digest = hashed.split("$")
-        computed = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
-        return kind == "scrypt" and hmac.compare_digest(computed, base64.b64decode(digest))
-    except ValueError:
-        return False
-
-
-def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(password.encode("utf-8", "replace"), salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)
+_Entries = Mapping[str, _Entry]
+_Stamp = tuple[int, int, int]
 
 
 class AccountFile:
     """The accounts of one file; what is written to it while the server runs counts from the next request on.
+
+    Every change is made to what is in the file by then, under a lock: of two at once, none is lost.
 
     Parameters
     ----------
@@ -63,10 +70,11 @@ class AccountFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._stamp: tuple[int, int] | None = None
-        self._hashes: dict[str, str] = {}
+        self._lock = FileLock(f"{self._path}.lock", timeout=_PATIENCE, mode=0o600)
         self._hashing = asyncio.Semaphore(_AT_ONCE)
-        self._read()
+        self._charging = asyncio.Lock()
+        self._owed: dict[str, int] = {}  # by name: what the file does not know yet
+        self._entries, self._stamp = self._read()
 
     @property
     def are_open(self) -> bool:
@@ -74,26 +82,61 @@ class AccountFile:
         return False
 
     @property
-    def names(self) -> list[str]:
-        """The accounts, in alphabetical order."""
-        return sorted(self._hashes)
+    def accounts(self) -> list[Account]:
+        """The accounts, in alphabetical order of their names."""
+        return [account for name in sorted(self._entries) if (account := self._account(name))]
 
     async def check(self, name: str, password: str) -> Account | None:
         """Return the account where `password` is its password; an unknown name takes as long as a wrong password."""
         self._read_if_changed()
-        hashed = self._hashes.get(name, _NOBODY)
+        entry = self._entries.get(name)
         async with self._hashing:
-            right = await asyncio.to_thread(is_password, password, hashed)
+            right = await asyncio.to_thread(is_password, password, entry.password if entry else NOBODYS)
         return self.find(name) if right else None
 
     def find(self, name: str) -> Account | None:
         """Return the account called `name` where the file has it."""
         self._read_if_changed()
-        return Account(name) if name in self._hashes else None
+        return self._account(name)
 
-    def add(self, name: str, password: str) -> None:
-        """Write account `name` to the file, or give it another password."""
-        self._write({**self._hashes, name: hash_password(password)})
+    async def charge(self, account: Account, tokens: int) -> None:
+        """Take `tokens` from the balance of `account`, where it has one; what comes meanwhile is written together.
+
+        Raises
+        ------
+        OSError
+            Where the file can't be written; the tokens are kept in mind until it can.
+        """
+        if account.balance is None or tokens <= 0:
+            return
+        self._owed[account.name] = self._owed.get(account.name, 0) + tokens
+        async with self._charging:
+            taken = dict(self._owed)
+            if not taken:
+                return
+            self._entries, self._stamp = await asyncio.to_thread(self._change, lambda now: _charged(now, taken))
+            self._owed = {name: left for name, owed in self._owed.items() if (left := owed - taken.get(name, 0))}
+
+    def add(self, name: str, password: str, balance: int | None = None) -> bool:
+        """Write account `name` to the file, or give it another password; say whether it is new.
+
+        Parameters
+        ----------
+        name, password : str
+            What its user logs in with.
+        balance : int, optional
+            Tokens that it may use; without it, an account that is there keeps what it has.
+        """
+        new = _Entry(hash_password(password), secrets.token_hex(9)[:17], balance)
+        was: list[_Entry] = []
+
+        def added(now: _Entries) -> _Entries:
+            was.extend([now[name]] if name in now else [])
+            kept = [replace(old, password=new.password, balance=_first(balance, old.balance)) for old in was]
+            return {**now, name: kept[0] if kept else new}
+
+        self._update(added)
+        return not was
 
     def remove(self, name: str) -> None:
         """Take account `name` out of the file.
@@ -103,45 +146,107 @@ class AccountFile:
         KeyError
             Where it has none of that name.
         """
-        hashes = dict(self._hashes)
-        del hashes[name]
-        self._write(hashes)
+
+        def removed(now: _Entries) -> _Entries:
+            left = dict(now)
+            del left[name]
+            return left
+
+        self._update(removed)
+
+    def set_balance(self, name: str, tokens: int | None, *, more: bool = False) -> int | None:
+        """Let account `name` use `tokens`, or that many `more`, or any number where it is None; return what it has now.
+
+        Raises
+        ------
+        KeyError
+            Where the file has none of that name.
+        """
+
+        def balanced(now: _Entries) -> _Entries:
+            before = now[name].balance or 0
+            balance = tokens + before if more and tokens is not None else tokens
+            return {**now, name: replace(now[name], balance=balance)}
+
+        self._update(balanced)
+        return self._entries[name].balance
+
+    def _account(self, name: str) -> Account | None:
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        balance = None if entry.balance is None else max(0, entry.balance - self._owed.get(name, 0))
+        return Account(name, balance, entry.id, hashlib.sha256(entry.password.encode()).hexdigest()[:17])
 
     def _read_if_changed(self) -> None:
         with suppress(BerlinError):  # half written, or gone for a moment: what was read last still holds
-            if self._stamp_now() != self._stamp:
-                self._read()
+            stamp = self._stamp_now()
+            if stamp is not None and stamp != self._stamp:
+                self._entries, self._stamp = self._read()
 
-    def _read(self) -> None:
+    def _update(self, change: Callable[[_Entries], _Entries]) -> None:
+        self._entries, self._stamp = self._change(change)
+
+    def _change(self, change: Callable[[_Entries], _Entries]) -> tuple[_Entries, _Stamp | None]:
+        """Write what `change` makes of what the file holds now; return what it holds then."""
+        with self._lock:
+            entries = change(self._read()[0])
+            accounts = {name: entries[name].written() for name in sorted(entries)}
+            # Replaced in one step, so that nobody ever reads half a file; `mkstemp` makes it 0600.
+            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name, suffix=".new")
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    json.dump({"version": _VERSION, "accounts": accounts}, file, indent=1)
+                _replace(Path(temporary), self._path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(temporary).unlink()
+                raise
+            return entries, self._stamp_now()
+
+    def _read(self) -> tuple[_Entries, _Stamp | None]:
         stamp = self._stamp_now()
         if stamp is None:
-            return
+            return {}, None
+        shown = clean(str(self._path), 200)
         try:
             value = json.loads(self._path.read_text("utf-8"))
-            accounts = value["accounts"]
-            self._hashes = {str(name): str(account["password"]) for name, account in accounts.items()}
+            entries = {str(name): _Entry.read(name, account) for name, account in value["accounts"].items()}
+            version = value.get("version", 1)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            shown = clean(str(self._path), 200)
             raise BerlinError(f"{shown} can't be read as an account file ({type(error).__name__})") from error
-        self._stamp = stamp
+        if version not in range(1, _VERSION + 1):
+            raise BerlinError(f"{shown} was written by a newer berlin-server; update berlin_magic to use it")
+        return entries, stamp
 
-    def _stamp_now(self) -> tuple[int, int] | None:
+    def _stamp_now(self) -> _Stamp | None:
         try:
             stat = self._path.stat()
         except OSError:
             return None
-        return stat.st_mtime_ns, stat.st_size
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino  # two writes within a tick of the clock are two files
 
-    def _write(self, hashes: Mapping[str, str]) -> None:
-        content = {"version": 1, "accounts": {name: {"password": hashes[name]} for name in sorted(hashes)}}
-        # Replaced in one step, so that the server never reads half a file; `mkstemp` makes it 0600.
-        descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name, suffix=".new")
+
+def _charged(now: _Entries, owed: Mapping[str, int]) -> _Entries:
+    charged = {
+        name: replace(now[name], balance=max(0, (now[name].balance or 0) - tokens))
+        for name, tokens in owed.items()
+        if name in now and now[name].balance is not None
+    }
+    return {**now, **charged}
+
+
+def _first(given: int | None, otherwise: int | None) -> int | None:
+    return otherwise if given is None else given
+
+
+def _replace(new: Path, old: Path) -> None:
+    for _ in range(_REPLACE_TRIES):
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
-            Path(temporary).replace(self._path)
-        except BaseException:
-            with suppress(OSError):
-                Path(temporary).unlink()
-            raise
-        self._read()
+            new.replace(old)
+            return
+        except PermissionError:  # Windows, while somebody reads the old one
+            if os.name != "nt":
+                raise
+            time.sleep(_REPLACE_PAUSE)
+    new.replace(old)

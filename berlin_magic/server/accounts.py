@@ -9,10 +9,8 @@ from typing import Any, Protocol
 
 __all__ = ["Account", "Accounts", "OpenAccounts", "SecretAccount"]
 
-_CHARACTERS_A_TOKEN = 4  # the usual rule of thumb: a balance is an estimate, engines count in ways of their own
 
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Account:
     """One account of the server.
 
@@ -21,25 +19,26 @@ class Account:
     name : str
         What its user logs in with.
     balance : int or None
-        Tokens (estimated) that it may still use; None where nobody counts.
+        Tokens that it may still use; None where nobody counts.
+    id : str
+        What is its own is kept under this; another account of the same name, at another time, has another.
+    mark : str
+        Changes with the password, and ends the logins made before.
     """
 
     name: str
     balance: int | None = None
-    id: str = field(init=False)
+    id: str = ""
+    mark: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
-        self.id = hashlib.sha256(self.name.encode("utf-8", "replace")).hexdigest()[:17]
+        if not self.id:
+            object.__setattr__(self, "id", hashlib.sha256(self.name.encode("utf-8", "replace")).hexdigest()[:17])
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is left to pay a reply with."""
         return self.balance is not None and self.balance <= 0
-
-    def spend(self, characters: int) -> None:
-        """Take what `characters` of question and reply cost from the balance."""
-        if self.balance is not None:
-            self.balance = max(0, self.balance - characters // _CHARACTERS_A_TOKEN - 1)
 
     def public(self) -> dict[str, Any]:
         """Return the ``user_info`` of the protocol, without the hash and the address that it used to carry."""
@@ -70,6 +69,16 @@ class Accounts(Protocol):
         """Return the account called `name` where it still exists."""
         ...
 
+    async def charge(self, account: Account, tokens: int) -> None:
+        """Take `tokens` from the balance of `account`, where it has one.
+
+        Raises
+        ------
+        OSError
+            Where that can't be written down; it counts none the less, until the server ends.
+        """
+        ...
+
 
 class OpenAccounts:
     """Every name is an account and every password is right: for one's own machine, with nothing to protect."""
@@ -86,6 +95,9 @@ class OpenAccounts:
     def find(self, name: str) -> Account | None:
         """Return an account for any `name`."""
         return Account(name)
+
+    async def charge(self, account: Account, tokens: int) -> None:
+        """Take nothing."""
 
 
 class SecretAccount:
@@ -117,3 +129,6 @@ class SecretAccount:
     def find(self, name: str) -> Account | None:
         """Return the account where `name` is its name."""
         return self._account if name == self._account.name else None
+
+    async def charge(self, account: Account, tokens: int) -> None:
+        """Take nothing."""

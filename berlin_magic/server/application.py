@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
-from http import HTTPStatus
-from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
+from berlin_magic.errors import BerlinError
 from berlin_magic.server.access_log import Writer, visit, visits
 from berlin_magic.server.accounts import Account, Accounts
+from berlin_magic.server.bill import Bill
 from berlin_magic.server.context import ROWS, Context, StoredTurn, timestamp
 from berlin_magic.server.engine import Engine, EngineError
+from berlin_magic.server.envelopes import body_of, errors_in_envelopes, success, too_many
 from berlin_magic.server.question import Question
-from berlin_magic.server.segments import Segments, encode
+from berlin_magic.server.reply import send_reply
+from berlin_magic.server.segments import Segments
+from berlin_magic.server.state import State
 from berlin_magic.server.tokens import Tokens
 from berlin_magic.server.tries import LoginTries
 from berlin_magic.transport import is_loopback
@@ -41,12 +45,15 @@ class Limits:
         Bytes of a request.
     streams : int
         Replies at a time.
+    counted_streams : int
+        Replies at a time of one account that has a balance.
     stall : float
         Seconds that a client may leave a reply unread before its connection is closed.
     """
 
     body: int = 16 * 2**20
     streams: int = 1_000
+    counted_streams: int = 16
     stall: float = 120.0
 
 
@@ -54,6 +61,7 @@ def application(
     engine: Engine,
     accounts: Accounts,
     *,
+    state: State | None = None,
     rows: int = ROWS,
     limits: Limits | None = None,
     tokens: Tokens | None = None,
@@ -68,6 +76,8 @@ def application(
         Who answers; closed with the application.
     accounts : Accounts
         Who may ask.
+    state : State, optional
+        Where conversations and logins are kept, closed with the application; in memory without it.
     rows : int
         Newest stored rows that are sent before a prompt with the same `parentMessageId`.
     limits : Limits, optional
@@ -80,9 +90,11 @@ def application(
         Takes a line for each request; none is written without it.
     """
     limits = limits or Limits()
-    routes = _Routes(engine, accounts, Context(rows=rows), limits, tokens or Tokens(), tries or LoginTries())
+    state = state or State()
+    tokens = tokens or Tokens(state)
+    routes = _Routes(engine, accounts, Context(state, rows=rows), limits, tokens, tries or LoginTries())
     app = web.Application(
-        client_max_size=limits.body, middlewares=[visits(log), _errors_in_envelopes, routes.own_names_only]
+        client_max_size=limits.body, middlewares=[visits(log), errors_in_envelopes, routes.own_names_only]
     )
     app.router.add_post("/api/login", routes.login)
     app.router.add_post("/api/chat/completions", routes.chat)
@@ -91,11 +103,14 @@ def application(
     app.router.add_get("/api/user/messages", routes.messages)
     app.router.add_delete("/api/user/messages", routes.forget)
 
-    async def engine_closed(_: web.Application) -> AsyncIterator[None]:
+    async def from_start_to_end(_: web.Application) -> AsyncIterator[None]:
+        await tokens.load()
         yield
         await engine.close()
+        await routes.charged()
+        await state.close()
 
-    app.cleanup_ctx.append(engine_closed)
+    app.cleanup_ctx.append(from_start_to_end)
     return app
 
 
@@ -117,7 +132,8 @@ class _Routes:
         self._limits = limits
         self._tokens = tokens
         self._tries = tries
-        self._streams = 0
+        self._streams: Counter[str] = Counter()
+        self._charging: set[asyncio.Task[None]] = set()
 
     @web.middleware
     async def own_names_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -132,36 +148,37 @@ class _Routes:
 
     async def login(self, request: web.Request) -> web.Response:
         """``POST /api/login``: an account and its password for a token."""
-        body = await _json(request)
+        body = await body_of(request)
         name, password = (body.get("account"), body.get("password")) if isinstance(body, dict) else (None, None)
         if not (isinstance(name, str) and isinstance(password, str) and name and password):
             raise EngineError("A required field is missing", status=406, code=-1)
         wait = math.ceil(self._tries.wait(name))
         if wait:
-            return _too_many(f"Too many refused logins: try again in {wait} s", retry_after=wait)
+            return too_many(f"Too many refused logins: try again in {wait} s", retry_after=wait)
         account = await self._accounts.check(name, password)
         if account is None:
             self._tries.refused(name)
             raise EngineError("There is no such account, or the password is wrong", status=406, code=-1)
         visit().account = account.name
-        return _success({"user_info": account.public(), "token": self._tokens.issue(account.name)}, message="Logged in")
+        token = await self._tokens.issue(account)
+        return success({"user_info": account.public(), "token": token}, message="Logged in")
 
     async def config(self, _: web.Request) -> web.Response:
         """``GET /api/config``: the models that are served; needs no token."""
         models = [
             {"label": name, "value": name, "type": "chat", "app": "openai"} for name in await self._engine.models()
         ]
-        return _success({"website_title": "berlin-server", "chat_models": models, "draw_models": []})
+        return success({"website_title": "berlin-server", "chat_models": models, "draw_models": []})
 
     async def info(self, request: web.Request) -> web.Response:
         """``GET /api/user/info``: the account and its balance."""
-        return _success(self._account(request).public())
+        return success(self._account(request).public())
 
     async def messages(self, request: web.Request) -> web.Response:
         """``GET /api/user/messages``: the stored conversations of the account, the newest first."""
         account = self._account(request)
         only = request.query.get("parent_message_id")
-        return _success(
+        return success(
             [
                 {
                     "data": [row for turn in turns for row in turn.rows(account.id, parent)],
@@ -170,8 +187,7 @@ class _Routes:
                     "name": turns[0].question[:100],
                     "persona_id": None,
                 }
-                for parent, turns in self._context.conversations(account.name)
-                if only is None or parent == only
+                for parent, turns in await self._context.conversations(account.id, only)
             ]
         )
 
@@ -181,128 +197,83 @@ class _Routes:
         parent = request.query.get("parent_message_id")
         if parent is None:
             raise EngineError("parent_message_id is missing", status=400, code=-1)
-        return _success([], message=f"{self._context.drop(account.name, parent)} turns deleted")
+        return success([], message=f"{await self._context.drop(account.id, parent)} turns deleted")
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """``POST /api/chat/completions``: a question for a streamed reply."""
         account = self._account(request)
-        question = Question.read(await _json(request))
+        question = Question.read(await body_of(request))
         if account.is_empty:
             raise EngineError("Insufficient balance on this account", status=400, code=-1)
-        if self._streams >= self._limits.streams:
-            return _too_many("Too many replies at a time: try again in a moment", retry_after=2)
-        self._streams += 1
+        if self._is_busy(account):
+            return too_many("Too many replies at a time: try again in a moment", retry_after=2)
+        self._streams[account.id] += 1
         try:
-            model = question.model(tuple(await self._engine.models()))
-            messages = [
-                *self._context.messages(account.name, question.parent),
-                {"role": "user", "content": question.prompt},
-            ]
-            async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as pieces:
-                return await self._reply(request, account, question, pieces)
+            return await self._answer(request, account, question)
         finally:
-            self._streams -= 1
+            self._streams[account.id] -= 1
+            self._streams += Counter()  # drops what is zero
 
-    async def _reply(
-        self, request: web.Request, account: Account, question: Question, pieces: AsyncGenerator[str, None]
-    ) -> web.StreamResponse:
-        # Nothing is sent before the engine has said something: until then a refusal can have its own HTTP status.
-        piece = await anext(pieces, None)
+    async def charged(self) -> None:
+        """Wait until what has been used is written down."""
+        await asyncio.gather(*self._charging)
+
+    async def _answer(self, request: web.Request, account: Account, question: Question) -> web.StreamResponse:
+        model = question.model(tuple(await self._engine.models()))
+        messages = [
+            *await self._context.messages(account.id, question.parent),
+            {"role": "user", "content": question.prompt},
+        ]
+        bill = Bill(messages)
         asked = timestamp()
-        segments = Segments(question.parent)
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream;charset=utf-8", "Cache-Control": "no-cache"}
-        )
-        response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the pieces back
-        await response.prepare(request)
-        reply: list[str] = []
-        visit().outcome = "left by its client"
-        try:
-            await self._send(response, segments.start())
-            while piece is not None:
-                reply.append(piece)
-                await self._send(response, segments.text(piece))
-                piece = await anext(pieces, None)
-            turn = StoredTurn(question.prompt, "".join(reply), question.options, asked)
-            self._context.append(account.name, question.parent, turn)
-            await self._send(response, segments.stop())
-            visit().outcome = "complete"
-        except Exception as error:  # noqa: BLE001 - whatever it was, the reply is cut and must not look complete
-            visit().outcome = "cut"
-            _log_failure(error)
-            _cut(request, at_once=isinstance(error, TimeoutError))
-        finally:
-            account.spend(len(question.prompt) + sum(map(len, reply)))
-        return response
 
-    async def _send(self, response: web.StreamResponse, data: bytes) -> None:
-        async with asyncio.timeout(self._limits.stall):
-            await response.write(data)
+        async def completed(answer: str) -> None:
+            # Before the client is told: its next question meets the new balance and this turn. Not to be cancelled
+            # half way, either.
+            await asyncio.shield(self._charge(account, bill.settle()))
+            await self._store(account, question.parent, StoredTurn(question.prompt, answer, question.options, asked))
+
+        try:
+            async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as pieces:
+                return await send_reply(
+                    request, pieces, Segments(question.parent), bill, stall=self._limits.stall, completed=completed
+                )
+        finally:
+            if due := bill.settle():  # of a reply that was cut, or left
+                self._charge(account, due)
+
+    def _is_busy(self, account: Account) -> bool:
+        # The last replies before a balance is used up overdraw it: they can't be many.
+        too_many_of_one = account.balance is not None and self._streams[account.id] >= self._limits.counted_streams
+        return too_many_of_one or self._streams.total() >= self._limits.streams
+
+    def _charge(self, account: Account, tokens: int) -> asyncio.Task[None]:
+        """Take `tokens` from the balance, in a task of its own: the request may be cancelled, its price is not."""
+
+        async def charge() -> None:
+            try:
+                await self._accounts.charge(account, tokens)
+            except (OSError, BerlinError) as error:
+                _log.error("The balances can't be written down (%s); they count until the end", type(error).__name__)
+
+        task = asyncio.create_task(charge())
+        self._charging.add(task)
+        task.add_done_callback(self._charging.discard)
+        return task
+
+    async def _store(self, account: Account, parent: str, turn: StoredTurn) -> None:
+        try:
+            await self._context.append(account.id, parent, turn)
+        except sqlite3.Error as error:  # e.g. a full disk: the reply is whole all the same
+            _log.error("A turn can't be stored: %s", type(error).__name__)
 
     def _account(self, request: web.Request) -> Account:
-        name = self._tokens.owner(request.headers.get("token", ""))
-        account = None if name is None else self._accounts.find(name)
-        if account is None:
+        login = self._tokens.owner(request.headers.get("token", ""))
+        account = None if login is None else self._accounts.find(login.name)
+        if login is None or account is None or (account.id, account.mark) != (login.account, login.mark):
             raise EngineError("Log in and try again", status=401, code=4001)
         visit().account = account.name
         return account
-
-
-@web.middleware
-async def _errors_in_envelopes(request: web.Request, handler: Handler) -> web.StreamResponse:
-    try:
-        return await handler(request)
-    except EngineError as error:
-        return _envelope(error.code, error.data, error.message, status=error.status)
-    except web.HTTPException as error:
-        message = HTTPStatus(error.status).phrase
-        return _envelope(-1, [], message, status=error.status)
-    except Exception as error:  # noqa: BLE001 - an engine is anybody's code; its fault is one answer, not the server
-        _log_failure(error)
-        return _envelope(5000, [], "The engine failed", status=500)
-
-
-def _envelope(code: int, data: Any, message: str, *, status: int = 200) -> web.Response:
-    body = encode({"code": code, "data": data, "message": message})
-    return web.Response(status=status, body=body, content_type="application/json", charset="utf-8")
-
-
-def _success(data: Any, *, message: str = "") -> web.Response:
-    return _envelope(0, data, message)
-
-
-def _too_many(message: str, *, retry_after: int) -> web.Response:
-    response = _envelope(-1, [], message, status=HTTPStatus.TOO_MANY_REQUESTS)
-    response.headers["Retry-After"] = str(retry_after)
-    return response
-
-
-async def _json(request: web.Request) -> Any:
-    try:
-        return json.loads(await request.read())
-    except (ValueError, RecursionError):
-        raise EngineError("The body is not JSON", status=400, code=-1) from None
-
-
-def _cut(request: web.Request, *, at_once: bool) -> None:
-    """Close the connection where it stands: no last chunk, no `stop`, so that every client sees a cut."""
-    if request.transport is None:
-        return
-    if at_once:
-        request.transport.abort()  # a client that does not read would keep a mere `close` waiting
-    else:
-        request.transport.close()  # sends what was written; the end of the response then finds it closed
-
-
-def _log_failure(error: Exception) -> None:
-    """Log what failed and where, without the error's words: they may be a user's."""
-    if isinstance(error, ConnectionError):
-        return  # the client went away
-    at = error.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    where = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at is not None else "?"
-    _log.info("A reply failed: %s at %s", type(error).__name__, where)
 
 
 def _is_for_this_machine(request: web.Request) -> bool:

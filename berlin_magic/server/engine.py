@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
-__all__ = ["Engine", "EngineError", "Message"]
+from berlin_magic.events import Reasoning, Usage
+
+__all__ = ["Engine", "EngineError", "Message", "Piece"]
 
 Message = Mapping[str, Any]
 """One message of the conversation: ``{"role": "system" | "user" | "assistant", "content": str}``."""
+
+Piece = str | Reasoning | Usage
+"""A piece of a reply: text; what the model thinks, which is no part of it; or the tokens that it cost so far."""
 
 
 class EngineError(Exception):
@@ -24,14 +29,19 @@ class EngineError(Exception):
         The envelope's ``code``: -1 where the engine refused, 5000 where it is unknown or out of reach.
     data : object
         For the envelope's ``data``, e.g. the engine's own ``{"error": {...}}``.
+    retry_after : str
+        For the ``Retry-After`` of the answer; none where it is empty.
     """
 
-    def __init__(self, message: str, *, status: int = 500, code: int = 5000, data: Any = None) -> None:
+    def __init__(
+        self, message: str, *, status: int = 500, code: int = 5000, data: Any = None, retry_after: str = ""
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.status = status
         self.code = code
         self.data: Any = [] if data is None else data
+        self.retry_after = retry_after
 
 
 class Engine(Protocol):
@@ -41,8 +51,8 @@ class Engine(Protocol):
         """Return the names of the models that it serves, the default one first."""
         ...
 
-    def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
-        """Answer `messages` (oldest first, the question last) piece by piece.
+    def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+        """Answer `messages` (oldest first, the question last) piece by piece; an engine may yield text alone.
 
         `options` holds ``model``, ``temperature``, ``max_tokens``, … as the client sent them. Raises
         `EngineError` on the first ``anext`` where the engine refuses; later where the reply is cut. Closing the

@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 
-__all__ = ["LIFETIME", "Tokens"]
+from berlin_magic.server.accounts import Account
+from berlin_magic.server.state import State
+
+__all__ = ["LIFETIME", "Login", "Tokens"]
 
 LIFETIME = 30 * 24 * 3600.0
 """How long a token lives, in seconds (protocol page, "Login")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Whose token it is.
+
+    Attributes
+    ----------
+    account : str
+        The account's id.
+    name : str
+        Its name.
+    mark : str
+        The account's mark at the time: another one means another password, and that the login has ended.
+    digest : bytes
+        The token's hash.
+    expiry : float
+        When it ends, in seconds since the epoch.
+    """
+
+    account: str
+    name: str
+    mark: str
+    digest: bytes
+    expiry: float
 
 
 class Tokens:
@@ -19,48 +49,79 @@ class Tokens:
 
     Parameters
     ----------
+    state : State
+        Where they are kept for the next start.
     lifetime : float
         Seconds that a token lives.
     most : int
         Accounts that can be logged in at once; past it, whoever logged in first is logged out.
     clock : callable
-        Returns the time in seconds.
+        Returns the time in seconds since the epoch.
     """
 
     def __init__(
-        self, *, lifetime: float = LIFETIME, most: int = 10_000, clock: Callable[[], float] = time.time
+        self,
+        state: State,
+        *,
+        lifetime: float = LIFETIME,
+        most: int = 10_000,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self._state = state
         self._lifetime = lifetime
         self._most = most
         self._clock = clock
-        self._owners: dict[bytes, tuple[str, float]] = {}
-        self._digests: OrderedDict[str, bytes] = OrderedDict()
+        self._by_digest: dict[bytes, Login] = {}
+        self._by_account: OrderedDict[str, Login] = OrderedDict()
 
-    def issue(self, account: str) -> str:
+    async def load(self) -> None:
+        """Take up the logins of the server's earlier starts."""
+        rows = await self._state.run(
+            lambda connection: connection.execute(
+                "SELECT account, name, mark, digest, expiry FROM logins ORDER BY expiry"
+            ).fetchall()
+        )
+        for account, name, mark, digest, expiry in rows:
+            self._take(Login(account, name.decode("utf-8", "surrogatepass"), mark, digest, expiry))
+
+    async def issue(self, account: Account) -> str:
         """Return a new token (32 hexadecimal digits) for `account` and end the one that it had."""
         token = secrets.token_hex(16)
-        self.end(account)
-        self._digests[account] = _digest(token)
-        self._owners[_digest(token)] = (account, self._clock() + self._lifetime)
-        while len(self._digests) > self._most:
-            self.end(next(iter(self._digests)))
+        login = Login(account.id, account.name, account.mark, _digest(token), self._clock() + self._lifetime)
+        ended = self._take(login)
+        values = (login.account, login.name.encode("utf-8", "surrogatepass"), login.mark, login.digest, login.expiry)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.executemany("DELETE FROM logins WHERE account = ?", [(each,) for each in ended])
+            connection.execute("DELETE FROM logins WHERE expiry <= ?", (self._clock(),))
+            connection.execute("INSERT OR REPLACE INTO logins VALUES (?, ?, ?, ?, ?)", values)
+
+        await self._state.run(write)
         return token
 
-    def owner(self, token: str) -> str | None:
-        """Return the account whose token this is; None where it is unknown, expired or replaced."""
+    def owner(self, token: str) -> Login | None:
+        """Return whose token this is; None where it is unknown, expired or replaced."""
         # Looked up by its hash, how long this takes says nothing about any token that is valid.
-        account, expiry = self._owners.get(_digest(token), ("", 0.0))
-        if self._clock() < expiry:
-            return account
-        if account:
-            self.end(account)
-        return None
+        login = self._by_digest.get(_digest(token))
+        if login is not None and self._clock() >= login.expiry:
+            self._end(login.account)
+            return None
+        return login
 
-    def end(self, account: str) -> None:
-        """End the token of `account`, where it has one."""
-        digest = self._digests.pop(account, None)
-        if digest is not None:
-            del self._owners[digest]
+    def _take(self, login: Login) -> list[str]:
+        """Let `login` be its account's only one; return the accounts that are logged out for want of room."""
+        self._end(login.account)
+        self._by_account[login.account] = self._by_digest[login.digest] = login
+        ended: list[str] = []
+        while len(self._by_account) > self._most:
+            ended.append(next(iter(self._by_account)))
+            self._end(ended[-1])
+        return ended
+
+    def _end(self, account: str) -> None:
+        login = self._by_account.pop(account, None)
+        if login is not None:
+            del self._by_digest[login.digest]
 
 
 def _digest(token: str) -> bytes:

@@ -8,7 +8,7 @@ import os
 import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -16,11 +16,12 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from berlin_magic.errors import ReplyTooLargeError, clean
-from berlin_magic.event_stream import Event, EventStreamDecoder
+from berlin_magic.completion import CompletionDecoder
+from berlin_magic.delta import Delta
+from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError, clean
+from berlin_magic.events import Reasoning
 from berlin_magic.secret import Secret
-from berlin_magic.server.delta import Delta
-from berlin_magic.server.engine import EngineError, Message
+from berlin_magic.server.engine import EngineError, Message, Piece
 from berlin_magic.transport import is_loopback
 
 __all__ = ["Upstream", "base_url"]
@@ -31,6 +32,9 @@ _MODELS_FRESH = 60.0  # seconds
 _LARGEST_OBJECT = 32 * 2**20  # bytes
 _LARGEST_ERROR = 64 * 2**10  # bytes
 _VERSION = re.compile(r"/v\d+[a-z]*(/|$)")
+_USAGE = {"stream_options": {"include_usage": True}}
+_MALFORMED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+_KEYS_FAULT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}
 # What would change the form of the answer, or what it costs whoever owns the key.
 _NOT_THE_CLIENTS = {
     *("messages", "prompt", "stream", "stream_options", "n", "tools", "tool_choice", "functions", "function_call"),
@@ -83,6 +87,7 @@ class Upstream:
         self._listed: tuple[str, ...] = ()
         self._listed_at = -_MODELS_FRESH
         self._listing = asyncio.Lock()
+        self._tells_usage = True
 
     def __repr__(self) -> str:
         return f"<Upstream {self._base.with_query(None)}>"
@@ -103,8 +108,8 @@ class Upstream:
                 self._listed_at = time.monotonic()
         return self._listed
 
-    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
-        """Answer `messages`; an empty piece says that the model thinks.
+    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+        """Answer `messages`.
 
         Raises
         ------
@@ -117,51 +122,69 @@ class Upstream:
             "stream": True,
         }
         try:
-            async with self._request("POST", "chat/completions", json=body) as answer:
-                if answer.status != HTTPStatus.OK:
-                    raise await self._refusal(answer)
-                async with aclosing(self._deltas(answer)) as deltas:
-                    async for delta in deltas:
-                        if delta.error is not None:
-                            raise EngineError("", status=delta.status, code=-1, data=self._told(delta.error))
-                        if delta.text or delta.thinks:
-                            yield delta.text
-                        if delta.finished:
-                            await _read_rest(answer)
-                            return
+            async with self._asked(body) as answer, aclosing(self._deltas(answer)) as deltas:
+                async for delta in deltas:
+                    if delta.error is not None:
+                        raise self._refusal(delta.status, delta.error)
+                    if delta.reasoning:
+                        yield Reasoning(delta.reasoning)
+                    if delta.text:
+                        yield delta.text
+                    if delta.usage is not None:
+                        yield delta.usage
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._out_of_reach(error) from None
         except ReplyTooLargeError as error:
             raise EngineError(str(error)) from None
+        except IncompleteReplyError:
+            raise EngineError("The engine's reply was cut") from None
+        except IncorrectAnswerError:
+            raise EngineError("The engine gave an incorrect answer") from None
 
     async def close(self) -> None:
         """Close the connections to the server."""
         if self._session is not None:
             await self._session.close()
 
+    @asynccontextmanager
+    async def _asked(self, body: Mapping[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse, None]:
+        """Ask for a chat completion and give its answer, which is no refusal."""
+        if self._tells_usage:
+            async with self._request("POST", "chat/completions", json={**body, **_USAGE}) as answer:
+                refusal = None if answer.status == HTTPStatus.OK else await self._refused(answer)
+                if refusal is None:
+                    yield answer
+                    return
+            if refusal.status not in _MALFORMED or "stream_options" not in json.dumps(refusal.data):
+                raise refusal
+            self._tells_usage = False  # Mistral's refuses what it does not know, and tells the usage by itself
+        async with self._request("POST", "chat/completions", json=body) as answer:
+            if answer.status != HTTPStatus.OK:
+                raise await self._refused(answer)
+            yield answer
+
     async def _deltas(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
-        if answer.content_type == "application/json":  # some answer without streaming, whatever they were asked
-            yield self._read(await _limited(answer, _LARGEST_OBJECT))
-            yield Delta(finished=True)
-            return
-        decoder = EventStreamDecoder(limit=_LARGEST_OBJECT)
-        async for data in answer.content.iter_any():
-            for event in decoder.feed(data):
-                yield self._step(event)
-        for event in decoder.flush():
-            yield self._step(event)
-        raise EngineError("The engine's reply was cut")
+        """Yield what comes, and what comes after the last word for a moment: that may be the usage."""
+        decoder = CompletionDecoder(_LARGEST_OBJECT)
+        parts = answer.content.iter_any()
+        while not decoder.done:
+            try:
+                async with asyncio.timeout(_AFTERWARDS if decoder.finished else None):
+                    data = await anext(parts, b"")
+            except (aiohttp.ClientError, TimeoutError):
+                if not decoder.finished:
+                    raise
+                return
+            if not data:
+                break
+            for delta in decoder.feed(data):
+                yield delta
+        else:
+            await _read_rest(answer)
+        for delta in decoder.flush():
+            yield delta
 
-    def _step(self, event: Event) -> Delta:
-        return Delta(finished=True) if event.data.strip() == "[DONE]" else self._read(event.data)
-
-    def _read(self, data: str) -> Delta:
-        try:
-            return Delta.read(json.loads(data))
-        except (ValueError, RecursionError):
-            raise EngineError("The engine gave an incorrect answer") from None
-
-    async def _refusal(self, answer: aiohttp.ClientResponse) -> EngineError:
+    async def _refused(self, answer: aiohttp.ClientResponse) -> EngineError:
         if answer.status < HTTPStatus.BAD_REQUEST:  # a redirect: the key is not carried to anywhere else
             return EngineError(f"The engine at {self._base.host} answered with HTTP {answer.status}")
         text = await _limited(answer, _LARGEST_ERROR)
@@ -170,7 +193,24 @@ class Upstream:
         except (ValueError, RecursionError):
             value = None
         error = Delta.read(value).error or (value if isinstance(value, dict) and value else {"message": clean(text)})
-        return EngineError("", status=answer.status, code=-1, data=self._told(error))
+        retry_after = answer.headers.get("Retry-After", "")
+        return self._refusal(
+            answer.status, error, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
+        )
+
+    def _refusal(self, status: int, error: Mapping[str, Any], retry_after: str = "") -> EngineError:
+        # To a client, 401 and 402 would speak of its own login and balance: it would log in again, in vain.
+        if (
+            status in _KEYS_FAULT
+            or error.get("code") == "insufficient_quota"
+            or error.get("type") == "insufficient_quota"
+        ):
+            return EngineError(
+                f"The engine does not accept this server's key or has nothing left for it (HTTP {status}): whoever "
+                "runs the server has to see to it",
+                code=-1,
+            )
+        return EngineError("", status=status, code=-1, data=self._told(error), retry_after=retry_after)
 
     def _told(self, error: Mapping[str, Any]) -> dict[str, Any]:
         """Return an error object for the client's eyes: engines quote the key that they refuse."""

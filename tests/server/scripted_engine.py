@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from berlin_magic.server.engine import Message
+from berlin_magic.server.engine import Message, Piece
 
 
 class ScriptedEngine:
-    """Yields what is put into `script`: text, an exception to raise, or None to end the reply."""
+    """Yields what is put into `script`: pieces, an exception to raise, or None to end the reply."""
 
-    def __init__(self, *script: str | Exception | None, models: Sequence[str] = ("m-1", "m-2")) -> None:
-        self.script: asyncio.Queue[str | Exception | None] = asyncio.Queue()
+    def __init__(self, *script: Piece | Exception | None, models: Sequence[str] = ("m-1", "m-2")) -> None:
+        self.script: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()
         self.say(*script)
         self.asked: list[tuple[list[Message], dict[str, Any]]] = []
         self.started = asyncio.Event()
@@ -21,14 +21,14 @@ class ScriptedEngine:
         self.closed = False
         self._models = models
 
-    def say(self, *script: str | Exception | None) -> None:
+    def say(self, *script: Piece | Exception | None) -> None:
         for step in script:
             self.script.put_nowait(step)
 
     async def models(self) -> Sequence[str]:
         return self._models
 
-    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
         self.asked.append((list(messages), dict(options)))
         self.ended.clear()
         self.started.set()

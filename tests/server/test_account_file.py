@@ -1,35 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from berlin_magic.errors import BerlinError
-from berlin_magic.server.account_file import AccountFile, hash_password, is_password
+from berlin_magic.server.account_file import AccountFile
+from berlin_magic.server.accounts import Account
+from berlin_magic.server.passwords import hash_password
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> AccountFile:
     return AccountFile(tmp_path / "accounts.json")
-
-
-def test_a_password_is_hashed_with_a_salt_of_its_own():
-    one, two = hash_password("canary"), hash_password("canary")
-    assert one != two
-    assert "canary" not in one
-    assert one.startswith("scrypt$16384$8$5$")
-    assert is_password("canary", one)
-    assert not is_password("Canary", one)
-    assert not is_password("", one)
-
-
-@pytest.mark.parametrize("hashed", ["", "canary", "scrypt$1$2", "md5$16384$8$5$AAAA$AAAA", "scrypt$x$8$5$AAAA$AAAA"])
-def test_what_is_no_hash_matches_no_password(hashed: str):
-    assert not is_password("canary", hashed)
 
 
 async def test_an_account_that_was_added_can_log_in_with_its_password_alone(file: AccountFile):
@@ -62,14 +52,21 @@ def test_a_file_that_is_half_written_leaves_the_accounts_as_they_were(file: Acco
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_the_file_is_for_its_owner_alone_and_nothing_else_is_left(file: AccountFile, tmp_path: Path):
+def test_the_file_is_for_its_owner_alone_and_nothing_but_its_lock_is_left(file: AccountFile, tmp_path: Path):
     file.add("ada", "canary")
     assert stat.S_IMODE((tmp_path / "accounts.json").stat().st_mode) == 0o600
-    assert [path.name for path in tmp_path.iterdir()] == ["accounts.json"]
+    assert {path.name for path in tmp_path.iterdir()} <= {"accounts.json", "accounts.json.lock"}
     assert "canary" not in (tmp_path / "accounts.json").read_text()
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"accounts": []}', '{"accounts": {"a": {}}}', "\xff"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", '{"accounts": []}', '{"accounts": {"a": {}}}', "\xff"),
+        '{"accounts": {"a": {"password": "x", "balance": "all"}}}',
+        '{"version": 3, "accounts": {}}',
+    ],
+)
 def test_a_file_that_is_none_is_an_error_that_names_it(tmp_path: Path, content: str):
     path = tmp_path / "accounts.json"
     path.write_bytes(content.encode("latin-1"))
@@ -90,6 +87,100 @@ async def test_an_unknown_name_costs_a_hash_as_a_wrong_password_does(file: Accou
 
 def test_the_file_is_json_with_a_version(file: AccountFile, tmp_path: Path):
     file.add("bob", "1")
-    file.add("ada", "2")
-    assert file.names == ["ada", "bob"]
-    assert json.loads((tmp_path / "accounts.json").read_text())["version"] == 1
+    file.add("ada", "2", 50)
+    assert [(account.name, account.balance) for account in file.accounts] == [("ada", 50), ("bob", None)]
+    assert json.loads((tmp_path / "accounts.json").read_text())["version"] == 2
+
+
+async def test_a_file_without_ids_and_balances_is_read_and_gets_them_at_its_first_change(tmp_path: Path):
+    path = tmp_path / "accounts.json"
+    path.write_text(json.dumps({"version": 1, "accounts": {"ada": {"password": hash_password("canary")}}}))
+    file = AccountFile(path)
+    before = await file.check("ada", "canary")
+    file.add("bob", "1")
+    assert before is not None
+    assert before.balance is None
+    assert file.find("ada") == before == AccountFile(path).find("ada")
+
+
+def test_another_password_keeps_account_and_balance_but_has_another_mark(file: AccountFile):
+    assert file.add("ada", "one", 50)
+    before = file.find("ada")
+    assert not file.add("ada", "two")
+    after = file.find("ada")
+    assert before is not None
+    assert after is not None
+    assert (after.id, after.balance) == (before.id, 50)
+    assert after.mark != before.mark
+
+
+def test_an_account_that_is_removed_and_added_again_is_another(file: AccountFile):
+    ids = []
+    for _ in range(2):
+        file.add("ada", "canary")
+        ids.append(file.find("ada").id)
+        file.remove("ada")
+    assert ids[0] != ids[1]
+
+
+def test_a_balance_is_set_added_to_and_ended(file: AccountFile):
+    file.add("ada", "canary")
+    assert file.set_balance("ada", 50) == 50
+    assert file.set_balance("ada", 20, more=True) == 70
+    assert file.set_balance("ada", None) is None
+    assert file.set_balance("ada", 20, more=True) == 20
+    with pytest.raises(KeyError):
+        file.set_balance("bob", 1)
+
+
+async def test_what_is_used_is_in_the_file_and_never_below_zero(file: AccountFile, tmp_path: Path):
+    file.add("ada", "canary", 50)
+    file.add("bob", "canary")
+    for name, used in (("ada", 30), ("bob", 30), ("ada", 30)):
+        await file.charge(file.find(name), used)
+    assert [(account.name, account.balance) for account in AccountFile(tmp_path / "accounts.json").accounts] == [
+        ("ada", 0),
+        ("bob", None),
+    ]
+
+
+async def test_what_is_used_and_what_is_granted_at_the_same_time_both_count(file: AccountFile, tmp_path: Path):
+    file.add("ada", "canary", 1_000)
+    AccountFile(tmp_path / "accounts.json").set_balance("ada", 5_000)
+    await asyncio.gather(*(file.charge(Account("ada", 1), 10) for _ in range(50)))
+    assert file.find("ada").balance == 4_500
+    assert AccountFile(tmp_path / "accounts.json").find("ada").balance == 4_500
+
+
+async def test_what_cannot_be_written_down_counts_and_is_written_when_it_can(file: AccountFile, monkeypatch):
+    file.add("ada", "canary", 50)
+    with monkeypatch.context() as broken:
+        broken.setattr("berlin_magic.server.account_file._replace", _full)
+        with pytest.raises(OSError, match="full"):
+            await file.charge(file.find("ada"), 20)
+    assert file.find("ada").balance == 30
+    await file.charge(file.find("ada"), 1)
+    assert file.find("ada").balance == 29
+    assert not file._owed
+
+
+def _full(*_: object) -> None:
+    raise OSError(28, "full")
+
+
+def test_of_accounts_added_at_once_by_several_processes_none_is_lost(tmp_path: Path):
+    code = (
+        "import sys; from berlin_magic.server.account_file import AccountFile\n"
+        "file = AccountFile(sys.argv[1])\n"
+        "sys.stdin.read(1)\n"
+        "for n in range(3): file.add(f'{sys.argv[2]}-{n}', 'pw')\n"
+    )
+    path = str(tmp_path / "accounts.json")
+    started = [
+        subprocess.Popen([sys.executable, "-c", code, path, str(number)], stdin=subprocess.PIPE) for number in range(3)
+    ]
+    for process in started:
+        process.stdin.write(b"go")
+        process.stdin.close()
+    assert [process.wait(60) for process in started] == [0, 0, 0]
+    assert len(AccountFile(path).accounts) == 9

@@ -6,16 +6,19 @@ import asyncio
 import json
 import re
 import socket
+import sqlite3
 from typing import Any
 
 import aiohttp
 import pytest
 from scripted_engine import ScriptedEngine
 
+from berlin_magic.events import Reasoning, Usage
 from berlin_magic.server.accounts import Account, OpenAccounts, SecretAccount
 from berlin_magic.server.application import Limits, application
 from berlin_magic.server.engine import EngineError
 from berlin_magic.server.serving import listen
+from berlin_magic.server.state import State
 from berlin_magic.server.tokens import Tokens
 
 
@@ -119,7 +122,7 @@ async def test_a_new_login_ends_the_accounts_previous_token_and_no_other(serve):
 
 async def test_an_expired_token_is_401_with_code_4001(serve):
     now = [0.0]
-    client = await (await serve(ScriptedEngine(), tokens=Tokens(clock=lambda: now[0]))).login()
+    client = await (await serve(ScriptedEngine(), tokens=Tokens(State(), clock=lambda: now[0]))).login()
     now[0] = 30 * 24 * 3600 - 1
     assert (await client.ask("GET", "/api/user/info"))[0] == 200
     now[0] += 2
@@ -128,10 +131,16 @@ async def test_an_expired_token_is_401_with_code_4001(serve):
 
 class OneBalance(OpenAccounts):
     def __init__(self, balance: int) -> None:
-        self.account = Account("ada", balance)
+        self.balance = balance
+        self.charged: list[int] = []
 
     def find(self, name):
-        return self.account
+        return Account("ada", self.balance)
+
+    async def charge(self, account, tokens):
+        assert account.id == Account("ada").id
+        self.charged.append(tokens)
+        self.balance = max(0, self.balance - tokens)
 
 
 async def test_an_account_without_balance_is_400_with_code_minus_1(serve):
@@ -143,12 +152,114 @@ async def test_an_account_without_balance_is_400_with_code_minus_1(serve):
     assert engine.asked == []
 
 
-async def test_a_reply_is_paid_from_the_balance_until_nothing_is_left(serve):
+async def test_a_reply_is_paid_from_the_balance_before_its_end_is_told_until_nothing_is_left(serve):
     client = await (await serve(ScriptedEngine("x" * 400, None), OneBalance(50))).login()
     async with client.chat() as answer:
         await answer.read()
     assert (await client.ask("GET", "/api/user/info"))[1]["data"]["integral"] == 0
     assert (await client.refusal())[0] == 400
+
+
+async def test_what_the_engine_counts_is_paid_else_an_estimate_with_the_context(serve):
+    engine = ScriptedEngine("Paris", Usage(20, 3), None, "x" * 400, None)
+    accounts = OneBalance(1_000)
+    client = await (await serve(engine, accounts)).login()
+    for prompt in ("y" * 400, "z" * 40):
+        async with client.chat(prompt) as answer:
+            await answer.read()
+    assert accounts.charged == [23, (400 + 5 + 40) // 4 + 100]
+
+
+@pytest.mark.parametrize("how", ["cut", "left", "refused"])
+async def test_a_reply_that_is_cut_or_left_is_paid_as_far_as_it_came_and_a_refusal_is_free(serve, how):
+    engine = ScriptedEngine(*([] if how == "refused" else ["x" * 400]), *([] if how == "left" else [EngineError("x")]))
+    accounts = OneBalance(1_000)
+    client = await (await serve(engine, accounts)).login()
+    if how == "refused":
+        await client.refusal()
+    else:
+        async with client.chat("y" * 40) as answer:
+            await next_object(answer)
+            await next_object(answer)
+    await asyncio.wait_for(engine.ended.wait(), 5)
+    await client.runner.cleanup()
+    assert accounts.charged == ([] if how == "refused" else [110])
+
+
+async def test_a_balance_that_cannot_be_written_down_does_not_cost_the_reply(serve, caplog):
+    class Full(OneBalance):
+        async def charge(self, account, tokens):
+            raise OSError(28, "canary")
+
+    client = await (await serve(ScriptedEngine("x", None), Full(50))).login()
+    async with client.chat() as answer:
+        assert [chunk["segment"] for chunk in objects(await answer.text())] == ["start", "text", "stop"]
+    assert "balances can't be written down" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_an_account_with_a_balance_has_few_replies_at_a_time_as_the_last_ones_overdraw_it(serve):
+    engine = ScriptedEngine("a")
+    client = await (await serve(engine, OneBalance(50), limits=Limits(counted_streams=1))).login()
+    async with client.chat(parent="1") as one:
+        assert (await client.refusal())[0] == 429
+        engine.say(None)
+        await one.read()
+    engine.say("a", None)
+    async with client.chat(parent="2") as two:
+        assert two.status == 200
+
+
+async def test_a_turn_that_cannot_be_stored_does_not_cost_the_reply(serve, caplog, monkeypatch):
+    async def full(*_: object) -> None:
+        raise sqlite3.OperationalError("canary")
+
+    client = await (await serve(ScriptedEngine("x", None))).login()
+    monkeypatch.setattr("berlin_magic.server.context.Context.append", full)
+    async with client.chat() as answer:
+        assert [chunk["segment"] for chunk in objects(await answer.text())] == ["start", "text", "stop"]
+    assert "turn can't be stored" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_what_the_model_thinks_keeps_the_stream_alive_and_is_no_text(serve):
+    client = await (await serve(ScriptedEngine(Reasoning("hm"), "42", Usage(1, 2), None))).login()
+    async with client.chat() as answer:
+        assert [chunk["content"] for chunk in objects(await answer.text())] == ["", "", "42", ""]
+
+
+async def test_logins_and_conversations_survive_a_restart_of_the_server(serve, tmp_path):
+    client = await (await serve(ScriptedEngine("Paris", None), state=State(tmp_path / "class.db"))).login()
+    async with client.chat("France?") as answer:
+        await answer.read()
+    await client.runner.cleanup()
+    engine = ScriptedEngine("Rome", None)
+    again = await serve(engine, state=State(tmp_path / "class.db"))
+    again.headers = client.headers
+    async with again.chat("Italy?") as answer:
+        await answer.read()
+    assert [message["content"] for message in engine.asked[0][0]] == ["France?", "Paris", "Italy?"]
+
+
+async def test_another_password_or_another_account_of_the_same_name_ends_the_login(serve):
+    class Changing(OpenAccounts):
+        account = Account("ada", id="1", mark="a")
+
+        def find(self, name):
+            return self.account
+
+        async def check(self, name, password):
+            return self.account
+
+    accounts = Changing()
+    client = await (await serve(ScriptedEngine("secret", None, "x", None), accounts)).login()
+    async with client.chat() as answer:
+        await answer.read()
+    for changed in (Account("ada", id="1", mark="b"), Account("ada", id="2", mark="a")):
+        accounts.account = changed
+        assert (await client.ask("GET", "/api/user/info"))[0] == 401
+    await client.login()
+    assert (await client.ask("GET", "/api/user/messages"))[1]["data"] == []
 
 
 async def test_an_unknown_model_is_500_with_code_5000(serve):
@@ -178,8 +289,11 @@ async def test_any_model_goes_to_an_engine_that_does_not_tell_its_models(serve):
 
 async def test_what_the_engine_refuses_is_passed_on(serve):
     data = {"error": {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}}
-    engine = ScriptedEngine(EngineError("", status=429, code=-1, data=data), EngineError("unreachable"))
+    limited = EngineError("", status=429, code=-1, data=data, retry_after="7")
+    engine = ScriptedEngine(limited, limited, EngineError("unreachable"))
     client = await (await serve(engine)).login()
+    async with client.chat() as answer:
+        assert answer.headers["Retry-After"] == "7"
     assert await client.refusal() == (429, {"code": -1, "data": data, "message": ""})
     assert await client.refusal() == (500, {"code": 5000, "data": [], "message": "unreachable"})
 
@@ -416,7 +530,8 @@ async def test_the_log_says_who_and_how_it_ended_and_nothing_that_was_said(serve
         ["ada", "POST", "/api/login"],
         ["ada", "POST", "/api/chat/completions"],
     ]
-    assert [re.split(r"\ds ", line)[1] for line in lines[1:4]] == ["complete", "cut", "left by its client"]
+    ends = [re.split(r"\ds ", line)[1] for line in lines[1:4]]
+    assert ends == ["complete, 2 tokens", "cut", "left by its client"]
     assert not re.search("PARIS|FRANCE|CONVERSATION|PASSWORD|SECRET|" + client.headers["token"], "\n".join(lines))
 
 

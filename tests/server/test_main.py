@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,12 @@ def post(url: str, path: str, body: object, token: str = "") -> str:
     request = urllib.request.Request(url + path, json.dumps(body).encode(), {"token": token})
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read().decode()
+
+
+def get(url: str, path: str, token: str) -> Any:
+    request = urllib.request.Request(url + path, headers={"token": token})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read())["data"]
 
 
 def test_it_says_where_it_listens_and_how_to_connect_and_then_answers():
@@ -116,6 +123,9 @@ def test_an_upstream_needs_accounts_or_open_said_out_loud(capsys):
         (["--upstream", "http://h", "--open", "--upstream-key-env", "NOT_THERE"], "NOT_THERE is not set"),
         (["--model", "m"], "go with --upstream"),
         (["--port", "70000"], "--port"),
+        (["--grace", "0"], "--grace"),
+        (["--grace", "nan"], "--grace"),
+        (["--state", "."], "can't be used"),
         (["--accounts", "nowhere.json"], "no account yet"),
     ],
 )
@@ -148,8 +158,40 @@ def test_accounts_are_added_changed_listed_and_removed(tmp_path, capsys, monkeyp
     assert main(["accounts", "remove", "ada", "--accounts", file]) == 0
     assert main(["accounts", "remove", "ada", "--accounts", file]) == 1
     out, err = capsys.readouterr()
-    assert out.splitlines() == ["Added ada.", "Changed the password of ada.", "ada", "Removed ada."]
+    assert out.splitlines() == ["Added ada.", "Changed the password of ada.", "ada  no limit", "Removed ada."]
     assert "no account 'ada'" in err
+
+
+def test_balances_are_given_changed_and_listed(tmp_path, capsys):
+    def command(*arguments: str) -> str:
+        assert main(["accounts", *arguments, "--accounts", str(tmp_path / "accounts.json")]) == 0
+        return capsys.readouterr().out
+
+    assert re.fullmatch(r"Added ada\. Password: \S{16}\n", command("add", "ada", "--balance", "50", "--generate"))
+    command("add", "babbage", "--generate")
+    assert command("list").splitlines() == ["ada      50 tokens left", "babbage  no limit"]
+    assert command("balance", "ada", "7") == "ada has 7 tokens left.\n"
+    assert command("balance", "ada", "+3") == "ada has 10 tokens left.\n"
+    assert command("balance", "ada", "unlimited") == "ada has no limit.\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["balance", "bob", "5"], "no account 'bob'"),
+        (["balance", "ada", "much"], "'much' is no number of tokens"),
+        (["balance", "ada", "+-5"], "no number"),
+        (["add", "ada", "--balance", "²", "--generate"], "no number"),
+        (["add", "", "--generate"], "a name has"),
+    ],
+)
+def test_what_can_not_be_done_with_an_account_is_said_and_changes_nothing(tmp_path, capsys, arguments, says):
+    file = tmp_path / "accounts.json"
+    main(["accounts", "add", "ada", "--generate", "--accounts", str(file)])
+    before = file.read_bytes()
+    assert main(["accounts", *arguments, "--accounts", str(file)]) == 1
+    assert says in capsys.readouterr().err
+    assert file.read_bytes() == before
 
 
 def test_two_passwords_that_differ_change_nothing(tmp_path, capsys, monkeypatch):
@@ -170,3 +212,34 @@ def test_an_account_in_the_file_can_log_in_and_others_cannot(tmp_path):
             post(url, "/api/login", {"account": "bob", "password": "pw"})
         with refusal.value as answer:
             assert answer.code == 406
+
+
+def test_a_class_keeps_its_logins_conversations_and_balances_when_the_server_is_killed(tmp_path):
+    file = str(tmp_path / "class.json")
+    add = [sys.executable, "-m", "berlin_magic.server", "accounts", "add", "ada", "--accounts", file]
+    subprocess.run(
+        [*add, "--password-stdin", "--balance", "10000"],
+        cwd=ROOT,
+        input="pw\n",
+        text=True,
+        check=True,
+        capture_output=True,
+    )
+    body = {"prompt": "hello", "parentMessageId": "p", "options": {"max_tokens": 5}}
+    with running("--accounts", file) as (process, url, lines):
+        assert f"are kept in {tmp_path / 'class.db'}." in "".join(lines)
+        token = json.loads(post(url, "/api/login", {"account": "ada", "password": "pw"}))["data"]["token"]
+        post(url, "/api/chat/completions", body, token)
+        process.kill()
+    with running("--accounts", file) as (_, url, _lines):
+        assert len(get(url, "/api/user/messages", token)[0]["data"]) == 2
+        assert 0 < get(url, "/api/user/info", token)["integral"] < 10_000
+
+
+def test_one_state_has_one_server(tmp_path):
+    state = str(tmp_path / "class.db")
+    with running("--state", state):
+        command = [sys.executable, "-m", "berlin_magic.server", "--port", "0", "--state", state]
+        second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 2
+    assert "in use by another berlin-server" in second.stderr

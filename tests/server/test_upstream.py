@@ -10,12 +10,16 @@ from typing import Any
 import aiohttp
 import pytest
 
-from berlin_magic.server.accounts import OpenAccounts
-from berlin_magic.server.engine import EngineError
+from berlin_magic.berlin import Berlin
+from berlin_magic.errors import ServerError
+from berlin_magic.events import Reasoning, Usage
+from berlin_magic.server.accounts import OpenAccounts, SecretAccount
+from berlin_magic.server.engine import EngineError, Piece
 from berlin_magic.server.upstream import Upstream, base_url
 
 HELLO = [{"role": "user", "content": "Hello"}]
 KEY = "sk-canary-0123456789"
+USAGE = {"stream_options": {"include_usage": True}}
 
 
 class RawServer:
@@ -23,6 +27,7 @@ class RawServer:
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
+        self.before: list[list[bytes]] = []  # what is answered first, once each
         self.models = b'{"data": [{"id": "llama"}, {"id": "qwen"}, {"no": "id"}]}'
         self.hold: asyncio.Event | None = None
         self.requests: list[tuple[str, dict[str, str], Any]] = []
@@ -39,7 +44,8 @@ class RawServer:
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         self.requests.append((first, headers, json.loads(body) if body else None))
-        for part in [ok("application/json"), self.models] if "/models" in first else self.parts:
+        parts = self.before.pop(0) if self.before else self.parts
+        for part in [ok("application/json"), self.models] if "/models" in first else parts:
             writer.write(part)
             await writer.drain()
             await asyncio.sleep(0)
@@ -54,8 +60,9 @@ def ok(kind: str) -> bytes:
     return f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nConnection: close\r\n\r\n".encode()
 
 
-def error(status: int, body: bytes) -> list[bytes]:
-    return [f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n".encode(), body]
+def error(status: int, body: bytes, more: str = "") -> list[bytes]:
+    head = f"HTTP/1.1 {status} No\r\nContent-Type: application/json\r\nConnection: close\r\n{more}\r\n"
+    return [head.encode(), body]
 
 
 def text(content: Any, **more: Any) -> dict[str, Any]:
@@ -92,7 +99,7 @@ async def connect() -> AsyncIterator[Connect]:
         await upstream.close()
 
 
-async def reply(upstream: Upstream, **options: Any) -> list[str]:
+async def reply(upstream: Upstream, **options: Any) -> list[Piece]:
     return [piece async for piece in upstream.stream(HELLO, {"model": "llama", **options})]
 
 
@@ -123,8 +130,28 @@ def test_an_address_that_is_none_or_holds_a_password_is_refused(given: str):
 
 
 async def test_the_text_of_the_stream_comes_piece_by_piece(raw, connect):
-    raw.streams(text("", role="assistant"), text("The "), text("é 🎉"), text(None), STOP, {"choices": [], "usage": {}})
+    raw.streams(text("", role="assistant"), text("The "), text("é 🎉"), text(None), STOP)
     assert await reply(connect(raw.url)) == ["The ", "é 🎉"]
+
+
+@pytest.mark.parametrize("where", ["after the last word", "with it", "after it, and the connection stays open"])
+async def test_the_usage_is_told_wherever_it_comes(raw, connect, where, monkeypatch):
+    monkeypatch.setattr("berlin_magic.server.upstream._AFTERWARDS", 0.3)
+    usage = {"usage": {"prompt_tokens": 20, "completion_tokens": 3}}
+    raw.streams(text("x"), *([{**STOP, **usage}] if where == "with it" else [STOP, {"choices": [], **usage}]))
+    if "open" in where:
+        raw.parts.pop()
+        raw.hold = asyncio.Event()
+    assert await reply(connect(raw.url)) == ["x", Usage(20, 3)]
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_a_server_that_does_not_know_how_to_tell_usage_is_not_asked_again(raw, connect, status):
+    raw.before = [error(status, b'{"message": [{"loc": ["body", "stream_options"], "type": "extra_forbidden"}]}')]
+    raw.streams(text("x"), STOP)
+    engine = connect(raw.url)
+    assert [await reply(engine) for _ in range(2)] == [["x"], ["x"]]
+    assert ["stream_options" in body for _, _, body in raw.requests] == [True, False, False]
 
 
 async def test_the_request_holds_messages_options_and_the_key_and_nothing_that_is_not_the_clients_to_say(raw, connect):
@@ -134,7 +161,7 @@ async def test_the_request_holds_messages_options_and_the_key_and_nothing_that_i
     first, headers, body = raw.requests[0]
     assert first == "POST /v1/chat/completions HTTP/1.1"
     assert headers["authorization"] == f"Bearer {KEY}"
-    assert body == {"model": "llama", "temperature": 0, "top_p": 0.5, "messages": HELLO, "stream": True}
+    assert body == {"model": "llama", "temperature": 0, "top_p": 0.5, "messages": HELLO, "stream": True, **USAGE}
 
 
 async def test_without_a_key_no_authorization_is_sent_not_even_from_a_netrc(raw, connect, tmp_path, monkeypatch):
@@ -195,7 +222,7 @@ async def test_a_server_that_answers_without_streaming_is_understood(raw, connec
 async def test_reasoning_is_a_sign_of_life_and_no_text(raw, connect):
     thought = {"choices": [{"delta": {"content": None, "reasoning_content": "hm"}}]}
     raw.streams(thought, text("42"), STOP)
-    assert await reply(connect(raw.url)) == ["", "42"]
+    assert await reply(connect(raw.url)) == [Reasoning("hm"), "42"]
 
 
 async def test_a_refusal_is_what_the_model_says(raw, connect):
@@ -208,7 +235,7 @@ async def test_a_refusal_is_what_the_model_says(raw, connect):
     [
         (429, b'{"error": {"message": "slow", "code": "rate"}}', {"error": {"message": "slow", "code": "rate"}}),
         (404, b'{"error": "model \'x\' not found"}', {"error": {"message": "model 'x' not found"}}),
-        (422, b'{"detail": "what"}', {"error": {"detail": "what"}}),
+        (422, b'{"detail": "what"}', {"error": {"message": "what"}}),
         (503, b"<html>\x1b[31mbusy</html>", {"error": {"message": "<html> [31mbusy</html>"}}),
         (400, f'{{"error": {{"message": "bad key {KEY}"}}}}'.encode(), {"error": {"message": "bad key [key]"}}),
     ],
@@ -218,6 +245,37 @@ async def test_what_the_server_refuses_keeps_its_status_and_its_error(raw, conne
     with pytest.raises(EngineError) as refusal:
         await reply(connect(raw.url, key=KEY))
     assert (refusal.value.status, refusal.value.code, refusal.value.data) == (status, -1, data)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, f'{{"error": {{"message": "Incorrect API key provided: {KEY[:12]}"}}}}'.encode()),
+        (402, b'{"error": {"message": "This request requires more credits"}}'),
+        (407, b""),
+        (429, b'{"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}'),
+    ],
+)
+async def test_what_is_wrong_with_the_servers_own_key_is_not_told_as_a_fault_of_the_clients(
+    raw, connect, serve, status, body
+):
+    raw.parts = error(status, body)
+    client = await serve(connect(raw.url, key=KEY, models=["llama"]), SecretAccount("ada", "right"))
+    generator = Berlin.create_async_generator("llama", HELLO, url=client.url, account="ada", password="right")
+    with pytest.raises(ServerError, match="whoever runs the server") as refusal:
+        await anext(generator)
+    assert type(refusal.value) is ServerError
+    assert (refusal.value.status, refusal.value.code) == (500, -1)
+    assert "canary" not in str(refusal.value)
+    assert len(raw.requests) == 1
+
+
+@pytest.mark.parametrize(("header", "told"), [("7", "7"), ("Wed, 21 Oct 2026 07:28:00 GMT", ""), ("²", "")])
+async def test_how_long_to_wait_is_passed_on(raw, connect, header, told):
+    raw.parts = error(429, b'{"error": {"message": "slow"}}', f"Retry-After: {header}\r\n")
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url))
+    assert refusal.value.retry_after == told
 
 
 @pytest.mark.parametrize(

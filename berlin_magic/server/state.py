@@ -1,0 +1,135 @@
+"""The state: what a server knows about conversations and logins, in one SQLite database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from berlin_magic.errors import BerlinError, clean
+
+__all__ = ["SCHEMA_VERSION", "State"]
+
+T = TypeVar("T")
+
+SCHEMA_VERSION = 1
+
+_OURS = 0x42657253  # "BerS", in the file's header (sqlite.org/pragma.html#pragma_application_id)
+_SCHEMA = (
+    """CREATE TABLE turns (
+        number INTEGER PRIMARY KEY, account TEXT NOT NULL, parent BLOB NOT NULL, question BLOB NOT NULL,
+        answer BLOB NOT NULL, options TEXT NOT NULL, asked TEXT NOT NULL, answered TEXT NOT NULL, size INTEGER NOT NULL
+    )""",
+    "CREATE INDEX turns_by_conversation ON turns (account, parent, number, size)",
+    """CREATE TABLE logins (
+        account TEXT PRIMARY KEY, name BLOB NOT NULL, mark TEXT NOT NULL, digest BLOB NOT NULL, expiry REAL NOT NULL
+    )""",
+)
+
+
+class State:
+    """One database, in a file or in memory, that one server has for itself.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file, made for its owner alone where there is none; in memory without it.
+
+    Raises
+    ------
+    BerlinError
+        Where the file can't be used: it is another program's, a newer version's, broken, or another server's just now.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._worker: ThreadPoolExecutor | None = None
+        if path is None:
+            self._connection = _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+            return
+        shown = clean(str(path), 200)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))  # SQLite's other files take its mode
+            self._connection = _prepared(
+                sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
+            )
+        except sqlite3.Error as error:
+            if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_BUSY:
+                raise BerlinError(
+                    f"{shown} is in use by another berlin-server; give this one a file of its own"
+                ) from None
+            raise BerlinError(f"{shown} can't be used ({error}), and was left as it is; name another file") from None
+        except OSError as error:
+            raise BerlinError(f"{shown} can't be used: {error.strerror}") from None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="berlin-server state")
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` returns, done in one transaction; a file is not touched on the event loop.
+
+        Raises
+        ------
+        sqlite3.Error
+            Where it fails; nothing of it is kept then.
+        """
+        if self._worker is None:  # memory does not block
+            return _in_transaction(self._connection, work)
+        # To its end, even where the request that asked for it is gone: half a doing would be seen as none.
+        return await asyncio.get_running_loop().run_in_executor(self._worker, _in_transaction, self._connection, work)
+
+    async def close(self) -> None:
+        """Wait for what is being written, and close the file."""
+        if self._worker is not None:
+            await asyncio.get_running_loop().run_in_executor(self._worker, self._connection.close)
+            self._worker.shutdown()
+        else:
+            self._connection.close()
+
+
+def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # two servers would not see each other's logins
+        connection.execute("PRAGMA secure_delete = ON")  # what a user has deleted is overwritten
+        version = _version(connection)  # before the first change: it may be somebody else's
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # with WAL a killed server loses nothing that was committed
+        connection.execute("BEGIN EXCLUSIVE")
+        if version == 0:
+            for statement in _SCHEMA:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {_OURS}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """Return the version of our database, 0 for an empty one."""
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if owner != _OURS and (owner or version or tables):
+        raise sqlite3.DatabaseError("it is another program's database")
+    if version > SCHEMA_VERSION:
+        raise sqlite3.DatabaseError(f"a newer berlin-server wrote it, in version {version}")
+    return int(version)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sqlite3
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from berlin_magic.errors import BerlinError
+from berlin_magic.server.state import SCHEMA_VERSION, State
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "new" / "class.db"
+
+
+async def test_what_was_written_is_there_after_a_restart(path: Path):
+    for number in range(3):
+        state = State(path)
+        assert await state.run(lambda db: db.execute("SELECT count(*) FROM logins").fetchone()) == (number,)
+        await state.run(lambda db: db.execute("INSERT INTO logins SELECT count(*), x'', '', x'', 0 FROM logins"))
+        await state.close()
+
+
+async def test_a_file_is_not_touched_on_the_event_loop_and_memory_needs_no_thread(path: Path):
+    for state, elsewhere in ((State(path), True), (State(), False)):
+        assert (await state.run(lambda _: threading.get_ident()) != threading.get_ident()) is elsewhere
+        await state.close()
+
+
+async def test_a_doing_that_fails_leaves_nothing_of_itself(path: Path):
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO logins VALUES ('a', x'', '', x'', 0)")
+        raise KeyError
+
+    for state in (State(path), State()):
+        with pytest.raises(KeyError):
+            await state.run(half)
+        assert await state.run(lambda db: db.execute("SELECT count(*) FROM logins").fetchone()) == (0,)
+        await state.close()
+
+
+async def test_closing_waits_for_what_is_being_written(path: Path):
+    state = State(path)
+    writing = asyncio.create_task(
+        state.run(lambda db: db.execute("INSERT INTO logins VALUES ('a', x'', '', x'', 0)").rowcount)
+    )
+    await asyncio.sleep(0)
+    await state.close()
+    assert await writing == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+async def test_its_files_are_for_their_owner_alone(path: Path):
+    state = State(path)
+    await state.run(lambda db: db.execute("INSERT INTO logins VALUES ('a', x'', '', x'', 0)"))
+    assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    await state.close()
+
+
+async def test_two_servers_cannot_have_one_file(path: Path):
+    state = State(path)
+    with pytest.raises(BerlinError, match="in use by another berlin-server"):
+        State(path)
+    await state.close()
+    await State(path).close()
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("CREATE TABLE theirs (x)", "another program's"),
+        ("PRAGMA application_id = 7", "another program's"),
+        (f"PRAGMA application_id = {0x42657253}; PRAGMA user_version = {SCHEMA_VERSION + 1}", "newer"),
+    ],
+)
+def test_what_is_not_ours_or_too_new_is_left_as_it_is(tmp_path: Path, script: str, says: str):
+    path = tmp_path / "class.db"
+    connection = sqlite3.connect(path)
+    connection.executescript(script)
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(BerlinError, match=says):
+        State(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path):
+    path = tmp_path / "class.db"
+    path.write_text("no database " * 100)
+    with pytest.raises(BerlinError, match=r"class\.db can't be used"):
+        State(path)
+    assert path.read_text().startswith("no database")
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BerlinError, match="can't be used"):
+        State(tmp_path / "file" / "class.db")
