@@ -55,6 +55,7 @@ class Notebook:
         self._identity = Identity("")
         self._file: NotebookFile | None = None
         self._path: Path | None = None
+        self._told: Path | None = None  # by an earlier cell: a widget's callback, say, has none
         self._cells: set[str] = set()
         self._deleted: set[str] = set()
         self._warnings: list[str] = []
@@ -87,7 +88,7 @@ class Notebook:
             if self._open:
                 return
             self._open = True
-            self._path = path_of(self._shell)
+            self._path = path_of(self._shell) or self._told
             self._file = self._read_file()
             self._store = self._chosen_store()
             known = self._store if self._store is not None else _Nothing()
@@ -139,7 +140,8 @@ class Notebook:
                 other.leave({cell.id})
 
     def before_cell(self, *_info: object) -> None:
-        """Take note of the cells that the front end says are deleted; IPython calls it before each cell."""
+        """Take note of what the front end tells: where the file is, which cells were deleted; before each cell."""
+        self._told = path_of(self._shell) or self._told
         if deleted := cell_of(self._shell).deleted:
             self._deleted.update(deleted)
             self._leave(deleted)
