@@ -22,7 +22,7 @@ _NAME = "berlin"
 
 def load(shell: Any) -> None:
     """Register the magics and the input transformer with `shell`; loading twice leaves one of each."""
-    unload(shell)
+    _take_away(shell)
     _set_invalid_settings_aside(shell)
     shell.register_magics(BerlinMagics(shell))
     shell.input_transformers_post.append(Awaiting(shell))
@@ -31,6 +31,12 @@ def load(shell: Any) -> None:
 
 def unload(shell: Any) -> None:
     """Take everything away that `load` has brought; the conversation stays, for the next load."""
+    _take_away(shell)
+    if (connection := sys.modules.get("berlin_magic.connection")) is not None:
+        connection.close_embedded()
+
+
+def _take_away(shell: Any) -> None:
     transformers = shell.input_transformers_post
     transformers[:] = [entry for entry in transformers if not isinstance(entry, Awaiting)]
     for magics in [entry for entry in shell.configurables if isinstance(entry, BerlinMagics)]:
@@ -42,8 +48,6 @@ def unload(shell: Any) -> None:
     manager.registry.pop(BerlinMagics.__name__, None)
     with suppress(ValueError):  # where it was not loaded
         shell.events.unregister("pre_run_cell", notebook_of(shell).before_cell)
-    if (connection := sys.modules.get("berlin_magic.connection")) is not None:
-        connection.close_embedded()
 
 
 def _set_invalid_settings_aside(shell: Any) -> None:
