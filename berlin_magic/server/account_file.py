@@ -15,16 +15,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from berlin_magic.errors import BerlinError, clean
+from berlin_magic.file_lock import held_briefly
 from berlin_magic.server.accounts import Account
 from berlin_magic.server.passwords import NOBODYS, hash_password, is_password
 
 __all__ = ["AccountFile"]
 
 _AT_ONCE = 4  # hashes computed at a time: each takes memory and a processor
-_PATIENCE = 10.0  # seconds that a writer waits for another
 _VERSION = 2  # 1 had neither ids nor balances
 _REPLACE_TRIES, _REPLACE_PAUSE = 20, 0.05  # seconds
 
@@ -70,7 +68,7 @@ class AccountFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
-        self._lock = FileLock(f"{self._path}.lock", timeout=_PATIENCE, mode=0o600)
+        self._lock = self._path.with_name(self._path.name + ".lock")
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._charging = asyncio.Lock()
         self._owed: dict[str, int] = {}  # by name: what the file does not know yet
@@ -189,7 +187,7 @@ class AccountFile:
 
     def _change(self, change: Callable[[_Entries], _Entries]) -> tuple[_Entries, _Stamp | None]:
         """Write what `change` makes of what the file holds now; return what it holds then."""
-        with self._lock:
+        with held_briefly(self._lock):
             entries = change(self._read()[0])
             accounts = {name: entries[name].written() for name in sorted(entries)}
             # Replaced in one step, so that nobody ever reads half a file; `mkstemp` makes it 0600.
