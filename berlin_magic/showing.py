@@ -16,6 +16,7 @@ __all__ = ["Outcome", "Showing"]
 
 _FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
 _IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
+_LONG = 2000  # characters whose rendering would hold up the user's loop
 _DRAIN = 2.0  # seconds that a cancelled request may take to close its connection
 
 
@@ -84,12 +85,14 @@ class Showing:
         task = self._task = asyncio.get_running_loop().create_task(self._read(pieces, view))
         if self._stopped:
             task.cancel()
-        try:
-            with nullcontext() if background else cancelling(outer):
+        with nullcontext() if background else cancelling(outer):
+            try:
                 await self._draw_while(task, view)
-        except asyncio.CancelledError:
-            interrupted = True
-            await _end(task)
+            except asyncio.CancelledError:
+                interrupted = True
+                await _end(task)
+            if self.turn.length > _LONG and await _in_thread(view.settle):
+                interrupted = True
         error = _error_of(task)
         if self.turn.finish == "running":  # stopped before the first step of `pieces`, which ends a turn otherwise
             self.turn.finish = "stopped"
@@ -161,6 +164,19 @@ async def _end(task: asyncio.Task[None]) -> None:
             await asyncio.wait({task}, timeout=min(left, _FRAME))
         except asyncio.CancelledError:
             continue
+
+
+async def _in_thread(work: Callable[[], None]) -> bool:
+    """Do `work` in a thread; return whether an interrupt came meanwhile, which does not end it."""
+    interrupted = False
+    doing = asyncio.get_running_loop().run_in_executor(None, work)
+    while not doing.done():
+        try:
+            await asyncio.wait({doing}, timeout=_FRAME)
+        except asyncio.CancelledError:
+            interrupted = True
+    doing.result()
+    return interrupted
 
 
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:

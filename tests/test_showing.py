@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -30,6 +31,9 @@ class NotedView(View):
     def draw(self, status: Status) -> None:
         assert not self.finished
         self.drawn.append((self.text, status))
+
+    def settle(self) -> None:
+        self.settled_in = threading.current_thread()
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         self.finished.append((status, metadata))
@@ -194,3 +198,11 @@ async def test_an_error_in_the_background_is_noted_in_its_own_output() -> None:
     showing.begin(view)
     await showing.run(reply.pieces(), background=True)
     assert view.finished[0][0].notes == ("The connection broke.",)
+
+
+async def test_a_long_reply_is_rendered_beside_the_loop() -> None:
+    reply, view = Reply("word " * 1000), NotedView()
+    _, task = await show(reply, view)
+    (await task).check()
+    assert view.settled_in is not threading.current_thread()
+    assert view.finished[0][0].state == "complete"

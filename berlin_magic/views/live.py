@@ -16,7 +16,7 @@ from berlin_magic.rendering import Document, Patch
 from berlin_magic.view import Status, View
 from berlin_magic.views.outlet import Outlet
 from berlin_magic.views.plain import PlainDisplay
-from berlin_magic.views.static import final_output
+from berlin_magic.views.static import Rendered, final_output
 
 if TYPE_CHECKING:
     from berlin_magic.views.live_widget import LiveWidget
@@ -63,6 +63,7 @@ class LiveView(View):
         self._hears = hears
         self._image_hosts = tuple(image_hosts)
         self._pieces: list[str] = []
+        self._rendered: Rendered | None = None
         self._document = Document(image_hosts=self._image_hosts)
         self._plain = PlainDisplay(
             Outlet(shell),
@@ -111,13 +112,19 @@ class LiveView(View):
         else:
             self._plain.draw(status)
 
+    def settle(self) -> None:
+        """Render the whole reply."""
+        self._rendered = Rendered.of("".join(self._pieces), image_hosts=self._image_hosts)
+
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Leave one static output, and no widget."""
+        if self._rendered is None:
+            self.settle()
+        assert self._rendered is not None  # noqa: S101 - it is what settling leaves
         widget = self._widget
         if widget is not None and self._is_live:
             widget.send({"end": True})
-        data, marked = final_output("".join(self._pieces), status, metadata, image_hosts=self._image_hosts)
-        self._plain.replace(data, marked)
+        self._plain.replace(*final_output(self._rendered, status, metadata))
         if widget is None:
             return
         if self._answered and self._loop is not None and not self._loop.is_closed():
