@@ -79,6 +79,7 @@ class Berlin(KeptTokens, Provider):
         password: str | None = None,
         token: str | None = None,
         silence: float | None = DEFAULT_SILENCE,
+        parent: str | None = None,
         reply_limit: int | None = REPLY_LIMIT,
         shared: bool = True,
         **kwargs: Any,
@@ -100,6 +101,9 @@ class Berlin(KeptTokens, Provider):
             Where to ask, and how to get in.
         silence : float, optional
             Seconds without a byte after which the reply counts as cut; None for no limit.
+        parent : str, optional
+            The ``parentMessageId`` under which the server keeps a conversation and prepends what it has there; None
+            for a fresh one, of which the server knows nothing.
         reply_limit : int, optional
             The most bytes that the reply may have, as it comes over the wire; None for no limit.
         shared : bool, optional
@@ -152,7 +156,7 @@ class Berlin(KeptTokens, Provider):
             raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
         # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend
         # what it has stored there, and the context would arrive twice (protocol page, "Chat").
-        body = {"prompt": flatten(messages), "parentMessageId": uuid.uuid4().hex, "options": options}
+        body = {"prompt": flatten(messages), "parentMessageId": parent or uuid.uuid4().hex, "options": options}
         return cls._ask(access, body)
 
     @classmethod

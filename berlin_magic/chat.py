@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from berlin_magic import formats, notebook_file
 from berlin_magic.replay import Mode, NotStoredError, Replays, StoredReply, digest
+from berlin_magic.server_context import continued
 from berlin_magic.turns import Turn, Turns
 
 __all__ = ["Conversation"]
@@ -39,6 +41,9 @@ class Conversation(Turns):
     replay : str
         ``"off"``; ``"auto"``: where the whole request is one that was answered before, the stored reply is given;
         ``"only"``: and where it is not, there is an error.
+    context : str
+        ``"client"``: each question is sent with all that stands before it. ``"server"``: the server keeps the context,
+        and only the newest message is sent (Berlin's servers alone).
     context_limit : int or None
         The most tokens that are sent with a question, estimated from characters; the oldest turns are left out.
 
@@ -56,6 +61,8 @@ class Conversation(Turns):
         super().__init__(system)
         self.model = model
         self.connection = connection
+        self.context: Literal["client", "server"] = "client"
+        self.renewed = False
         self.replay: Mode = "off"
         self.replays: Callable[[], list[Replays]] | None = None
         self.cell: Callable[[], tuple[str | None, str | None]] | None = None
@@ -84,12 +91,47 @@ class Conversation(Turns):
             Whatever kept the reply from being whole; what had arrived is kept, in the conversation too.
         """
         cell, run = self.cell() if self.cell is not None else (None, None)
-        turn = self.begin(
-            prompt, cell=cell, run=run, model=model or self.model, system=system, options=options, begun=time.time()
-        )
-        async with aclosing(self.answer(turn)) as pieces:
+        given = {name: value for name, value in options.items() if name not in _WAY}
+        turn = self.ask_in(cell, run, prompt, model=model or self.model, system=system, options=given)
+        way = {name: value for name, value in options.items() if name in _WAY}
+        async with aclosing(self.answer(turn, **way)) as pieces:
             async for piece in pieces:
                 yield piece
+
+    def ask_in(
+        self,
+        cell: str | None,
+        run: str | None,
+        prompt: str,
+        *,
+        model: str = "",
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Turn:
+        """Put a question in its place and return it, to be answered by `answer`.
+
+        Raises
+        ------
+        ValueError
+            Where the options are no JSON; nothing has changed.
+        ContextOnServerError
+            Where the server keeps the context, and has another than this place; nothing has changed.
+        """
+        given = {name: value for name, value in (options or {}).items() if value is not None}
+        try:
+            json.dumps(given)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
+        parent = ""
+        if self.context == "server":
+            earlier = [turn for turn in self.earlier(cell, run) if turn.standing]
+            chosen = self.system if system is None else system
+            parent = continued(self.every_turn(), earlier, chosen, renewed=self.renewed)
+        turn = self.begin(prompt, cell=cell, run=run, model=model, system=system, options=given, begun=time.time())
+        if self.context == "server":
+            turn.server, turn.alone, self.renewed = parent or uuid.uuid4().hex, bool(parent), False
+            self.note(turn)
+        return turn
 
     async def ask(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer; as `stream` otherwise."""
@@ -108,7 +150,7 @@ class Conversation(Turns):
         *,
         connected: Callable[[Any], None] | None = None,
         replay: Mode | None = None,
-        **options: Any,
+        **way: Any,
     ) -> AsyncGenerator[str, None]:
         """Answer a turn that `begin` gave, yield the pieces, and leave it finished, whatever happens.
 
@@ -120,10 +162,9 @@ class Conversation(Turns):
             Is told the `Connection` that is used, before anything is sent.
         replay : str, optional
             In place of the conversation's own.
-        **options
-            The engine's.
+        **way
+            Where to ask, in place of the conversation's own; it is not recorded.
         """
-        turn.options = {name: value for name, value in {**turn.options, **options}.items() if value is not None}
         turn.request = digest(turn.asked, turn.model or os.environ.get("BERLIN_MODEL", ""), turn.options)
         try:
             if (stored := self._stored(turn, replay or self.replay)) is not None:
@@ -131,7 +172,7 @@ class Conversation(Turns):
                 self._add_piece(turn, stored.text)
                 yield stored.text
             else:
-                async with aclosing(self._asked(turn, connected)) as pieces:
+                async with aclosing(self._asked(turn, connected, way)) as pieces:
                     async for piece in pieces:
                         self._add_piece(turn, piece)
                         yield piece
@@ -183,14 +224,19 @@ class Conversation(Turns):
         file = Path(path)
         file.write_text(formats.exported(self, self.messages, file.suffix), encoding="utf-8")
 
-    async def _asked(self, turn: Turn, connected: Callable[[Any], None] | None) -> AsyncGenerator[str, None]:
+    async def _asked(
+        self, turn: Turn, connected: Callable[[Any], None] | None, way: Mapping[str, Any]
+    ) -> AsyncGenerator[str, None]:
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
         network = await asyncio.to_thread(_network)
-        there = await network.connect(**self.connection)
+        there = await network.connect(**{**self.connection, **way})
         turn.model, turn.provider = turn.model or there.model, there.provider.name
         if connected is not None:
             connected(there)
-        pieces = there.provider.create_async_generator(turn.model, turn.asked, **there.settings, **turn.options)
+        # The provider alone knows what can be kept on its server; Berlin takes the conversation's id there.
+        kept = {"parent": turn.server} if turn.server else {}
+        messages = turn.asked[-1:] if turn.alone else turn.asked
+        pieces = there.provider.create_async_generator(turn.model, messages, **there.settings, **kept, **turn.options)
         async with aclosing(pieces):
             async for piece in pieces:
                 yield piece
@@ -219,8 +265,13 @@ class Conversation(Turns):
 
     def _alike(self) -> Self:
         other = super()._alike()
-        other.model, other.connection, other.replay = self.model, dict(self.connection), self.replay
+        other.model, other.connection = self.model, dict(self.connection)
+        other.replay, other.context, other.renewed = self.replay, self.context, True
         return other
+
+
+_WAY = {"url", "account", "password", "token", "proxy", "silence"}
+"""What says where to ask: no part of the question, never recorded, and some of it secret."""
 
 
 def _network() -> Any:

@@ -49,6 +49,8 @@ class Here:
     def changed(self, text: str) -> Told:
         """Return `text`, with what this run of the cell has done to the conversation."""
         self.notebook.at(self.cell, self.talk)
+        if self.talk.context == "server":
+            text += "\nThe server still has what it was sent: `%berlin renew` begins a new conversation there."
         place = self.talk.places[-1] if self.cell.id is None else self._place()
         if place is None:
             return Told(text)
@@ -98,6 +100,13 @@ def _undo(here: Here, argument: str) -> Told:
     if not gone:
         return here.changed("There is nothing to take back.")
     return here.changed(f"Took back {count_of(len(gone), 'turn')}: {_names(gone)}.")
+
+
+def _renew(here: Here, _argument: str) -> Told:
+    if here.talk.context != "server":
+        raise UsageError('%berlin renew is for BerlinMagics.context = "server": else the whole context is always sent.')
+    here.talk.renewed = True
+    return Told("The next question begins a new conversation on the server, with the history as it stands here.")
 
 
 def _drop(here: Here, argument: str) -> Told:
@@ -238,5 +247,6 @@ COMMANDS: Mapping[str, Callable[[Here, str], Told]] = {
     "forget": _forget,
     "conversations": _conversations,
     "system": _system,
+    "renew": _renew,
 }
 """Each is given where it is said, and what follows it."""

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from berlin_magic.errors import BerlinError
+
 __all__ = ["Interrupted", "cancelling", "in_one_line"]
 
 
@@ -26,13 +28,18 @@ class Interrupted(KeyboardInterrupt):
 
 @contextmanager
 def in_one_line() -> Iterator[None]:
-    """Give an interrupt that comes while nothing has been asked yet its one line, too."""
+    """Give an interrupt that comes while nothing has been asked yet its one line, too; an error of ours its few."""
     try:
         yield
     except Interrupted:
         raise
     except (asyncio.CancelledError, KeyboardInterrupt):
         raise Interrupted("Interrupted.") from None
+    except BerlinError as error:
+        if not hasattr(error, "_render_traceback_"):
+            lines = f"{type(error).__name__}: {error}"
+            error._render_traceback_ = lambda: [lines]  # type: ignore[attr-defined]
+        raise
 
 
 @contextmanager

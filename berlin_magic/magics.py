@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from argparse import Namespace
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -65,6 +64,11 @@ class BerlinMagics(Magics):
         "off",
         help="auto: where a request is unchanged, give its stored reply. only: and where it is not, fail.",
     ).tag(config=True)
+    context = Enum(
+        ["client", "server"],
+        "client",
+        help="server: a Berlin server keeps the context, and only the newest message is sent to it.",
+    ).tag(config=True)
     history = Bool(default_value=True, help="Store conversations on disk, in a database of the user's own.").tag(
         config=True
     )
@@ -102,6 +106,7 @@ class BerlinMagics(Magics):
         "proxy",
         "context_limit",
         "replay",
+        "context",
         "history",
         "database",
     )
@@ -116,6 +121,7 @@ class BerlinMagics(Magics):
             self.context_limit,
             mode_of(self.replay),
         )
+        book.context = "server" if self.context == "server" else "client"
         book.history, book.database = self.history, self.database
         book.connection = {
             "url": self.url,
@@ -209,14 +215,13 @@ class BerlinMagics(Magics):
         book.at(cell, talk)
         if options.new:
             talk.reset(cell=cell.id, run=cell.run)
-        turn = talk.begin(
+        turn = talk.ask_in(
+            cell.id,
+            cell.run,
             prompt,
-            cell=cell.id,
-            run=cell.run,
             model=options.model or self.model,
             system=options.system,
             options={"temperature": options.temperature, "max_tokens": options.max_tokens},
-            begun=time.time(),
         )
         source = source_of(self.shell)
         showing = Showing(

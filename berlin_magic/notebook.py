@@ -8,7 +8,7 @@ import threading
 import uuid
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from berlin_magic import notebook_file
@@ -37,7 +37,7 @@ class Notebook:
 
     Attributes
     ----------
-    model, connection, context_limit, replay
+    model, system, connection, context_limit, context, replay
         Settings of its conversations; `apply` hands them on.
     history : bool
         Whether conversations are stored.
@@ -67,6 +67,7 @@ class Notebook:
         self.connection: dict[str, Any] = {}
         self.context_limit: int | None = None
         self.replay: Mode = "off"
+        self.context: Literal["client", "server"] = "client"
         self.history = True
         self.database = ""
         self.replay_from = ""
@@ -233,7 +234,7 @@ class Notebook:
 
     def _configure(self, talk: Conversation) -> None:
         talk.model, talk.connection, talk.context_limit = self.model, dict(self.connection), self.context_limit
-        talk.replay = self.usual_replay()
+        talk.replay, talk.context = self.usual_replay(), self.context
 
     def _take(self, talk: Conversation, record: Record | None) -> None:
         if record is not None and (problems := talk.read(record)):

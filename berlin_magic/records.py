@@ -75,6 +75,7 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
     "system": (str,),
     "provider": (str,),
     "request": (str,),
+    "server": (str,),
     "replayed": (bool,),
     "edited": (bool,),
     "begun": (int, float),

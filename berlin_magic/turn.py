@@ -47,12 +47,16 @@ class Turn:
         The engine's options that were given with the question; JSON.
     request : str
         The digest of the whole request, by which a stored reply is found again (`replay.digest`).
+    server : str
+        The id under which the server keeps the conversation, where it does.
     replayed : bool
         Whether the reply was taken from the store.
     edited : bool
         Whether it comes from a notebook file whose cell has another question by now.
     begun, ended : float or None
         Seconds since the epoch, from whoever has a clock.
+    alone : bool
+        Whether only the question itself is sent, as the server has its context.
     given : tuple of Message or None
         For what was imported and not asked: its messages, as they were.
     """
@@ -71,11 +75,13 @@ class Turn:
     provider: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     request: str = field(default="", repr=False)
+    server: str = ""
     replayed: bool = False
     edited: bool = False
     begun: float | None = None
     ended: float | None = None
     given: tuple[Message, ...] | None = None
+    alone: bool = field(default=False, repr=False)
     _pieces: list[str] = field(default_factory=list, repr=False)
     _length: int = field(default=0, repr=False)
     _messages: tuple[Message, ...] | None = field(default=None, repr=False)

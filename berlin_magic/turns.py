@@ -116,12 +116,17 @@ class Turns(Layout):
         self._add(place, version, turn)
         return turn
 
+    def earlier(self, cell: str | None = None, run: str | None = None) -> list[Turn]:
+        """Return the turns that a question of this cell, in this run, would be asked on."""
+        own = self._find(cell)
+        if own is None:
+            return list(self)
+        again = run is None or own.current.run != run
+        return [turn for turn in self.before(own) if not (again and turn in own.current.events)]
+
     def going_on(self, cell: str | None = None, run: str | None = None) -> str | None:
         """Return the question that has the last reply gone on with; None where that is complete, or there is none."""
-        own = self._find(cell)
-        earlier = self.before(own) if own is not None else list(self)
-        if own is not None and own.current.run != run:
-            earlier = [turn for turn in earlier if turn not in own.current.events]
+        earlier = self.earlier(cell, run)
         last = next((turn for turn in reversed(earlier) if turn.standing), None)
         return _GO_ON if last is not None and last.finish in {"stopped", "cut"} else None
 

@@ -440,3 +440,30 @@ def test_exports_are_taken_in_again(start: Start, server: Server, four: Saved, t
     four.run(kernel, "c")
     assert sent(server)[-1] == "abc"
     assert "Nothing was imported" in kernel.run("%berlin import nowhere.json").stderr
+
+
+def test_where_the_server_keeps_the_context_only_the_newest_message_is_sent(
+    start: Start, server: Server, four: Saved
+) -> None:
+    kernel = start(four.path)
+    echo(server)
+    kernel.good("%config BerlinMagics.context = 'server'")
+    four.run(kernel, "a", "b", "c")
+    assert [asked.body["prompt"] for asked in server.asked] == [f"Question {name}?" for name in "abc"]
+    (id_,) = {asked.body["parentMessageId"] for asked in server.asked}
+    (again,) = four.run(kernel, "b", good=False)
+    assert again.error.startswith("ContextOnServerError") and "%berlin renew" in again.error
+    assert len(again.error.splitlines()) < 5 and len(server.asked) == 3
+    assert "Answer 1." in kernel.good("%berlin history").stdout  # and nothing was replaced
+    assert "%berlin renew" in kernel.good("%berlin undo", cell="u").answer["text/plain"]
+    assert four.run(kernel, "d", good=False)[0].status == "error"
+    kernel.good("%berlin renew")
+    four.run(kernel, "d")
+    assert sent(server)[-1] == "abd" and server.asked[-1].body["parentMessageId"] != id_
+    four.cells["e"] = "%%berlin\nQuestion e?"
+    kernel.close()
+    again_ = start(four.path)
+    again_.good("%config BerlinMagics.context = 'server'")
+    four.run(again_, "e")
+    assert server.asked[-1].body["prompt"] == "Question e?"
+    assert server.asked[-1].body["parentMessageId"] == server.asked[-2].body["parentMessageId"]
