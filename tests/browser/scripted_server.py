@@ -49,9 +49,13 @@ class Asked:
 
 
 class ScriptedBerlin:
-    """Answers any account and any token; each question takes the next reply of `script`, the last one for ever."""
+    """Answers any account and any token; each question takes the next reply of `script`, the last one for ever.
+
+    With a `password`, a login with any other is refused.
+    """
 
     token = "0" * 32
+    password = ""
 
     def __init__(self) -> None:
         self.script: list[Reply] = [Reply("Hello.")]
@@ -70,6 +74,7 @@ class ScriptedBerlin:
         app.router.add_post("/api/login", self._login)
         app.router.add_post("/api/chat/completions", self._chat)
         app.router.add_get("/api/config", self._config)
+        app.router.add_get("/api/user/info", self._info)
         # Without this aiohttp notices a client that has gone only when it next writes to it.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
         await self._runner.setup()
@@ -81,14 +86,23 @@ class ScriptedBerlin:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _login(self, _request: web.Request) -> web.Response:
+    async def _login(self, request: web.Request) -> web.Response:
         self.logins += 1
+        given = (await request.json())["password"]
+        if self.password and given != self.password:
+            return web.json_response({"code": -1, "data": [], "message": f"not {given}"}, status=406)
         data = {"user_info": {"account": "tester"}, "token": self.token}
         return web.json_response({"code": 0, "data": data, "message": "ok"})
 
     async def _config(self, _request: web.Request) -> web.Response:
         models = [{"label": "Scripted", "value": "scripted", "type": "chat", "app": True}]
         return web.json_response({"code": 0, "data": {"chat_models": models}, "message": "ok"})
+
+    async def _info(self, request: web.Request) -> web.Response:
+        if request.headers.get("token") != self.token:
+            return web.json_response({"code": 4001, "data": [], "message": "no"}, status=401)
+        record = {"account": "tester", "integral": 899999, "password": "canary-hash-0192023a", "ip": "203.0.113.77"}
+        return web.json_response({"code": 0, "data": record, "message": ""})
 
     async def _chat(self, request: web.Request) -> web.StreamResponse:
         asked = Asked(await request.json(), dict(request.headers))
