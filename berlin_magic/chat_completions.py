@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from berlin_magic import transport
 from berlin_magic.completion import CompletionDecoder
 from berlin_magic.delta import Delta
 from berlin_magic.errors import (
+    BerlinError,
     IncompleteReplyError,
     IncorrectAnswerError,
     ModelUnknownError,
@@ -31,7 +33,6 @@ from berlin_magic.secret import Secret
 
 __all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
 
-_OK, _NOT_FOUND = 200, 404
 _AFTERWARDS = 2.0  # seconds for what follows the last word: the usage, [DONE]
 
 
@@ -90,7 +91,7 @@ async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[st
     usage: Usage | None = None
     finish = ""
     async with _request(endpoint, "POST", "chat/completions", body) as response:
-        if response.status != _OK:
+        if response.status != HTTPStatus.OK:
             raise await _refusal(endpoint, response, model)
         async with aclosing(_deltas(endpoint, response)) as deltas:
             async for delta in deltas:
@@ -110,7 +111,7 @@ async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[st
 async def models(endpoint: Endpoint) -> list[str]:
     """Return the names of the models that the server lists."""
     async with _request(endpoint, "GET", "models") as response:
-        if response.status != _OK:
+        if response.status != HTTPStatus.OK:
             raise await _refusal(endpoint, response, "")
         text = await transport.whole_body(response, silence=endpoint.silence)
     listed = _parsed(text)
@@ -119,7 +120,7 @@ async def models(endpoint: Endpoint) -> list[str]:
         raise IncorrectAnswerError(
             f"{endpoint.where}/models gave an incorrect answer: {clean(text)}\n"
             "That is no list of models: check the address; it usually ends in /v1.",
-            status=_OK,
+            status=HTTPStatus.OK,
         )
     names = [row.get("id") for row in rows if isinstance(row, Mapping)]
     return [name for name in names if isinstance(name, str) and name]
@@ -186,8 +187,14 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
         raise fault or error from None
 
 
-async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: str) -> ServerError:
+async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: str) -> BerlinError:
     text = await transport.whole_body(response, silence=endpoint.silence)
+    if response.status < HTTPStatus.BAD_REQUEST:
+        return IncorrectAnswerError(
+            f"{endpoint.where} gave an incorrect answer, HTTP {response.status}: {clean(text) or 'an empty body'}\n"
+            "Check the address; it usually ends in /v1.",
+            status=response.status,
+        )
     value = _parsed(text)
     error = Delta.read(value).error or {"message": _message(value) or clean(text) or "an empty body"}
     return _error(endpoint, response.status, error, model, response.headers.get("Retry-After", ""))
@@ -202,7 +209,7 @@ def _error(endpoint: Endpoint, status: int, error: Mapping[str, Any], model: str
         key=endpoint.key_variable or "its key",
         wait=f"{retry_after} s" if retry_after.isascii() and retry_after.isdigit() else "a little",
     )
-    if kind is ServerError and status == _NOT_FOUND:
+    if kind is ServerError and status == HTTPStatus.NOT_FOUND:
         advice = "Check the address; it usually ends in /v1."
     quoted = f"“{clean(str(said))}”" if said else "no reason given"
     return kind(

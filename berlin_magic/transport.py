@@ -149,9 +149,28 @@ async def requested(
             raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT) from None
         try:
             _check_response(response, where)
+            _end_with_connection(response)
             yield response
         finally:
             response.close()  # not release(): an unread stream has to end now, not be read to its end
+
+
+def _end_with_connection(response: aiohttp.ClientResponse) -> None:
+    """Let whoever waits for the body know when the connection is lost.
+
+    After broken framing aiohttp (3.14, with its parser in C) closes the connection and forgets the body: without this
+    its reader waits for ever, the limit on silence being switched off as well.
+    """
+    protocol = response.connection.protocol if response.connection is not None else None
+    if protocol is None or (closed := protocol.closed) is None:  # not its truth: an idle protocol is an empty queue
+        return
+
+    def tell(lost: asyncio.Future[None]) -> None:
+        error = None if lost.cancelled() else lost.exception()
+        if not response.content.is_eof() and response.content.exception() is None:
+            response.content.set_exception(error or aiohttp.ClientPayloadError("connection closed"))
+
+    closed.add_done_callback(tell)
 
 
 def _check_response(response: aiohttp.ClientResponse, where: str) -> None:

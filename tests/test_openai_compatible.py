@@ -323,6 +323,31 @@ async def test_a_list_of_models_that_is_none_is_told(server, answer, kind):
     assert_no_secret(str(caught.value))
 
 
+@pytest.mark.parametrize("way", ["aclose", "break", "cancel"])
+@pytest.mark.parametrize("rest", [(Then.HOLD,), (step("word "), 0.01) * 3000], ids=["silent", "talking"])
+async def test_a_question_that_is_given_up_closes_the_connection_at_once(server, way, rest):
+    server.on(CHAT, [HEAD, step("word "), *rest])
+    begun = asyncio.Event()
+
+    async def read() -> None:
+        async for _ in ask(server):
+            begun.set()
+            if way == "break":
+                break
+
+    if way == "aclose":
+        generator = ask(server)
+        assert await anext(generator) == "word "
+        await generator.aclose()
+    else:
+        task = asyncio.create_task(read())
+        await begun.wait()
+        if way == "cancel":
+            task.cancel()
+        await asyncio.wait({task})
+    await asyncio.wait_for(server.requests[0].gone.wait(), 1)
+
+
 async def test_a_chunked_stream_cut_by_the_server_keeps_what_came(server):
     server.on(CHAT, [CHUNKED_HEAD, http_chunk(step("Hello")), Then.RESET])
     result = await outcome(ask(server))

@@ -1,0 +1,419 @@
+"""The fault matrix: every way in which a server fails, before the first word and in the middle, for every provider.
+
+For each: the class of the error, that the partial was kept, that no more requests reached the server than allowed,
+that nothing is left open (the `server` fixture), and that the next question is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import completions
+import pytest
+from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, TOKEN, Outcome, outcome
+from scripted import (
+    CHUNKED_HEAD,
+    HEAD,
+    Request,
+    Script,
+    ScriptedServer,
+    Then,
+    chunk,
+    envelope,
+    head,
+    http_chunk,
+    reply,
+    scripted_server,
+    slices,
+    stream,
+)
+
+from berlin_magic import transport
+from berlin_magic.berlin import Berlin
+from berlin_magic.errors import (
+    BerlinError,
+    IncompleteReplyError,
+    IncorrectAnswerError,
+    ModelUnknownError,
+    NoBalanceError,
+    NotAllowedError,
+    RateLimitError,
+    ReplyTooLargeError,
+    ServerError,
+    ServerUnreachableError,
+    SilentTooLongError,
+)
+from berlin_magic.openai_compatible import OpenAICompatible
+from berlin_magic.provider import Provider
+
+SILENCE = 0.3
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a provider's server talks."""
+
+    provider: type[Provider]
+    path: str
+    settings: dict[str, str]
+    word: Callable[[str], bytes]
+    whole: Callable[..., bytes]
+    no_stream: str
+    """What is in place of the stream where it is another protocol's."""
+
+
+BERLIN = Dialect(Berlin, "/api/chat/completions", {"token": TOKEN}, chunk, stream, "data: x\n\n")
+OPENAI = Dialect(
+    OpenAICompatible, "/v1/chat/completions", {"key": TOKEN}, completions.step, completions.streamed, '{"segment": 1}'
+)
+
+
+@pytest.fixture(params=[BERLIN, OPENAI], ids=["Berlin", "OpenAI"])
+def dialect(request):
+    return request.param
+
+
+async def ask(server: ScriptedServer, dialect: Dialect, **given) -> Outcome:
+    settings = {"url": server.url, "silence": SILENCE, **dialect.settings, **given}
+    return await outcome(dialect.provider.create_async_generator("m", HELLO, **settings))
+
+
+async def assert_next_works(server: ScriptedServer, dialect: Dialect) -> None:
+    server.on(dialect.path, [HEAD, dialect.whole("all ", "well")])
+    result = await ask(server, dialect, silence=5.0)
+    assert result.error is None
+    assert result.text == "all well"
+
+
+async def fails(
+    server: ScriptedServer,
+    dialect: Dialect,
+    script: Script,
+    kind: type[BerlinError],
+    text: str = "",
+    requests: int = 1,
+    **given,
+) -> BerlinError:
+    """Hold a question that meets `script` to its error, its partial and its number of requests; ask once more."""
+    server.on(dialect.path, script)
+    result = await ask(server, dialect, **given)
+    assert result.text == text
+    assert type(result.failure) is kind, repr(result.failure)
+    assert len(server.requests) == requests
+    await assert_next_works(server, dialect)
+    return result.failure
+
+
+# -- Before the first word
+
+BEFORE: dict[str, tuple[Script, type[BerlinError]]] = {
+    "accepted, then silent": ([Then.HOLD], SilentTooLongError),
+    "accepted, then closed": ([], ServerUnreachableError),
+    "accepted, then reset": ([Then.RESET], ServerUnreachableError),
+    "half a head, then silent": ([b"HTTP/1.1 200 OK\r\nCont", Then.HOLD], SilentTooLongError),
+    "half a head, then closed": ([b"HTTP/1.1 200 OK\r\nCont"], ServerUnreachableError),
+    "half a head, then reset": ([b"HTTP/1.1 200 OK\r\nCont", 0.05, Then.RESET], ServerUnreachableError),
+    "no HTTP": ([b"220 mail.example ESMTP\r\n"], IncorrectAnswerError),
+    "an endless head": ([b"HTTP/1.1 200 OK\r\nX: " + b"x" * 2**17], IncorrectAnswerError),
+    "a head, then silent": ([HEAD, Then.HOLD], SilentTooLongError),
+    "a head, then closed": ([HEAD], IncompleteReplyError),
+    "a head with a length, then closed": ([head("Content-Length: 1000")], IncompleteReplyError),
+    "a chunked head, then reset": ([CHUNKED_HEAD, 0.05, Then.RESET], IncompleteReplyError),
+    "a length of nothing": ([reply(200, b"")], IncompleteReplyError),
+    "an HTML page": ([reply(200, b"<html>Sign in</html>", content_type="text/html")], IncorrectAnswerError),
+    "an HTML page, then silent": ([HEAD, b"<html>Sign in</html>", Then.HOLD], IncorrectAnswerError),
+    "garbage": ([HEAD, b"\x00\x01\x02\x03garbage\n"], IncorrectAnswerError),
+    "garbage as JSON": ([reply(200, b"[1, 2, 3]")], IncorrectAnswerError),
+    "broken framing": ([CHUNKED_HEAD + b"zz\r\nxx"], IncorrectAnswerError),
+    "broken framing, later": ([CHUNKED_HEAD, 0.1, b"zz\r\nxx"], IncompleteReplyError),
+    "not the compression that it says": ([head("Content-Encoding: gzip"), b"no gzip " * 8], IncompleteReplyError),
+    "an unknown compression": ([head("Content-Encoding: zip9"), b"xxxxxxxx" * 40], IncorrectAnswerError),
+    "a redirect": ([reply(302, b"", "Location: /elsewhere")], ServerError),
+    "a redirect to itself": ([reply(307, b"", "Location: /api/chat/completions")], ServerError),
+    "a redirect to nowhere": ([reply(301, b"")], ServerError),
+    "204": ([b"HTTP/1.1 204 No Content\r\n\r\n"], IncorrectAnswerError),
+    "a proxy's 407": ([reply(407, b"")], ServerUnreachableError),
+    "an error page that breaks off": ([head("Content-Length: 100", status=502), b"<h1>Bad"], ServerError),
+    "an error without a page": ([head("Content-Length: 100", status=502)], ServerUnreachableError),
+    "an error page, then silent": ([head("Content-Length: 100", status=502), b"<h1>", Then.HOLD], SilentTooLongError),
+    "an endless error page": ([head(status=500), *[b"x" * 2**20] * 9], ReplyTooLargeError),
+}
+
+
+@pytest.mark.parametrize("fault", BEFORE)
+async def test_a_fault_before_the_first_word(server, dialect, fault):
+    script, kind = BEFORE[fault]
+    await fails(server, dialect, script, kind)
+
+
+async def test_a_refused_connection(server, dialect, unused_tcp_port):
+    result = await ask(server, dialect, url=f"http://127.0.0.1:{unused_tcp_port}")
+    assert type(result.failure) is ServerUnreachableError
+    await assert_next_works(server, dialect)
+
+
+STATUSES: dict[int, type[BerlinError]] = {
+    400: ServerError,
+    401: NotAllowedError,
+    402: NoBalanceError,
+    403: NotAllowedError,
+    404: ServerError,
+    405: ServerError,
+    408: ServerError,
+    413: ServerError,
+    418: ServerError,
+    422: ServerError,
+    429: RateLimitError,
+    500: ServerError,
+    501: ServerError,
+    502: ServerError,
+    503: ServerError,
+    504: ServerError,
+    520: ServerError,
+    529: ServerError,
+}
+
+
+@pytest.mark.parametrize("body", [b"", b"<h1>\xff</h1>", b'{"message": "x"}'], ids=["nothing", "a page", "JSON"])
+@pytest.mark.parametrize("status", STATUSES)
+async def test_every_status_that_is_an_error(server, dialect, status, body):
+    # A Berlin server says it in an envelope; a page with such a status is a gateway's, which knows of no account.
+    kind = ServerError if dialect is BERLIN and status in (402, 403) else STATUSES[status]
+    error = await fails(server, dialect, [reply(status, body)], kind)
+    assert error.status == status
+
+
+@pytest.mark.parametrize("more", [(), ("Retry-After: 3600",)], ids=["without Retry-After", "with Retry-After"])
+async def test_too_many_requests(server, dialect, more):
+    await fails(server, dialect, [reply(429, b"{}", *more)], RateLimitError)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ({"message": "The model `m` does not exist"}, ModelUnknownError),
+        ({"message": "You exceeded your quota", "code": "insufficient_quota"}, NoBalanceError),
+        ({"message": "it broke"}, ServerError),
+    ],
+)
+async def test_an_error_as_json_with_200(server, dialect, error, kind):
+    body = {"error": error} if dialect is OPENAI else {"code": -1, "message": "", "data": {"error": error}}
+    await fails(server, dialect, [reply(200, json.dumps(body).encode())], kind)
+
+
+async def test_another_protocol_than_ours(server, dialect):
+    await fails(server, dialect, [HEAD, dialect.no_stream.encode()], IncorrectAnswerError)
+
+
+# -- In the middle
+
+
+def ends(dialect: Dialect) -> dict[str, tuple[Script, type[BerlinError]]]:
+    """Return what may come after the word "begun "."""
+    word = dialect.word("é🎉")
+    escaped = dialect.word("\\u00e9").replace(b"\\\\u00e9", b"\\u00e9")
+    return {
+        "closed": ([], IncompleteReplyError),
+        "silent": ([Then.HOLD], SilentTooLongError),
+        "reset": ([0.1, Then.RESET], IncompleteReplyError),
+        "closed within an object": ([word[:-8]], IncompleteReplyError),
+        "silent within an object": ([word[:-8], Then.HOLD], SilentTooLongError),
+        "reset within an object": ([word[:-8], 0.1, Then.RESET], IncompleteReplyError),
+        "closed within UTF-8": (
+            [word.replace(b"\\ud83c", "🎉".encode()[:2])[:-40] + b"\xf0\x9f"],
+            IncompleteReplyError,
+        ),
+        "closed within an escape": ([escaped[: escaped.index(b"\\u") + 3]], IncompleteReplyError),
+        "endless": ([dialect.word("x" * 2**15)] * 100, ReplyTooLargeError),
+    }
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["until it closes", "chunked"])
+@pytest.mark.parametrize("end", ends(BERLIN))
+async def test_a_fault_in_the_middle_keeps_what_came(server, dialect, end, chunked):
+    script, kind = ends(dialect)[end]
+    begin = [dialect.word("begun ")]
+    steps = [*begin, *script]
+    if chunked:
+        steps = [http_chunk(part) if isinstance(part, bytes) else part for part in steps]
+    given = {"reply_limit": 2**20} if kind is ReplyTooLargeError else {}
+    server.on(dialect.path, [CHUNKED_HEAD if chunked else HEAD, *steps])
+    result = await ask(server, dialect, **given)
+    assert result.text.startswith("begun ")
+    assert kind is ReplyTooLargeError or result.text == "begun "
+    assert type(result.failure) is kind, repr(result.failure)
+    assert len(server.requests) == 1
+    await assert_next_works(server, dialect)
+
+
+@pytest.mark.parametrize("garbage", [b"<html>\n\n", b"data: oops\n\n", b"\x00\xff\n\n"])
+async def test_garbage_in_the_middle(server, dialect, garbage):
+    if dialect is OPENAI and not garbage.startswith(b"data"):
+        garbage = b"data: " + garbage  # other lines are comments to an event stream
+    await fails(server, dialect, [HEAD, dialect.word("begun "), garbage, Then.HOLD], IncorrectAnswerError, "begun ")
+
+
+async def test_invalid_utf8_in_the_middle_is_told_or_replaced(server, dialect):
+    bad = dialect.word("XX").replace(b"XX", b"\xff\xfe")
+    server.on(dialect.path, [HEAD, dialect.word("begun "), bad, dialect.whole("x")])
+    result = await ask(server, dialect)
+    assert result.text.startswith("begun ")
+    assert type(result.error) in (IncorrectAnswerError, type(None))
+    await assert_next_works(server, dialect)
+
+
+async def test_an_error_object_in_the_middle(server, dialect):
+    error = (
+        completions.event({"error": {"message": "overloaded"}})
+        if dialect is OPENAI
+        else b'{"code": 5000, "message": "overloaded"}'
+    )
+    failure = await fails(server, dialect, [HEAD, dialect.word("begun "), error, Then.HOLD], ServerError, "begun ")
+    assert "overloaded" in str(failure)
+
+
+async def test_compression_that_breaks_off(server, dialect):
+    text = "".join(f"{number} " for number in range(2000))
+    packed = gzip.compress(dialect.whole(*[text[i : i + 10] for i in range(0, len(text), 10)]))
+    server.on(
+        dialect.path, [head("Content-Encoding: gzip", f"Content-Length: {len(packed)}"), packed[: len(packed) // 2]]
+    )
+    result = await ask(server, dialect)
+    assert type(result.failure) is IncompleteReplyError
+    assert result.text
+    assert text.startswith(result.text)
+    assert len(server.requests) == 1
+    await assert_next_works(server, dialect)
+
+
+async def test_a_chunk_of_20_mb(server, dialect):
+    server.on(dialect.path, [HEAD, *slices(dialect.whole("x" * 20 * 2**20), 2**18)])
+    result = await ask(server, dialect, silence=10.0)
+    assert result.error is None
+    assert len(result.text) == 20 * 2**20
+
+
+@pytest.mark.parametrize("size", [1, 3])
+async def test_a_slow_drip_is_no_fault(server, dialect, size):
+    drips = [step for part in slices(dialect.whole("é🎉"), size)[:24] for step in (part, 0.02)]
+    rest = dialect.whole("é🎉")[24 * size :]
+    server.on(dialect.path, [HEAD, *drips, rest])
+    result = await ask(server, dialect)
+    assert result.error is None
+    assert result.text == "é🎉"
+    await assert_next_works(server, dialect)
+
+
+# -- On the way there
+
+
+async def test_a_proxy_that_refuses(server, dialect, unused_tcp_port):
+    result = await ask(server, dialect, proxy=f"http://127.0.0.1:{unused_tcp_port}")
+    assert type(result.failure) is ServerUnreachableError
+    assert server.connections == 0
+    await assert_next_works(server, dialect)
+
+
+async def test_a_proxy_that_is_silent(server, dialect):
+    async with scripted_server() as proxy:
+        proxy.on(f"{server.url}{dialect.path}", [Then.HOLD])
+        result = await ask(server, dialect, proxy=proxy.url)
+    assert type(result.failure) is SilentTooLongError
+    await assert_next_works(server, dialect)
+
+
+async def test_a_connection_that_is_never_made(server, dialect, monkeypatch):
+    """Half-open: the name resolves to nothing that answers."""
+
+    async def never(*_args, **_kwargs):
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(transport, "CONNECT_LIMIT", 0.1)
+        patch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+        result = await ask(server, dialect, url="http://half-open.invalid")
+    assert type(result.failure) is ServerUnreachableError
+    await assert_next_works(server, dialect)
+
+
+@pytest.mark.parametrize("proxy", [True, False])
+async def test_https_that_ends_in_the_handshake(server, dialect, proxy):
+    async def hang_up(_, writer):
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as listening:
+        port = listening.sockets[0].getsockname()[1]
+        given = {"proxy": f"http://127.0.0.1:{port}"} if proxy else {}
+        result = await ask(server, dialect, url=f"https://127.0.0.1:{port}", **given)
+    assert type(result.failure) is ServerUnreachableError
+    await assert_next_works(server, dialect)
+
+
+# -- Berlin's login
+
+LOGIN_FAULTS: dict[str, tuple[Script, type[BerlinError]]] = {
+    "silent": ([Then.HOLD], SilentTooLongError),
+    "closed": ([], ServerUnreachableError),
+    "reset": ([Then.RESET], ServerUnreachableError),
+    "a head, then closed": ([head("Content-Length: 100")], ServerUnreachableError),
+    "a head, then silent": ([HEAD, Then.HOLD], SilentTooLongError),
+    "half a record": (
+        [head("Content-Length: 100"), b'{"code": 0, "data": {"user_info": {"password": "canary'],
+        IncorrectAnswerError,
+    ),
+    "a page": ([reply(200, b"<html>")], IncorrectAnswerError),
+    "gateway down": ([reply(502, b"<html>")], ServerError),
+    "too many": ([reply(429, b"")], RateLimitError),
+    "endless": ([HEAD, *[b"x" * 2**20] * 9], ReplyTooLargeError),
+}
+
+
+@pytest.mark.parametrize("fault", LOGIN_FAULTS)
+async def test_a_fault_at_login(server, fault):
+    script, kind = LOGIN_FAULTS[fault]
+    server.on("/api/login", script)
+    result = await ask(server, BERLIN, token=None, account=ACCOUNT, password=PASSWORD)
+    assert type(result.failure) is kind, repr(result.failure)
+    assert [request.path for request in server.requests] == ["/api/login"]
+    await assert_next_works(server, BERLIN)
+
+
+async def test_401_on_every_call(server):
+    server.on("/api/login", [envelope(0, {"token": NEW_TOKEN})])
+    server.on(BERLIN.path, [envelope(4001, [], "no", status=401)])
+    result = await ask(server, BERLIN, account=ACCOUNT, password=PASSWORD)
+    assert type(result.failure) is NotAllowedError
+    assert [request.path for request in server.requests] == [BERLIN.path, "/api/login", BERLIN.path]
+
+
+async def test_a_login_that_fails_at_renewal(server):
+    server.on("/api/login", [envelope(-1, [], "密码不正确", status=406)])
+    server.on(BERLIN.path, [envelope(4001, [], "no", status=401)])
+    result = await ask(server, BERLIN, account=ACCOUNT, password=PASSWORD)
+    assert "密码不正确" in str(result.failure)
+    assert [request.path for request in server.requests] == [BERLIN.path, "/api/login"]
+
+
+async def test_many_at_once_meet_each_its_own_fault(server, dialect):
+    """Of questions asked at the same time, each gets its own end and its own text."""
+
+    def script(request: Request) -> Script:
+        number = int(
+            request.headers["accept-language"] if False else json.dumps(request.json).split("no. ")[1].split('"')[0]
+        )
+        words = [dialect.word(f"{number} "), 0.01]
+        return [HEAD, *words, *([] if number % 2 else [dialect.whole(f"{number}")])]
+
+    server.on(dialect.path, script)
+    questions = [[{"role": "user", "content": f"no. {number}"}] for number in range(30)]
+    settings = {"url": server.url, "silence": 5.0, **dialect.settings}
+    results = await asyncio.gather(
+        *(outcome(dialect.provider.create_async_generator("m", question, **settings)) for question in questions)
+    )
+    for number, result in enumerate(results):
+        assert result.text == (f"{number} " if number % 2 else f"{number} {number}")
+        assert type(result.error) is (IncompleteReplyError if number % 2 else type(None))
