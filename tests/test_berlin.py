@@ -195,6 +195,22 @@ async def test_a_token_that_has_expired_is_renewed_once(server, expired):
     assert Berlin._token == NEW_TOKEN
 
 
+async def test_an_older_server_of_the_family_is_asked_all_the_same(server):
+    """401 with code -1, chunks as server-sent events, their text under `text`, and no end but `[DONE]`."""
+    Berlin._token = TOKEN
+    chunks = [
+        {"segment": "start", "text": ""},
+        {"segment": "text", "text": "Hello "},
+        {"segment": "text", "text": "you"},
+    ]
+    events = b"".join(b"data: " + json.dumps({"role": "assistant", **item}).encode() + b"\n\n" for item in chunks)
+    server.on(CHAT, [envelope(-1, [], "token", status=401)], [HEAD + events + b"data: [DONE]\n\n"])
+    server.on(LOGIN, [envelope(0, {"token": NEW_TOKEN})])
+    result = await outcome(ask_with_account(server))
+    assert result.pieces == ["Hello ", "you"]
+    assert tokens(server) == [TOKEN, NEW_TOKEN]
+
+
 async def test_a_token_refused_right_after_its_login_is_renewed_too(server):
     server.on(CHAT, [EXPIRED], [ANSWER])
     server.on(LOGIN, [logged_in()], [logged_in(NEW_TOKEN)])
