@@ -17,7 +17,7 @@ from berlin_magic.database import default_path
 from berlin_magic.front_end import Cell, cell_of, path_of
 from berlin_magic.identity import Identity, identified
 from berlin_magic.notebook_file import NotebookFile
-from berlin_magic.records import Record
+from berlin_magic.records import Record, as_of
 from berlin_magic.replay import Mode, Replays, mode_of
 from berlin_magic.replay_file import replays_from
 from berlin_magic.store import Store
@@ -207,12 +207,12 @@ class Notebook:
         id_ = ""
         fresh = False
         if self._store is not None:
-            stored = self._store.conversations(self._identity.id)
-            id_ = stored.get(name, "")
-            source = id_
-            if not id_ and self._identity.copy_of:
-                source, fresh = self._store.conversations(self._identity.copy_of).get(name, ""), True
-            self._take(talk, self._store.record(source) if source else None)
+            id_ = self._store.conversations(self._identity.id).get(name, "")
+            if id_:
+                self._take(talk, self._store.record(id_))
+            elif self._identity.copy_of:
+                self._take(talk, self._of_the_original(name))
+                fresh = True
         id_ = id_ or uuid.uuid4().hex
         count = len(talk.every_turn())
         self._take(talk, self._remembered(name))
@@ -250,6 +250,16 @@ class Notebook:
             return record
         gone = self._store.forgotten([event["id"] for event in record["events"]])
         return {**record, "events": [event for event in record["events"] if event["id"] not in gone]}
+
+    def _of_the_original(self, name: str) -> Record | None:
+        """Return what the conversation was in the notebook that this one is a copy of, as the copy's file tells."""
+        assert self._store is not None  # noqa: S101 - whoever is a copy of something is known there
+        id_ = self._store.conversations(self._identity.copy_of).get(name, "")
+        record = self._store.record(id_) if id_ else None
+        remembered = self._remembered(name)
+        if record is None or remembered is None:
+            return None
+        return as_of(record, {event["id"] for event in remembered["events"]})
 
     def _read_file(self) -> NotebookFile | None:
         if self._path is None or not self._path.is_file():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, get_args
 
 from berlin_magic.messages import Message, checked
 from berlin_magic.places import Event, Place, State, Strike, StrikeKind, Version
 from berlin_magic.turn import Finish, Turn
 
-__all__ = ["FORMAT", "Record", "event_record", "place_record", "places_of"]
+__all__ = ["FORMAT", "Record", "as_of", "event_record", "place_record", "places_of"]
 
 FORMAT = 1
 """The version of this form. Readers refuse a higher one, and add what a lower one lacks."""
@@ -124,6 +124,27 @@ def places_of(
             place.current = version
     _link({id_: event for id_, (_, event) in read.items() if isinstance(event, Turn)}, read)
     return sorted(found.values(), key=lambda place: place.number)
+
+
+def as_of(record: Mapping[str, Any], ids: Collection[str]) -> Record:
+    """Return of a conversation's record what stood there when the turns with these `ids` were its newest.
+
+    So a copy of a notebook begins with what the file held, its former versions included, and not with what was asked
+    in the original since.
+    """
+    latest: dict[str, int] = {}
+    for event in record["events"]:
+        if event.get("id") in ids:
+            latest[event["place"]] = max(event["number"], latest.get(event["place"], 0))
+    return {
+        **record,
+        "places": [
+            {name: value for name, value in place.items() if name != "current"}
+            for place in record["places"]
+            if place.get("key") in latest
+        ],
+        "events": [event for event in record["events"] if event.get("number", 0) <= latest.get(event.get("place"), -1)],
+    }
 
 
 def _heads(places: Iterable[Mapping[str, Any]], problems: list[str]) -> dict[str, Mapping[str, Any]]:

@@ -24,6 +24,7 @@ class Lab:
 
     def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
         self.notebooks = folder / "notebooks"
+        self.database = folder / "conversations" / "conversations.db"
         self._runtime = folder / "runtime"
         self._data = folder / "data"
         self.token = secrets.token_hex(16)
@@ -51,7 +52,7 @@ class Lab:
                 "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
                 "IPYTHONDIR": str(folder / "ipython"),
                 "PYTHONPATH": os.pathsep.join([str(ROOT), str(IN_KERNEL)]),
-                "BERLIN_DATABASE": str(folder / "data" / "conversations.db"),
+                "BERLIN_DATABASE": str(self.database),
                 **(environment or {}),
             },
             cwd=folder,
