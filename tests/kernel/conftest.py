@@ -69,7 +69,7 @@ def ipykernel_6(request: pytest.FixtureRequest) -> str:
         pytest.skip(f"ipykernel 6 can't be installed here: {error}")
 
 
-def _environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"IPYTHONDIR": str(tmp_path_factory.mktemp("ipython"))}
 
 
@@ -79,7 +79,7 @@ def running_kernel(
 ) -> Iterator[Kernel]:
     paths = [request.getfixturevalue("ipykernel_6")] if request.param == "ipykernel 6" else []
     account = {"BERLIN_URL": running_server.url, "BERLIN_ACCOUNT": "tester", "BERLIN_PASSWORD": PASSWORD}
-    kernel = Kernel(*paths, env={**_environment(tmp_path_factory), **account})
+    kernel = Kernel(*paths, env={**environment(tmp_path_factory), **account})
     assert kernel.value("__import__('ipykernel').version_info[0]") == request.param.split()[1]
     kernel.good("%load_ext berlin_magic")
     yield kernel
@@ -96,6 +96,6 @@ def kernel(running_kernel: Kernel, server: Server) -> Kernel:
 @pytest.fixture
 def bare_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     """A kernel of its own, with nothing configured and nothing loaded."""
-    kernel = Kernel(env=_environment(tmp_path_factory))
+    kernel = Kernel(env=environment(tmp_path_factory))
     yield kernel
     kernel.close()

@@ -19,6 +19,23 @@ from jupyter_client.manager import KernelManager
 ROOT = Path(__file__).parents[2]
 OLD_IPYKERNEL = ("ipykernel==6.29.5", "nest-asyncio==1.6.0")
 
+LONGEST_GAP = 0.1
+"""Seconds for which the user's own tasks may be held up."""
+
+TICKING = """\
+import asyncio, time
+gaps = []
+async def tick():
+    last = time.perf_counter()
+    while True:
+        await asyncio.sleep(0.01)
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
+ticking = asyncio.ensure_future(tick())
+"""
+"""A cell that starts a task of the user's, which writes down how long it was held up each time."""
+
 
 @dataclass
 class Message:

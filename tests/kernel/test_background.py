@@ -9,6 +9,7 @@ import pytest
 from browser.scripted_server import Reply
 from kernel.conftest import Server
 from kernel.rig import Kernel, Run
+from kernel.test_endings import wait_until
 
 pytestmark = pytest.mark.kernel
 
@@ -59,7 +60,7 @@ def test_one_can_be_stopped_and_what_arrived_is_kept(kernel: Kernel, server: Ser
         time.sleep(0.01)
     assert "Stopped 1 reply" in kernel.good("%berlin stop").stdout
     kernel.good("%berlin wait")
-    assert server.asked[0].over.wait
+    wait_until(server.asked[0].over.is_set)
     assert "[stopped]: some" in kernel.good("%berlin history").stdout
     assert "Nothing is running" in kernel.good("%berlin stop all").stdout
     assert kernel.run("%berlin stop 99").status == "error"
