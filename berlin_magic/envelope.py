@@ -133,8 +133,8 @@ def _kind(status: int, code: object, words: str, *, login: bool, model: str) -> 
 
 
 _ADVICE: Mapping[type[ServerError], str] = {
-    LoginRefusedError: "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD.",
-    NotAllowedError: "The token is not accepted: set BERLIN_TOKEN anew, or BERLIN_ACCOUNT and BERLIN_PASSWORD.",
+    LoginRefusedError: "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD, or `%berlin login` anew.",
+    NotAllowedError: "The token is not accepted: `%berlin login`, or set BERLIN_TOKEN (or account and password) anew.",
     NoBalanceError: "The account has no balance left: top it up, or use another account.",
     RateLimitError: "Too many requests: wait a little, then run the cell again.",
     ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
