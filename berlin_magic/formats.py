@@ -79,7 +79,7 @@ def messages_in(text: str, suffix: str) -> list[Message]:
         Where there are none, or what is there is no message.
     """
     if suffix == ".jsonl":
-        return checked([json.loads(line) for line in text.splitlines() if line.strip()])
+        return checked([json.loads(line) for line in text.split("\n") if line.strip()])
     content = json.loads(text)
     if isinstance(content, Mapping) and isinstance(content.get("messages"), list):
         content = content["messages"]  # the body of a chat completion request

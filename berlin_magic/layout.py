@@ -70,7 +70,7 @@ class Layout:
 
     def place_of(self, turn: Turn) -> Place:
         """Return where `turn` stands, also where it is a former version; ValueError where it is not of these."""
-        for place in self._places:
+        for place in reversed(self._places):  # the newest is asked for most
             if any(turn in version.events for version in place.versions):
                 return place
         raise ValueError("the turn is not of this conversation")

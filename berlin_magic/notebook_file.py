@@ -127,8 +127,7 @@ def _read_cell(found: NotebookFile, cell: Mapping[str, Any], number: int) -> Non
     id_ = named if isinstance(named, str) else None  # before nbformat 4.5 cells had none
     if id_:
         found.cells.append(id_)
-    source = cell.get("source", "")
-    prompt = _prompt_in("".join(source) if isinstance(source, list) else str(source))
+    prompt = _prompt_in(_text(cell.get("source")))
     asked: list[str] = []
     for reply, metadata in _ours(cell):
         try:
@@ -159,8 +158,7 @@ def _ours(cell: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
         ours = metadata.get("berlin") if isinstance(metadata, dict) else None
         if isinstance(ours, dict):
             data = output.get("data")
-            text = data.get("text/plain", "") if isinstance(data, dict) else ""
-            yield "".join(text) if isinstance(text, list) else str(text), ours
+            yield _text(data.get("text/plain") if isinstance(data, dict) else ""), ours
 
 
 def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list[Record]:
@@ -178,6 +176,12 @@ def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list
         event["prompt"] = prompt or ""
         event["edited"] = prompt is None or _digest(prompt) != metadata.get("asked")
     return [event]
+
+
+def _text(value: object) -> str:
+    """Return a text that a notebook may hold as a list of lines."""
+    lines = value if isinstance(value, list) else [value]
+    return "".join(line for line in lines if isinstance(line, str))
 
 
 def _prompt_in(source: str) -> str | None:

@@ -62,7 +62,7 @@ def turn_record(turn: Turn, find: Find) -> Record:
     if turn.chain:
         record["parent"] = turn.chain[-1]
         parent = find(turn.chain[-1])
-        if parent is None or (*parent.chain, parent.id) != turn.chain:  # else the parent's own chain tells the rest
+        if parent is None or not turn.extends(parent):  # else the parent's own chain tells the rest
             record["chain"] = list(turn.chain)
     return record
 

@@ -43,7 +43,7 @@ def _follows(turn: Turn, before: list[Turn], stale: set[str]) -> bool:
     if not before:
         return True
     last = before[-1]
-    return last.given is None and last.id not in stale and turn.chain == (*last.chain, last.id)
+    return last.given is None and last.id not in stale and turn.extends(last)
 
 
 def _is_chain(chain: tuple[str, ...], before: list[Turn], find: Find) -> bool:

@@ -85,6 +85,7 @@ class Turn:
     _pieces: list[str] = field(default_factory=list, repr=False)
     _length: int = field(default=0, repr=False)
     _messages: tuple[Message, ...] | None = field(default=None, repr=False)
+    _extends: bool | None = field(default=None, repr=False)
 
     @property
     def reply(self) -> str:
@@ -126,6 +127,14 @@ class Turn:
                 {"role": "assistant", "content": self.reply},
             )
         return self._messages
+
+    def extends(self, parent: Turn) -> bool:
+        """Say whether it was asked on `parent` and on exactly what `parent` had been asked on."""
+        if not self.chain or self.chain[-1] != parent.id:
+            return False
+        if self._extends is None:  # chains never change, and comparing them all for each question is the square of them
+            self._extends = self.chain[:-1] == parent.chain
+        return self._extends
 
 
 def copied(messages: tuple[Message, ...]) -> list[Message]:

@@ -1,0 +1,156 @@
+"""A conversation in code: asked, sliced, saved, loaded, exported; and what a server that keeps the context allows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from berlin_magic import formats
+from berlin_magic.budget import estimate, left_out
+from berlin_magic.chat import Conversation
+from berlin_magic.server_context import ContextOnServerError
+from berlin_magic.turn import Turn
+from berlin_magic.versions import compared, listed, shown
+
+ROLES = st.sampled_from(["user", "assistant", "system", "tool"])
+MESSAGE = st.builds(lambda role, text: {"role": role, "content": text}, ROLES, st.text(max_size=20))
+
+
+def answered(
+    talk: Conversation, prompt: str, reply: str = "reply", cell: str | None = None, run: str | None = None
+) -> Turn:
+    turn = talk.ask_in(cell, run, prompt)
+    turn.add(reply)
+    talk.end(turn, "complete")
+    return turn
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(messages=st.lists(MESSAGE, min_size=1, max_size=8))
+def test_export_then_import_is_the_identity(tmp_path: Path, messages: list[dict[str, str]]) -> None:
+    talk = Conversation()
+    talk.add_messages(messages)
+    assert talk.messages == messages
+    for suffix in (".json", ".jsonl"):
+        talk.export(tmp_path / f"talk{suffix}")
+        assert Conversation.load(tmp_path / f"talk{suffix}").messages == messages
+    talk.save(tmp_path / "saved.json")
+    again = Conversation.load(tmp_path / "saved.json")
+    assert again.messages == messages and again.record() == talk.record()
+
+
+def test_half_a_surrogate_pair_survives_every_file(tmp_path: Path) -> None:
+    talk = Conversation()
+    answered(talk, "half \ud800", "other half \udc00")
+    for suffix in (".json", ".jsonl"):
+        talk.export(tmp_path / f"talk{suffix}")
+        assert Conversation.load(tmp_path / f"talk{suffix}").messages == talk.messages
+    talk.export(tmp_path / "talk.md")
+    talk.save(tmp_path / "saved.json")
+    assert Conversation.load(tmp_path / "saved.json").messages == talk.messages
+
+
+def test_an_export_to_read_has_the_prompt_and_marks_what_is_not_whole() -> None:
+    talk = Conversation("be\nbrief")
+    answered(talk, "Question?", "Answer.")
+    turn = talk.ask_in(None, None, "More?")
+    turn.add("Half")
+    talk.end(turn, "stopped")
+    text = formats.exported(talk, talk.messages, ".md")
+    assert text.startswith("> be\n> brief\n\n## You\n\nQuestion?\n\n## Assistant\n\nAnswer.")
+    assert text.endswith("Half\n\n*(stopped)*\n")
+    with pytest.raises(ValueError, match=r"\.md, \.json, \.jsonl"):
+        formats.exported(talk, [], ".txt")
+
+
+@pytest.mark.parametrize("text", ["", "{}", "3", "[]", '[{"role": "x", "content": ""}]', '{"format": 2, "events": []}'])
+def test_what_is_no_conversation_is_not_loaded(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.json").write_text(text)
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
+        Conversation.load(tmp_path / "x.json")
+
+
+def test_the_body_of_a_request_is_taken_in_too(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Hello"}]
+    (tmp_path / "x.json").write_text(json.dumps({"model": "m", "messages": messages}))
+    assert Conversation.load(tmp_path / "x.json").messages == messages
+
+
+def test_a_slice_keeps_the_settings_and_goes_its_own_way() -> None:
+    talk = Conversation("sys", model="m", url="http://x")
+    talk.context_limit = 5
+    for number in range(3):
+        answered(talk, str(number))
+    part = talk[1:]
+    assert (part.system, part.model, part.connection, part.context_limit) == ("sys", "m", {"url": "http://x"}, 5)
+    assert [turn.prompt for turn in part] == ["1", "2"] and part.journal is None
+    assert repr(part) == "<Conversation of 2 turns>"
+
+
+def test_options_that_are_no_json_change_nothing() -> None:
+    talk = Conversation()
+    with pytest.raises(ValueError, match="numbers, texts"):
+        talk.ask_in(None, None, "x", options={"stop": object()})
+    assert len(talk) == 0
+
+
+async def test_the_way_to_a_server_is_never_recorded() -> None:
+    talk = Conversation()
+    with pytest.raises(RuntimeError):
+        await talk.ask("Hello", token="canary-token", url="http://127.0.0.1:9", temperature=0.5)
+    assert talk[0].options == {"temperature": 0.5}
+    assert "canary" not in json.dumps(talk.record())
+
+
+def test_a_partial_reply_can_be_gone_on_with_and_a_whole_one_not() -> None:
+    talk = Conversation()
+    assert talk.going_on() is None
+    turn = talk.ask_in("a", "1", "Question?")
+    turn.add("half")
+    talk.end(turn, "cut")
+    assert "Continue" in (talk.going_on() or "")
+    answered(talk, talk.going_on() or "", cell="k", run="1")
+    assert talk.going_on() is None
+    assert "Continue" in (talk.going_on("k", "2") or ""), "run again, it goes on with the same"
+
+
+def test_a_server_that_keeps_the_context_goes_on_under_one_id_and_takes_nothing_back() -> None:
+    talk = Conversation()
+    talk.context = "server"
+    one, two = answered(talk, "one", cell="a", run="1"), answered(talk, "two", cell="b", run="1")
+    assert one.server == two.server and (one.alone, two.alone) == (False, True)
+    with pytest.raises(ContextOnServerError, match="renew"):
+        answered(talk, "two again", cell="b", run="2")
+    assert [turn.prompt for turn in talk] == ["one", "two"]
+    talk.renewed = True
+    again = answered(talk, "two again", cell="b", run="2")
+    assert again.server != one.server and not again.alone
+    assert answered(talk, "three").server == again.server
+    talk.system = "other"
+    with pytest.raises(ContextOnServerError, match="system prompt"):
+        answered(talk, "four")
+    talk.reset()
+    assert not answered(talk, "five").alone
+
+
+def test_a_budget_leaves_an_unbroken_row() -> None:
+    turns = [[{"role": "user", "content": "x" * size}] for size in (40, 4000, 40)]
+    assert left_out(turns, [], None) == 0
+    assert left_out(turns, [], 100) == 2, "the first would fit, but would leave a gap"
+    assert left_out(turns, [{"role": "user", "content": "x" * 900}], 100) == 3
+    assert (estimate("abcd"), estimate("abcde"), estimate("漢字"), estimate("")) == (1, 2, 2, 0)
+
+
+def test_versions_are_told_apart_and_no_escape_reaches_the_screen() -> None:
+    talk = Conversation()
+    answered(talk, "q", "same\nold", cell="a", run="1")
+    answered(talk, "q", "same\n\x1b[31mnew", cell="a", run="2")
+    place = talk.places[0]
+    assert "* version 2" in listed(place, str) and listed(place, str).startswith("  version 1")
+    diff = compared(*place.versions, ("1", "2"))
+    assert "-old" in diff and "+[31mnew" in diff and "\x1b" not in diff + shown(place.versions[1])
+    assert compared(place.versions[0], place.versions[0], ("1", "1")) == "They are the same."
