@@ -42,6 +42,8 @@ def test_a_line_magic_is_awaited_also_as_a_value_and_in_a_branch() -> None:
         "get_ipython().run_cell_magic('berliner', '', 'Hi')\n",
         "text = '''\nget_ipython().run_cell_magic('berlin', '', 'Hi')\n'''\n",
         "berlin = other.run_cell_magic('berlin', '', 'Hi')\n",
+        "get_ipython().run_cell_magic('berlin', '', cell='Hi')\n",
+        "get_ipython().run_line_magic(*['berlin', 'history'])\n",
         "this is no Python, berlin\n",
     ],
 )
@@ -53,6 +55,13 @@ def test_code_around_it_is_untouched() -> None:
     before, after = "π = 'ä\\u2028'  # ünïcode\r\n", "\n# end\n"
     assert rewritten(before + cell_magic("é") + after).startswith(before)
     assert rewritten(before + cell_magic("é") + after).endswith(after)
+
+
+@pytest.mark.parametrize("before", ["", "é ", "\n\n", "é\n{1}"])
+def test_a_magic_inside_of_an_f_string_is_awaited_or_left_alone(before: str) -> None:
+    call = "get_ipython().run_line_magic('berlin', 'history')"
+    source = f'x = f"""{before}{{{call}}} é"""\n'
+    assert rewritten(source) in {source, source.replace(call, f"(await {REGISTRY}.awaited_line('history'))")}
 
 
 @given(st.text(), st.text())

@@ -39,6 +39,13 @@ async def test_the_next_question_after_its_end_starts_another(embedded: None) ->
     assert connection._server is not None and connection._server.alive
 
 
+async def test_a_server_that_has_ended_by_itself_is_replaced(embedded: None) -> None:
+    before = await connect()
+    assert connection._server is not None
+    connection._server.close()
+    assert (await connect()).settings["password"] != before.settings["password"]
+
+
 @pytest.mark.parametrize("given", [{"url": THERE}, {"account": ACCOUNT}, {"password": PASSWORD}, {"token": TOKEN}])
 async def test_whoever_names_a_server_or_a_way_in_does_not_get_the_embedded_one(given: dict[str, str]) -> None:
     there = await connect(**given)
@@ -64,6 +71,7 @@ async def test_no_secret_is_seen_in_a_connection() -> None:
     proxy = "http://me:canary-proxy@127.0.0.1:1"
     there = await connect(url=THERE, account=ACCOUNT, password=PASSWORD, token=TOKEN, proxy=proxy)
     assert_no_secret(repr(there), repr(there.settings), repr(dict(there.settings)))
+    assert ACCOUNT not in repr(there)
     assert there.settings["password"] == PASSWORD  # and it still works
     assert there.settings["proxy"] == proxy
 
