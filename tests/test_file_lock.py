@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from berlin_magic.file_lock import held, held_briefly
+from berlin_magic.file_lock import _Turn, held, held_briefly
 
 
 @pytest.fixture
@@ -37,6 +37,10 @@ async def until(condition: Callable[[], bool]) -> None:
             time.sleep(0.005)
 
     await asyncio.to_thread(wait)
+
+
+def no_thread_waits() -> bool:
+    return not any(thread.name == "berlin_magic aside" for thread in threading.enumerate())
 
 
 async def test_it_is_held_within_and_free_after(path):
@@ -87,6 +91,7 @@ async def test_a_wait_that_is_cancelled_ends_at_once_and_never_takes_the_lock(pa
         async with asyncio.timeout(1):
             with pytest.raises(asyncio.CancelledError):
                 await waiting
+        await until(no_thread_waits)
     async with held(path, patience=1) as taken:
         assert taken
 
@@ -106,10 +111,25 @@ async def test_a_cancel_at_any_moment_leaves_it_free(path, after):
         await until(lambda: is_free(path))
 
 
+def test_what_is_given_up_while_it_is_being_taken_is_free(path, monkeypatch):
+    turn = _Turn(path)
+    acquire = FileLock.acquire
+
+    def given_up_meanwhile(*given: object, **how: object) -> object:
+        taken = acquire(*given, **how)
+        turn.end()
+        return taken
+
+    monkeypatch.setattr(FileLock, "acquire", given_up_meanwhile)
+    assert turn.take(1) is False
+    monkeypatch.undo()
+    assert is_free(path)
+
+
 async def test_no_thread_is_left(path):
     async with held(path, patience=1), held(path, patience=0.1):
         pass
-    await until(lambda: not any(thread.name == "berlin_magic aside" for thread in threading.enumerate()))
+    await until(no_thread_waits)
 
 
 async def test_a_folder_that_can_not_be_made_is_an_os_error(tmp_path):
