@@ -9,10 +9,11 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from aiohttp import web
 from yarl import URL
 
 from berlin_magic.errors import BerlinError, clean
@@ -22,7 +23,7 @@ from berlin_magic.server.accounts import Accounts, OpenAccounts
 from berlin_magic.server.application import application
 from berlin_magic.server.context import ROWS
 from berlin_magic.server.engine import Engine, EngineError
-from berlin_magic.server.serving import listen
+from berlin_magic.server.serving import cut_connections, listen
 from berlin_magic.server.state import State
 from berlin_magic.server.upstream import Upstream, base_url
 from berlin_magic.transport import is_loopback
@@ -67,21 +68,35 @@ async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accoun
     write = (lambda line: print(line, flush=True)) if arguments.log else None
     app = application(engine, accounts, state=state, rows=arguments.rows, log=write)
     runner, url = await listen(app, (arguments.host, arguments.port), grace=arguments.grace)
+    stop, at_once = asyncio.Event(), asyncio.Event()
+
+    def asked_to_stop() -> None:
+        (at_once if stop.is_set() else stop).set()
+
+    _on_signals(asked_to_stop)
     try:
         _announce(arguments, url, engine, accounts)
-        await _say_models(engine)
-        await _asked_to_stop()
+        saying = asyncio.create_task(_say_models(engine))  # an engine out of reach takes a while to be that
+        await stop.wait()
+        saying.cancel()
     finally:
         print(f"\nStopping; replies have {arguments.grace:g} s to end (Ctrl-C again: at once).", flush=True)
+        cutting = asyncio.create_task(_cut(runner, at_once))
         await runner.cleanup()
+        cutting.cancel()
 
 
-async def _asked_to_stop() -> None:
-    # Ctrl-C cancels this task by itself (asyncio.Runner, on Windows too); only SIGTERM has to be asked for.
-    stop = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    await stop.wait()
+def _on_signals(callback: Callable[[], None]) -> None:
+    # Left to asyncio, a second Ctrl-C would end the loop with what is to be paid not written down. On Windows it is:
+    # there, the first one cancels the task, and there is no SIGTERM.
+    with suppress(NotImplementedError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, callback)
+
+
+async def _cut(runner: web.AppRunner, when: asyncio.Event) -> None:
+    await when.wait()
+    cut_connections(runner)
 
 
 def _announce(arguments: argparse.Namespace, url: str, engine: Engine, accounts: Accounts) -> None:
@@ -160,6 +175,13 @@ def _address_trouble(arguments: argparse.Namespace, error: OSError) -> str:
     return f"can't listen on {where} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"
 
 
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 0:
+        raise ValueError
+    return count
+
+
 def _port(text: str) -> int:
     port = int(text)
     if not 0 <= port <= _HIGHEST_PORT:
@@ -194,7 +216,7 @@ def _parser() -> argparse.ArgumentParser:
         "with the ending .db; in memory without one)")  # fmt: skip
     add("--grace", metavar="SECONDS", type=_seconds, default=60.0, help="how long running replies have to end when "
         "the server is stopped (default: %(default)g)")  # fmt: skip
-    add("--rows", type=int, default=ROWS, help="newest stored messages sent with a prompt (default: %(default)s)")
+    add("--rows", type=_count, default=ROWS, help="newest stored messages sent with a prompt (default: %(default)s)")
     add("--log", action="store_true", help="print a line for each request: who, what, how it ended; no content")
     return parser
 

@@ -7,7 +7,7 @@ import socket
 
 from aiohttp import web
 
-__all__ = ["listen"]
+__all__ = ["cut_connections", "listen"]
 
 # aiohttp quotes what it could not parse, which may hold a token, and Python shows a log that nobody reads on standard
 # error: in a kernel, in the user's cell. The application has a log of its own.
@@ -54,3 +54,11 @@ async def listen(
         raise
     host, port = runner.addresses[0][:2]
     return runner, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def cut_connections(runner: web.AppRunner) -> None:
+    """Break off every connection, so that a clean-up under way need not wait for the replies on them."""
+    server = runner.server
+    for connection in server.connections if server is not None else ():
+        if connection.transport is not None:
+            connection.transport.abort()

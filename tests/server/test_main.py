@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -18,6 +19,7 @@ from typing import Any
 import pytest
 
 from berlin_magic.server.__main__ import main
+from berlin_magic.server.account_file import AccountFile
 
 ROOT = Path(__file__).parents[2]
 CANARY = "sk-canary-key"
@@ -83,6 +85,28 @@ def test_an_interrupt_lets_a_running_reply_end_and_leaves_without_a_traceback(nu
     assert out.endswith("Stopped.\n")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows can't send these signals to one process")
+def test_a_second_interrupt_ends_running_replies_at_once_and_they_are_paid_all_the_same(tmp_path):
+    file = AccountFile(tmp_path / "class.json")
+    file.add("ada", "pw", 1_000)
+    with running("--accounts", str(tmp_path / "class.json")) as (process, url, _):
+        token = json.loads(post(url, "/api/login", {"account": "ada", "password": "pw"}))["data"]["token"]
+        body = json.dumps({"prompt": "features", "parentMessageId": "p", "options": {}}).encode()
+        request = urllib.request.Request(url + "/api/chat/completions", body, {"token": token})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert b'"start"' in answer.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.stdout is not None
+            while not process.stdout.readline().startswith("Stopping"):
+                pass
+            process.send_signal(signal.SIGINT)
+            with pytest.raises((http.client.HTTPException, OSError)):
+                answer.read()
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, err) == (0, "Stopped.\n", "")
+    assert 0 < AccountFile(tmp_path / "class.json").accounts[0].balance < 1_000
+
+
 def test_a_port_in_use_is_one_clear_line_and_exit_code_1(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -124,6 +148,7 @@ def test_an_upstream_needs_accounts_or_open_said_out_loud(capsys):
         (["--model", "m"], "go with --upstream"),
         (["--port", "70000"], "--port"),
         (["--grace", "0"], "--grace"),
+        (["--rows", "-2"], "--rows"),
         (["--grace", "nan"], "--grace"),
         (["--state", "."], "can't be used"),
         (["--accounts", "nowhere.json"], "no account yet"),
