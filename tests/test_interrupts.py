@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import threading
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -51,6 +53,22 @@ def test_sigint_cancels_the_task_and_raises_nothing_elsewhere() -> None:
         return task.cancelled()
 
     assert on_a_bare_loop(main())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal does not end Windows' select")
+def test_sigint_wakes_a_loop_that_has_nothing_else_to_do() -> None:
+    async def main() -> float:
+        task = asyncio.ensure_future(asyncio.sleep(60))
+        with cancelling(task):
+            await asyncio.sleep(0)
+            began = time.monotonic()
+            timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            await asyncio.wait({task})
+            timer.join()
+        return time.monotonic() - began
+
+    assert on_a_bare_loop(main()) < 30
 
 
 def test_afterwards_sigint_is_what_it_was_also_after_an_error() -> None:

@@ -81,12 +81,13 @@ def test_where_nothing_can_be_awaited_it_blocks_and_works(kernel: Kernel, server
     assert kernel.good("%%berlin\nAnd awaited again").answer["text/plain"].strip() == "a reply"
 
 
-def test_with_autoawait_off_it_blocks_and_works(kernel: Kernel, server: Server) -> None:
-    kernel.good("%autoawait off")
+@pytest.mark.parametrize("runner", ["off", "sync"])
+def test_without_asyncio_to_await_on_it_blocks_and_works(kernel: Kernel, server: Server, runner: str) -> None:
+    kernel.good(f"%autoawait {runner}")
     try:
         assert kernel.good("%%berlin\nGo").answer["text/plain"].strip() == "The answer is 42."
     finally:
-        kernel.good("%autoawait on")
+        kernel.good("%autoawait asyncio")
 
 
 def test_captured_output_is_the_final_one(kernel: Kernel, server: Server) -> None:
