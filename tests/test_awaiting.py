@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from IPython.core.async_helpers import _asyncio_runner, _pseudo_sync_runner, _trio_runner
 
-from berlin_magic.awaiting import rewritten
+from berlin_magic.awaiting import Awaiting, rewritten
 
 REGISTRY = "get_ipython().magics_manager.registry['BerlinMagics']"
 
@@ -55,6 +57,22 @@ def test_code_around_it_is_untouched() -> None:
     before, after = "π = 'ä\\u2028'  # ünïcode\r\n", "\n# end\n"
     assert rewritten(before + cell_magic("é") + after).startswith(before)
     assert rewritten(before + cell_magic("é") + after).endswith(after)
+
+
+@pytest.mark.parametrize(
+    ("autoawait", "runner", "awaited"),
+    [
+        (True, _asyncio_runner, True),
+        (True, _trio_runner, False),
+        (True, _pseudo_sync_runner, False),
+        (False, _asyncio_runner, False),
+    ],
+)
+def test_only_where_asyncio_awaits_the_cell_it_is_rewritten(autoawait: bool, runner: object, awaited: bool) -> None:
+    lines = ["x = 1\n", cell_magic("Hi\u2028there\n")]
+    after = Awaiting(SimpleNamespace(autoawait=autoawait, loop_runner=runner))(lines)
+    assert "".join(after) == (rewritten("".join(lines)) if awaited else "".join(lines))
+    assert ("await " in "".join(after)) is awaited
 
 
 @pytest.mark.parametrize("before", ["", "é ", "\n\n", "é\n{1}"])
