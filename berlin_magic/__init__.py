@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from berlin_magic.chat import Conversation
     from berlin_magic.errors import (
         BerlinError,
+        ContextOnServerError,
         IncompleteReplyError,
         IncorrectAnswerError,
         LoginRefusedError,
@@ -17,11 +18,14 @@ if TYPE_CHECKING:
         NoBalanceError,
         NotAllowedError,
         NotConfiguredError,
+        NotStoredError,
         RateLimitError,
+        ReplayFileError,
         ReplyTooLargeError,
         ServerError,
         ServerUnreachableError,
         SilentTooLongError,
+        StoreError,
     )
     from berlin_magic.notebook import conversation
     from berlin_magic.provider import Provider
@@ -38,6 +42,7 @@ _HOMES = {
 } | dict.fromkeys(
     (
         "BerlinError",
+        "ContextOnServerError",
         "IncompleteReplyError",
         "IncorrectAnswerError",
         "LoginRefusedError",
@@ -45,11 +50,14 @@ _HOMES = {
         "NoBalanceError",
         "NotAllowedError",
         "NotConfiguredError",
+        "NotStoredError",
         "RateLimitError",
+        "ReplayFileError",
         "ReplyTooLargeError",
         "ServerError",
         "ServerUnreachableError",
         "SilentTooLongError",
+        "StoreError",
     ),
     "errors",
 )
@@ -57,6 +65,7 @@ _HOMES = {
 __all__ = [
     "Berlin",
     "BerlinError",
+    "ContextOnServerError",
     "Conversation",
     "IncompleteReplyError",
     "IncorrectAnswerError",
@@ -65,12 +74,15 @@ __all__ = [
     "NoBalanceError",
     "NotAllowedError",
     "NotConfiguredError",
+    "NotStoredError",
     "Provider",
     "RateLimitError",
+    "ReplayFileError",
     "ReplyTooLargeError",
     "ServerError",
     "ServerUnreachableError",
     "SilentTooLongError",
+    "StoreError",
     "conversation",
 ]
 

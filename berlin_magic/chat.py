@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from berlin_magic import formats, notebook_file
-from berlin_magic.replay import Mode, NotStoredError, Replays, StoredReply, digest
+from berlin_magic.events import Event
+from berlin_magic.providers import named_provider
+from berlin_magic.errors import NotStoredError
+from berlin_magic.replay import Mode, Replays, StoredReply, digest
 from berlin_magic.server_context import continued
 from berlin_magic.turns import Turn, Turns
 
@@ -30,11 +33,12 @@ class Conversation(Turns):
     system : str
         The system prompt.
     model : str
-        The model to ask; empty for ``BERLIN_MODEL``, or the server's usual one.
+        The model to ask, ``"ollama:llama3.2"`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the
+        server's usual one.
     **connection
-        Where to ask, as keywords of `berlin_magic.Berlin.create_async_generator`: ``url``, ``account``, ``password``,
-        ``token``, ``proxy``, ``silence``. With none of them here, in `Berlin.url` or in the environment, the embedded
-        server is asked.
+        Where to ask: ``provider``, by its name, and the keywords of its class: ``url``, ``account``, ``password``,
+        ``token`` for Berlin, ``url``, ``key``, ``headers`` for OpenAI's protocol, ``proxy`` and ``silence`` for all.
+        With none of them here, in `Berlin.url` or in the environment, the embedded server is asked.
 
     Attributes
     ----------
@@ -60,6 +64,8 @@ class Conversation(Turns):
     def __init__(self, system: str = "", *, model: str = "", **connection: Any) -> None:
         super().__init__(system)
         self.model = model
+        if connection.keys() & _OF_A_SERVER and (name := named_provider(model)[0]):
+            connection.setdefault("provider", name)  # whom else would they be for
         self.connection = connection
         self.context: Literal["client", "server"] = "client"
         self.renewed = False
@@ -149,6 +155,7 @@ class Conversation(Turns):
         turn: Turn,
         *,
         connected: Callable[[Any], None] | None = None,
+        told: Callable[[Event], None] | None = None,
         replay: Mode | None = None,
         **way: Any,
     ) -> AsyncGenerator[str, None]:
@@ -160,6 +167,8 @@ class Conversation(Turns):
             Running, and nobody else's.
         connected : callable, optional
             Is told the `Connection` that is used, before anything is sent.
+        told : callable, optional
+            Is told what comes besides the reply's text, once the turn has taken note of it.
         replay : str, optional
             In place of the conversation's own.
         **way
@@ -172,7 +181,7 @@ class Conversation(Turns):
                 self._add_piece(turn, stored.text)
                 yield stored.text
             else:
-                async with aclosing(self._asked(turn, connected, way)) as pieces:
+                async with aclosing(self._asked(turn, connected, told, way)) as pieces:
                     async for piece in pieces:
                         self._add_piece(turn, piece)
                         yield piece
@@ -225,21 +234,31 @@ class Conversation(Turns):
         file.write_text(formats.exported(self, self.messages, file.suffix), encoding="utf-8")
 
     async def _asked(
-        self, turn: Turn, connected: Callable[[Any], None] | None, way: Mapping[str, Any]
+        self,
+        turn: Turn,
+        connected: Callable[[Any], None] | None,
+        told: Callable[[Event], None] | None,
+        way: Mapping[str, Any],
     ) -> AsyncGenerator[str, None]:
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
         network = await asyncio.to_thread(_network)
-        there = await network.connect(**{**self.connection, **way})
-        turn.model, turn.provider = turn.model or there.model, there.provider.name
+        there = await network.connect(turn.model, **_joined(self.connection, way, turn.model))
+        turn.model, turn.provider = there.model, there.provider.name
         if connected is not None:
             connected(there)
-        # The provider alone knows what can be kept on its server; Berlin takes the conversation's id there.
+        if turn.server and "parent" not in there.provider.parameters():
+            turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
         messages = turn.asked[-1:] if turn.alone else turn.asked
-        pieces = there.provider.create_async_generator(turn.model, messages, **there.settings, **kept, **turn.options)
-        async with aclosing(pieces):
-            async for piece in pieces:
-                yield piece
+        stream = there.provider.stream(turn.model, messages, **there.settings, **kept, **turn.options)
+        async with aclosing(stream):
+            async for item in stream:
+                if not isinstance(item, str):
+                    turn.take(item)
+                    if told is not None:
+                        told(item)
+                elif item:
+                    yield item
 
     def _stored(self, turn: Turn, mode: Mode) -> StoredReply | None:
         if mode == "off":
@@ -270,8 +289,24 @@ class Conversation(Turns):
         return other
 
 
-_WAY = {"url", "account", "password", "token", "proxy", "silence"}
+_OF_A_SERVER = {"url", "account", "password", "token", "key", "headers"}
+"""What is for one server alone."""
+
+_WAY = {"provider", "proxy", "silence"} | _OF_A_SERVER
 """What says where to ask: no part of the question, never recorded, and some of it secret."""
+
+
+def _joined(connection: Mapping[str, Any], way: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return `connection` with what is given for one question in its place.
+
+    With another address, what lets into the conversation's own server stays away from it.
+    """
+    if not way.keys() & {"url", "provider"}:
+        return {**connection, **way}
+    kept = {name: value for name, value in connection.items() if name not in _OF_A_SERVER}
+    if name := named_provider(model)[0]:
+        kept["provider"] = name
+    return kept | way
 
 
 def _network() -> Any:

@@ -18,6 +18,7 @@ from berlin_magic.notebook import Notebook
 from berlin_magic.notebook_file import command_record
 from berlin_magic.options import words
 from berlin_magic.places import Place, Version
+from berlin_magic.store import Entry
 from berlin_magic.turn import Turn
 
 __all__ = ["COMMANDS", "Here", "Told", "count_of"]
@@ -177,26 +178,71 @@ def _import(here: Here, argument: str) -> Told:
 
 
 def _forget(here: Here, argument: str) -> Told:
-    if argument:
-        raise UsageError("%berlin forget deletes the whole conversation; `%berlin drop N` takes one turn out of it.")
     path = here.notebook.store.path if here.notebook.store is not None else None
+    where = f" and from {path}" if path is not None else ""
+    if argument:
+        entry = _entry(here, argument)
+        store = here.notebook.store
+        record = store.record(entry.id) if store is not None else None
+        turns = [str(event.get("id")) for event in record["events"]] if record is not None else []
+        if entry.id not in here.notebook.open_ids():
+            if store is None or not store.forget(entry.id, turns):
+                raise UsageError(f"{path} could not be written to: the conversation is still there.")
+            return Told(f"Deleted conversation {entry.id[:_ID]} from {path}.")
+        raise UsageError("That is a conversation of this notebook: `%berlin forget`, or `%berlin -c NAME forget`.")
     if not here.notebook.forget(here.name):
         raise UsageError(
             f"The conversation is gone from memory, but {path} could not be written to: it is still there."
         )
-    where = f" and from {path}" if path is not None else ""
     return Told(
         f"Deleted the conversation from memory{where}. Answers in the notebook stay until you clear its outputs."
     )
 
 
-def _conversations(here: Here, _argument: str) -> Told:
+def _conversations(here: Here, argument: str) -> Told:
+    if argument == "all":
+        return _all_conversations(here)
+    if argument:
+        raise UsageError("%berlin conversations lists those of this notebook, `%berlin conversations all` all of them.")
     lines = []
     for name in here.notebook.names():
         talk = here.notebook.conversation(name)
         mark = "*" if name == here.name else " "
         lines.append(f"{mark} {clean(name, 60) or '(the usual one)'}: {count_of(len(talk), 'turn')}")
     return Told("\n".join([*lines, "`%%berlin -c NAME` asks in one of them, or in a new one."]))
+
+
+_ID = 8  # characters of a conversation's id that are shown
+
+
+def _all_conversations(here: Here) -> Told:
+    entries = here.notebook.store.every_conversation() if here.notebook.store is not None else []
+    lines = [
+        f"{entry.id[:_ID]}  {_when(entry.changed)}  {entry.size:>4}  {clean(entry.path, 100) or '(no file)'}"
+        + (f" -c {clean(entry.name, 40)}" if entry.name else "")
+        for entry in entries
+    ]
+    told = "`%berlin resume ID` adds one of them to this conversation, `%berlin forget ID` deletes it."
+    return Told("\n".join([*lines, told]) if lines else "No conversation is stored.")
+
+
+def _resume(here: Here, argument: str) -> Told:
+    entry = _entry(here, argument)
+    talk = Conversation()
+    talk.read((here.notebook.store.record(entry.id) if here.notebook.store is not None else None) or {})
+    if any(here.talk.find(turn.id) is not None for turn in talk.every_turn()):
+        raise UsageError("That is a conversation of this notebook already: `%berlin history` shows it.")
+    turns = here.talk.add_messages(talk.messages, cell=here.cell.id, run=here.cell.run)
+    return here.changed(f"Took in {count_of(len(turns), 'turn')} of {_when(entry.changed)}.")
+
+
+def _entry(here: Here, argument: str) -> Entry:
+    entries = here.notebook.store.every_conversation() if here.notebook.store is not None else []
+    found = [entry for entry in entries if argument and entry.id.startswith(argument)]
+    if len(found) != 1:
+        how = "There are several" if found else "There is no stored conversation"
+        raise UsageError(f"{how} with the id {clean(argument, 40)!r}: `%berlin conversations all` lists them.")
+    return found[0]
 
 
 def _system(here: Here, argument: str) -> Told:
@@ -248,5 +294,6 @@ COMMANDS: Mapping[str, Callable[[Here, str], Told]] = {
     "conversations": _conversations,
     "system": _system,
     "renew": _renew,
+    "resume": _resume,
 }
 """Each is given where it is said, and what follows it."""

@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from berlin_magic.errors import BerlinError
+from berlin_magic.errors import StoreError
 
-__all__ = ["SCHEMA_VERSION", "Opened", "StoreError", "connected", "default_path", "opened", "unusable"]
+__all__ = ["SCHEMA_VERSION", "Opened", "connected", "default_path", "opened", "unusable"]
 
 SCHEMA_VERSION = 1
 
@@ -43,10 +43,6 @@ CREATE TABLE forgotten (id TEXT PRIMARY KEY);
 # What brings a database of version n to n + 1 stands at [n - 1]; the version and its contents change in one
 # transaction, so that a crash leaves the one or the other.
 _MIGRATIONS: list[str] = []
-
-
-class StoreError(BerlinError):
-    """The conversations can't be stored; the message says what was left where."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import unicodedata
 
 __all__ = [
     "BerlinError",
+    "ContextOnServerError",
     "IncompleteReplyError",
     "IncorrectAnswerError",
     "LoginRefusedError",
@@ -17,11 +18,14 @@ __all__ = [
     "NoBalanceError",
     "NotAllowedError",
     "NotConfiguredError",
+    "NotStoredError",
     "RateLimitError",
+    "ReplayFileError",
     "ReplyTooLargeError",
     "ServerError",
     "ServerUnreachableError",
     "SilentTooLongError",
+    "StoreError",
     "clean",
 ]
 
@@ -61,6 +65,8 @@ class BerlinError(RuntimeError):
         The `code` of the server's envelope, or the engine's own error code.
     body : str, optional
         The offending text, cut and redacted by whoever raises.
+    retry_after : float, optional
+        Seconds to wait before it is asked again, where the server says so.
     """
 
     def __init__(
@@ -70,11 +76,13 @@ class BerlinError(RuntimeError):
         status: int | None = None,
         code: int | str | None = None,
         body: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.body = body
+        self.retry_after = retry_after
 
 
 class NotConfiguredError(BerlinError):
@@ -106,7 +114,19 @@ class RateLimitError(ServerError):
 
 
 class ServerUnreachableError(BerlinError):
-    """No connection to the server could be made, or it was lost before the first word."""
+    """No connection to the server could be made, or it was lost before the first word.
+
+    Parameters
+    ----------
+    message, status
+        As `BerlinError`.
+    passing : bool
+        Whether it may be otherwise in a moment: refused or reset, rather than an unknown name.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, passing: bool = False) -> None:
+        super().__init__(message, status=status)
+        self.passing = passing
 
 
 class IncorrectAnswerError(BerlinError):
@@ -123,3 +143,19 @@ class IncompleteReplyError(BerlinError):
 
 class SilentTooLongError(IncompleteReplyError):
     """Nothing came from the server for longer than the limit on silence."""
+
+
+class ContextOnServerError(BerlinError):
+    """The server keeps the context, and what stands before the question is not what it holds."""
+
+
+class NotStoredError(BerlinError):
+    """No reply is stored for the request, and asking is not allowed (``replay = "only"``)."""
+
+
+class ReplayFileError(BerlinError):
+    """The file that replies are to be replayed from can't be read."""
+
+
+class StoreError(BerlinError):
+    """The conversations can't be stored; the message says what was left where."""

@@ -17,8 +17,8 @@ __all__ = ["Identity", "identified"]
 class Registry(Protocol):
     """Where notebooks are known: the store."""
 
-    def notebooks(self, *, id_: str | None = None, path: str | None = None) -> list[Known]:
-        """Return the notebooks with this id or at this path, the latest first."""
+    def notebooks(self, *, id_: str | None = None, path: str | None = None, cell: str | None = None) -> list[Known]:
+        """Return the notebooks with this id, at this path, or at none and with this cell; the latest first."""
         ...
 
 
@@ -30,7 +30,9 @@ class Identity:
     copy_of: str = ""
 
 
-def identified(path: Path | None, file: NotebookFile | None, known: Registry, id_in: Callable[[Path], str]) -> Identity:
+def identified(
+    path: Path | None, file: NotebookFile | None, cell: str | None, known: Registry, id_in: Callable[[Path], str]
+) -> Identity:
     """Return which notebook it is that lies at `path`.
 
     The rule, in order (it stands in the documentation, too):
@@ -40,7 +42,9 @@ def identified(path: Path | None, file: NotebookFile | None, known: Registry, id
        as a fork of the other.
     3. A file with no id yet (it was not saved since something was asked) is the notebook that was last seen at its
        path, if they have a cell in common; a new file at an old path is a new notebook.
-    4. With no file to be read, the path alone decides; with no path, it is a new notebook.
+    4. With no file to be read, the path alone decides.
+    5. With no path told, it is the notebook that was last seen without one and has the running cell; where no cell is
+       told either, it is a new one.
 
     Parameters
     ----------
@@ -48,6 +52,8 @@ def identified(path: Path | None, file: NotebookFile | None, known: Registry, id
         Where the front end says that the notebook lies.
     file : NotebookFile, optional
         What is there.
+    cell : str, optional
+        The running cell.
     known : Registry
         The store.
     id_in : callable
@@ -64,6 +70,8 @@ def identified(path: Path | None, file: NotebookFile | None, known: Registry, id
                 forks = [one for one in here if one.cells & set(cells)]  # not saved since it was forked
                 return Identity(forks[0].id) if forks else Identity(_new(), copy_of=file.notebook)
         return Identity(file.notebook)
+    if path is None and cell is not None:
+        here = known.notebooks(cell=cell)
     for one in here:
         if file is None or one.cells & set(cells):
             return Identity(one.id)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from berlin_magic import notebook_file
 from berlin_magic.chat import Conversation
 from berlin_magic.database import default_path
+from berlin_magic.errors import NotConfiguredError
 from berlin_magic.front_end import Cell, cell_of, path_of
-from berlin_magic.identity import Identity, identified
-from berlin_magic.notebook_file import NotebookFile
-from berlin_magic.records import Record, as_of
+from berlin_magic.origin import Origin
+from berlin_magic.records import Record
 from berlin_magic.replay import Mode, Replays, mode_of
 from berlin_magic.replay_file import replays_from
 from berlin_magic.store import Store
@@ -52,14 +51,10 @@ class Notebook:
         self._lock = threading.RLock()
         self._open = False
         self._conversations: dict[str, tuple[str, Conversation]] = {}
-        self._identity = Identity("")
-        self._file: NotebookFile | None = None
-        self._path: Path | None = None
+        self._origin: Origin | None = None
         self._told: Path | None = None  # by an earlier cell: a widget's callback, say, has none
-        self._cells: set[str] = set()
         self._deleted: set[str] = set()
         self._warnings: list[str] = []
-        self._store: Store | None = None
         self._replay_files: dict[str, Replays] = {}
         self._kept: tuple[bool, str] = (True, "")
         self.model = ""
@@ -75,13 +70,12 @@ class Notebook:
     @property
     def id(self) -> str:
         """The notebook's own id, which goes into its outputs."""
-        self.open()
-        return self._identity.id
+        return self._found_out().id
 
     @property
     def store(self) -> Store | None:
         """Where it is stored; None where it is not."""
-        return self._store
+        return self._origin.store if self._origin is not None else None
 
     def open(self) -> None:
         """Find out which notebook it is, and what is known of it; once. It reads files: a thread is a good place."""
@@ -89,13 +83,9 @@ class Notebook:
             if self._open:
                 return
             self._open = True
-            self._path = path_of(self._shell) or self._told
-            self._file = self._read_file()
-            self._store = self._chosen_store()
-            known = self._store if self._store is not None else _Nothing()
-            self._identity = identified(self._path, self._file, known, _id_in)
-            self._cells = set(self._file.cells) if self._file is not None else set()
-            self._note()
+            path = path_of(self._shell) or self._told
+            self._origin = Origin(path, cell_of(self._shell).id, self._chosen_store())
+            self._warnings += self._origin.warnings
             self.conversation()
 
     def conversation(self, name: str = "") -> Conversation:
@@ -115,14 +105,17 @@ class Notebook:
 
     def names(self) -> list[str]:
         """Return the names of its conversations, the usual one first."""
-        self.open()
-        stored = self._store.conversations(self._identity.id) if self._store is not None else {}
-        in_file = self._file.records if self._file is not None else {}
-        return sorted({"", *self._conversations, *stored, *in_file})
+        origin = self._found_out()
+        stored = origin.store.conversations(origin.id) if origin.store is not None else {}
+        return sorted({"", *self._conversations, *stored, *origin.names()})
+
+    def open_ids(self) -> set[str]:
+        """Return the ids of its conversations, as far as they have been used."""
+        return {id_ for id_, _ in self._conversations.values()}
 
     def apply(self) -> None:
         """Hand the settings on to the conversations."""
-        if self._open and (self.history, self.database) != self._kept:
+        if self._origin is not None and (self.history, self.database) != self._kept:
             self._keep_elsewhere()
         for _, talk in self._conversations.values():
             self._configure(talk)
@@ -131,9 +124,7 @@ class Notebook:
         """Take note that `cell` asks in `talk`: its turns in other conversations, of an earlier run, leave those."""
         if cell.id is None:
             return
-        if cell.id not in self._cells:
-            self._cells.add(cell.id)
-            self._note()
+        self._found_out().add_cell(cell.id)
         for _, other in tuple(self._conversations.values()):
             if other is not talk and any(
                 place.cell == cell.id and place.current.run != cell.run for place in other.places
@@ -153,16 +144,16 @@ class Notebook:
         id_, _ = self._conversations[name]
         turns = [turn.id for turn in talk.every_turn()]
         talk.forget()
-        return self._store is None or self._store.forget(id_, turns)
+        return self.store is None or self.store.forget(id_, turns)
 
     def take_warnings(self) -> list[str]:
         """Return what the user should know and has not been told yet."""
         taken, self._warnings = self._warnings, []
-        return taken + (self._store.take_warnings() if self._store is not None else [])
+        return taken + (self.store.take_warnings() if self.store is not None else [])
 
     async def settle(self) -> None:
         """Wait until what was said is on disk, if it is stored at all; not for long."""
-        store = self._store
+        store = self.store
         if store is not None and not store.broken:
             await asyncio.to_thread(store.flush, _DURABLE)
 
@@ -181,7 +172,10 @@ class Notebook:
     def usual_replay(self) -> Mode:
         """Return whether to replay: as set, else as the environment says."""
         if self.replay == "off" and (self.replay_from or os.environ.get("BERLIN_REPLAY")):
-            return mode_of(os.environ.get("BERLIN_REPLAY_MODE", "auto"))
+            try:
+                return mode_of(os.environ.get("BERLIN_REPLAY_MODE", "auto"))
+            except ValueError as error:
+                raise NotConfiguredError(f"BERLIN_REPLAY_MODE can't be used: {error}.\nSet it anew.") from None
         return self.replay
 
     def _chosen_store(self) -> Store | None:
@@ -193,36 +187,38 @@ class Notebook:
             _stores[path] = Store(path)
         return _stores[path]
 
+    def _found_out(self) -> Origin:
+        self.open()
+        assert self._origin is not None  # noqa: S101 - what `open` is for
+        return self._origin
+
     def _keep_elsewhere(self) -> None:
-        self._store = self._chosen_store()
-        self._note()
+        origin = self._found_out()
+        origin.store = self._chosen_store()
+        origin.note()
         for name, (id_, talk) in self._conversations.items():
             talk.journal = None
-            if self._store is not None:
-                talk.journal = StoredJournal(self._store, id_, self._identity.id, name, talk.system)
+            if origin.store is not None:
+                talk.journal = StoredJournal(origin.store, id_, origin.id, name, talk.system)
                 talk.note_everything()
 
     def _found(self, name: str) -> tuple[str, Conversation]:
+        origin = self._found_out()
+        store = origin.store
         talk = Conversation(model=self.model, **self.connection)
-        id_ = ""
-        fresh = False
-        if self._store is not None:
-            id_ = self._store.conversations(self._identity.id).get(name, "")
-            if id_:
-                self._take(talk, self._store.record(id_))
-            elif self._identity.copy_of:
-                self._take(talk, self._of_the_original(name))
-                fresh = True
-        id_ = id_ or uuid.uuid4().hex
-        count = len(talk.every_turn())
-        self._take(talk, self._remembered(name))
-        fresh = fresh or len(talk.every_turn()) > count
-        if self._file is not None:
-            talk.arrange(_order(self._file, talk))
+        id_ = store.conversations(origin.id).get(name, "") if store is not None else ""
+        if store is not None and id_:
+            self._take(talk, store.record(id_))
+        stored = len(talk.every_turn())
+        self._take(talk, origin.of_the_original(name) if not id_ else None)
+        self._take(talk, origin.remembered(name))
+        if (order := origin.order(talk)) is not None:
+            talk.arrange(order)
         talk.leave(self._deleted)
-        if self._store is not None and not self._store.broken:
-            talk.journal = StoredJournal(self._store, id_, self._identity.id, name, talk.system)
-            if fresh:
+        id_ = id_ or uuid.uuid4().hex
+        if store is not None and not store.broken:
+            talk.journal = StoredJournal(store, id_, origin.id, name, talk.system)
+            if len(talk.every_turn()) > stored:
                 talk.note_everything()
         if self.system and not talk.system:
             talk.system = self.system
@@ -243,55 +239,9 @@ class Notebook:
                 + problems[0]
             )
 
-    def _remembered(self, name: str) -> Record | None:
-        """Return what the notebook file has of a conversation, but for what the user has had deleted."""
-        record = self._file.records.get(name) if self._file is not None else None
-        if record is None or self._store is None:
-            return record
-        gone = self._store.forgotten([event["id"] for event in record["events"]])
-        return {**record, "events": [event for event in record["events"] if event["id"] not in gone]}
-
-    def _of_the_original(self, name: str) -> Record | None:
-        """Return what the conversation was in the notebook that this one is a copy of, as the copy's file tells."""
-        assert self._store is not None  # noqa: S101 - whoever is a copy of something is known there
-        id_ = self._store.conversations(self._identity.copy_of).get(name, "")
-        record = self._store.record(id_) if id_ else None
-        remembered = self._remembered(name)
-        if record is None or remembered is None:
-            return None
-        return as_of(record, {event["id"] for event in remembered["events"]})
-
-    def _read_file(self) -> NotebookFile | None:
-        if self._path is None or not self._path.is_file():
-            return None
-        try:
-            file = notebook_file.read(self._path)
-        except (OSError, ValueError, RecursionError) as error:
-            self._warnings.append(f"{self._path} could not be read ({error}); its own answers are left aside in it.")
-            return None
-        if file.problems:
-            self._warnings.append(
-                f"{self._path}: {file.problems[0]}"
-                + (f", and {len(file.problems) - 1} more" if len(file.problems) > 1 else "")
-                + ". The file is left as it is."
-            )
-        return file
-
-    def _note(self) -> None:
-        if self._store is not None and self._path is not None:
-            self._store.note_notebook(self._identity.id, str(self._path), self._cells)
-
     def _leave(self, cells: Collection[str]) -> None:
         for _, talk in tuple(self._conversations.values()):
             talk.leave(cells)
-
-
-class _Nothing:
-    """The store of those who keep none."""
-
-    def notebooks(self, *, id_: str | None = None, path: str | None = None) -> list[Any]:
-        del id_, path
-        return []
 
 
 def notebook_of(shell: Any) -> Notebook:
@@ -325,23 +275,3 @@ def conversation(name: str = "") -> Conversation:
     if shell is None:
         raise RuntimeError("No notebook here: outside of IPython, make a conversation with Conversation().")
     return conversation_of(shell, name)
-
-
-def _id_in(path: Path) -> str:
-    try:
-        return notebook_file.read(path).notebook
-    except (OSError, ValueError, RecursionError):
-        return ""
-
-
-def _order(file: NotebookFile, talk: Conversation) -> list[str]:
-    """Return the cells in the file's order, by the ids that the front end sends: VS Code's are not the file's."""
-    cells = {place.cell for place in talk.places}
-    order = []
-    for cell, asked in file.asked:
-        if cell in cells:
-            order.append(cell)
-            continue
-        turns = [turn for turn in map(talk.find, asked) if turn is not None]
-        order += [turn.cell for turn in turns[:1] if turn.cell is not None]
-    return order

@@ -8,18 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from berlin_magic.errors import BerlinError
 from berlin_magic.messages import Message
 from berlin_magic.turn import Turn
 
-__all__ = ["Mode", "NotStoredError", "Replays", "StoredReply", "digest", "mode_of"]
+__all__ = ["Mode", "Replays", "StoredReply", "digest", "mode_of"]
 
 Mode = Literal["off", "auto", "only"]
 """Always ask; ask where no reply is stored; never ask."""
-
-
-class NotStoredError(BerlinError):
-    """No reply is stored for the request, and asking is not allowed (``replay = "only"``)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from berlin_magic import formats, notebook_file
-from berlin_magic.errors import BerlinError
+from berlin_magic.errors import ReplayFileError
 from berlin_magic.replay import Replays
 from berlin_magic.turns import Turns
 
-__all__ = ["ReplayFileError", "replays_from"]
-
-
-class ReplayFileError(BerlinError):
-    """The file that replies are to be replayed from can't be read."""
+__all__ = ["replays_from"]
 
 
 def replays_from(path: Path) -> Replays:

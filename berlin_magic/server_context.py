@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from berlin_magic.errors import BerlinError
+from berlin_magic.errors import ContextOnServerError
 from berlin_magic.turn import Turn
 
-__all__ = ["ContextOnServerError", "continued"]
-
-
-class ContextOnServerError(BerlinError):
-    """The server keeps the context, and what stands before the question is not what it holds."""
+__all__ = ["continued"]
 
 
 def continued(turns: Iterable[Turn], earlier: Sequence[Turn], system: str, *, renewed: bool) -> str:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from berlin_magic.database import StoreError, connected, opened, unusable
+from berlin_magic.database import connected, opened, unusable
+from berlin_magic.errors import StoreError
 from berlin_magic.packing import json_of, unpacked
 from berlin_magic.records import Record
 from berlin_magic.writer import Statement, Writer
 
-__all__ = ["Known", "Store"]
+__all__ = ["Entry", "Known", "Store"]
 
 T = TypeVar("T")
 
@@ -28,6 +29,16 @@ class Known(NamedTuple):
     id: str
     path: str
     cells: frozenset[str]
+
+
+class Entry(NamedTuple):
+    """A stored conversation: its id and name, its notebook's path, when it changed (epoch), how much is in it."""
+
+    id: str
+    name: str
+    path: str
+    changed: float
+    size: int
 
 
 class Store:
@@ -101,6 +112,18 @@ class Store:
 
         return self._read(read, None)
 
+    def every_conversation(self) -> list[Entry]:
+        """Return what is stored, of all notebooks, the latest first."""
+        rows: list[tuple[str, str, str, float, int]] = self._read(
+            lambda connection: connection.execute(
+                "SELECT c.id, c.name, coalesce(n.path, ''), c.changed,"
+                " (SELECT count(*) FROM events AS e WHERE e.conversation = c.id)"
+                " FROM conversations AS c LEFT JOIN notebooks AS n ON n.id = c.notebook ORDER BY c.changed DESC"
+            ).fetchall(),
+            [],
+        )
+        return [Entry(*row) for row in rows]
+
     def conversations(self, notebook: str) -> dict[str, str]:
         """Return the conversations of a notebook: names, each with an id."""
         rows: list[tuple[str, str]] = self._read(
@@ -111,11 +134,13 @@ class Store:
         )
         return dict(rows)
 
-    def notebooks(self, *, id_: str | None = None, path: str | None = None) -> list[Known]:
-        """Return the notebooks with this id or at this path, the latest first."""
+    def notebooks(self, *, id_: str | None = None, path: str | None = None, cell: str | None = None) -> list[Known]:
+        """Return the notebooks with this id, at this path, or at no path and with this cell; the latest first."""
         rows: list[tuple[str, str, str]] = self._read(
             lambda connection: connection.execute(
-                "SELECT id, path, cells FROM notebooks WHERE id = ? OR path = ? ORDER BY seen DESC", (id_, path)
+                "SELECT id, path, cells FROM notebooks WHERE id = ? OR path = ?"
+                " OR (path = '' AND instr(cells, ?)) ORDER BY seen DESC",
+                (id_, path, None if cell is None else json.dumps(cell)),
             ).fetchall(),
             [],
         )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from berlin_magic import formats
 from berlin_magic.budget import estimate, left_out
 from berlin_magic.chat import Conversation
-from berlin_magic.server_context import ContextOnServerError
+from berlin_magic.errors import ContextOnServerError
 from berlin_magic.turn import Turn
 from berlin_magic.versions import compared, listed, shown
 

@@ -15,8 +15,9 @@ class Registry:
     def __init__(self, *known: Known) -> None:
         self.known = known
 
-    def notebooks(self, *, id_: str | None = None, path: str | None = None) -> list[Known]:
-        return [one for one in self.known if one.id == id_ or one.path == path]
+    def notebooks(self, *, id_: str | None = None, path: str | None = None, cell: str | None = None) -> list[Known]:
+        pathless = [one for one in self.known if not one.path and cell in one.cells]
+        return [one for one in self.known if one.id == id_ or one.path == path] + pathless
 
 
 def known(id_: str, path: Path, *cells: str) -> Known:
@@ -24,9 +25,13 @@ def known(id_: str, path: Path, *cells: str) -> Known:
 
 
 def which(
-    file: NotebookFile | None, *there: Known, path: Path | None = HERE, ids: dict[Path, str] | None = None
+    file: NotebookFile | None,
+    *there: Known,
+    path: Path | None = HERE,
+    cell: str | None = None,
+    ids: dict[Path, str] | None = None,
 ) -> Identity:
-    return identified(path, file, Registry(*there), lambda at: (ids or {}).get(at, ""))
+    return identified(path, file, cell, Registry(*there), lambda at: (ids or {}).get(at, ""))
 
 
 def test_with_nothing_known_it_is_new_each_time() -> None:
@@ -58,3 +63,10 @@ def test_a_file_without_an_id_is_what_was_last_seen_there_if_they_share_a_cell()
 
 def test_without_a_readable_file_the_path_decides() -> None:
     assert which(None, known("X", HERE, "b")) == Identity("X")
+
+
+def test_without_a_path_the_running_cell_tells_a_notebook_that_never_had_one() -> None:
+    there = Known("X", "", frozenset("ab")), known("Y", HERE, "a")
+    assert which(None, *there, path=None, cell="a") == Identity("X")
+    assert which(None, *there, path=None, cell="n").id not in {"X", "Y"}
+    assert which(None, *there, path=None).id not in {"X", "Y"}

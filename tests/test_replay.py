@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from berlin_magic.chat import Conversation
-from berlin_magic.errors import BerlinError
-from berlin_magic.replay import NotStoredError, Replays, StoredReply, digest, mode_of
-from berlin_magic.replay_file import ReplayFileError, replays_from
+from berlin_magic.errors import BerlinError, NotStoredError, ReplayFileError
+from berlin_magic.replay import Replays, StoredReply, digest, mode_of
+from berlin_magic.replay_file import replays_from
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -467,3 +469,54 @@ def test_where_the_server_keeps_the_context_only_the_newest_message_is_sent(
     four.run(again_, "e")
     assert server.asked[-1].body["prompt"] == "Question e?"
     assert server.asked[-1].body["parentMessageId"] == server.asked[-2].body["parentMessageId"]
+
+
+def test_a_session_that_is_in_no_file_can_be_found_again_and_deleted(
+    start: Start, server: Server, four: Saved, tmp_path: Path
+) -> None:
+    session = start("")
+    server.answers(Reply("A secret answer."))
+    session.good("%%berlin\nQuestion a?")
+    session.kill()
+    kernel = start(four.path)
+    (line,) = [
+        one for one in kernel.good("%berlin conversations all", cell="x").stdout.splitlines() if "(no file)" in one
+    ]
+    kernel.good(f"%berlin resume {line.split()[0]}", cell="y")
+    four.run(kernel, "b")
+    assert sent(server) == ["a", "ab"]
+    assert "Deleted" in kernel.good(f"%berlin forget {line.split()[0]}", cell="x").stdout
+    assert "(no file)" not in kernel.good("%berlin conversations all", cell="x").stdout
+    assert "no stored conversation" in kernel.run("%berlin resume nothing", cell="x").stderr
+
+
+def test_a_front_end_that_tells_cells_but_no_file_keeps_its_conversation_over_a_restart(
+    start: Start, server: Server, four: Saved
+) -> None:
+    kernel = start("")
+    echo(server)
+    four.run(kernel, "a", "b")
+    kernel.close()
+    again = start("")
+    four.run(again, "b", "c")
+    assert sent(server) == ["a", "ab", "ab", "abc"]
+
+
+def test_kernels_killed_at_random_points_lose_at_most_a_second(start: Start, server: Server, four: Saved) -> None:
+    server.answers(Reply("word " * 2000, seconds=8.0, pieces=2000))
+    chance, promised = random.Random(4), 0
+    for number in range(6):
+        kernel = start(four.path)
+        if number:
+            turns = kernel.good("[t.reply for t in __import__('berlin_magic').conversation()]", cell="look")
+            replies = ast.literal_eval(turns.outputs[0]["data"]["text/plain"])
+            assert len(replies) == number and len(replies[-1]) >= promised
+        asked = len(server.asked)
+        kernel.send(f"%%berlin\nQuestion q{number}?", cell=f"q{number}")
+        limit = time.monotonic() + 30
+        while (len(server.asked) == asked or not server.asked[-1].sent) and time.monotonic() < limit:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, 2.5))
+        promised = len(server.asked[-1].sent)
+        time.sleep(1.2)
+        kernel.kill()
