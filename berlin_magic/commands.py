@@ -193,6 +193,8 @@ _HELP = """\
 %berlin versions    what a cell was answered before        %berlin system TEXT set the system prompt ("" for none)
 %berlin export FILE to .md, .json or .jsonl                %berlin import FILE add .json, .jsonl or .ipynb
 %berlin conversations  those of this notebook; `%%berlin -c NAME` and `%berlin -c NAME …` use one of them
+%berlin conversations all  everything that is stored; `%berlin resume ID` adds one of them here
+%berlin renew       where the server keeps the context: begin a new conversation there
 %berlin jobs        the replies in the background (`%%berlin --bg`)
 %berlin stop [N]    stop number N of them, or all, or the newest
 %berlin wait        wait until they have arrived
