@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from berlin_magic import formats, notebook_file
+from berlin_magic.errors import NotStoredError
 from berlin_magic.events import Event
 from berlin_magic.providers import named_provider
-from berlin_magic.errors import NotStoredError
 from berlin_magic.replay import Mode, Replays, StoredReply, digest
 from berlin_magic.server_context import continued
 from berlin_magic.turns import Turn, Turns
@@ -306,7 +306,7 @@ def _joined(connection: Mapping[str, Any], way: Mapping[str, Any], model: str) -
     kept = {name: value for name, value in connection.items() if name not in _OF_A_SERVER}
     if name := named_provider(model)[0]:
         kept["provider"] = name
-    return kept | way
+    return {**kept, **way}
 
 
 def _network() -> Any:

@@ -1,4 +1,4 @@
-"""Where questions go: the server that the user has named, or the embedded one where there is none."""
+"""Where questions go: the provider and server that the user has named, or the embedded one where there is none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from berlin_magic.access import access_to
 from berlin_magic.berlin import DEFAULT_MODEL, DEFAULT_URL, Berlin
+from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.provider import Provider
+from berlin_magic.providers import load, named_provider
 from berlin_magic.secret import Secret
+from berlin_magic.services import OpenAI
+from berlin_magic.transport import address
 
 if TYPE_CHECKING:
     from berlin_magic.server.local import LocalServer
@@ -22,7 +26,10 @@ __all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
 EMBEDDED_MODEL = "berlin-guide"
 """What the embedded engine calls itself: a guide to this package, not a language model."""
 
-_SECRETS = {"password", "token", "proxy"}  # a proxy's address may hold a password
+_FOR_ALL = {"proxy", "silence"}
+_BERLIN = {"url", "account", "password", "token"}
+_OPENAI = {"key", "headers"}
+_HARMLESS = {"url", "account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +41,15 @@ class Connection:
     provider : type of Provider
         Whom to ask.
     settings : mapping
-        Keywords for its `create_async_generator`; passwords and tokens among them are each a `Secret`.
+        Keywords for its `stream`; passwords, tokens and keys among them are each a `Secret`.
     where : str
         The server's address, for messages.
     model : str
-        The model to ask where none is named.
+        The model to ask, without the provider's name; empty for the provider's own choice.
+    name : str
+        The provider's name, as in ``-m NAME:MODEL``.
+    reason : str
+        Why it is this provider, in a few words.
     embedded : bool
         Whether it is the embedded server.
     """
@@ -47,34 +58,114 @@ class Connection:
     settings: Mapping[str, Any] = field(repr=False)
     where: str
     model: str
+    name: str = "berlin"
+    reason: str = ""
     embedded: bool = False
 
 
-async def connect(**given: Any) -> Connection:
-    """Return the connection for `given` settings; start the embedded server where nothing is configured.
+async def connect(model: str = "", provider: str = "", **given: Any) -> Connection:
+    """Return the connection for a model and `given` settings; start the embedded server where nothing is configured.
+
+    The provider is the first of: the one that `model` begins with (else ``BERLIN_MODEL``, where no `provider` is
+    given); `provider`; ``BERLIN_PROVIDER``; Berlin, where a Berlin server is named or logged in to; OpenAI, where
+    ``OPENAI_BASE_URL`` or ``OPENAI_API_KEY`` is set; the embedded server.
 
     Parameters
     ----------
+    model : str
+        The model to ask, ``NAME:MODEL`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the usual one.
+    provider : str
+        The name of the provider that the settings are for; empty for OpenAI, where a ``key`` is among them, else
+        Berlin. Where `model` names another, that one gets ``proxy`` and ``silence`` alone.
     **given
-        ``url``, ``account``, ``password``, ``token``, ``proxy``, ``silence``; empty ones count as not given.
+        ``url``, ``account``, ``password``, ``token``, ``key``, ``headers``, ``proxy``, ``silence``, and what else the
+        provider takes; empty ones count as not given.
 
     Raises
     ------
     BerlinError
-        Where the embedded server can't be started.
+        Where there is no such provider, it has no such setting, or the embedded server can't be started.
     """
     # Under the same name: a verbose traceback shows what this frame was given.
-    given = {name: Secret(value) if value and name in _SECRETS else value for name, value in given.items()}
+    given = {name: _unseen(name, value) for name, value in given.items()}
     settings = {name: value for name, value in given.items() if value not in (None, "")}
-    named = {"url", "account", "password", "token"} & settings.keys()
-    model = os.environ.get("BERLIN_MODEL", "")
-    if named or Berlin.configured():
+    provider = provider.strip().lower()
+    wanted = model or os.environ.get("BERLIN_MODEL", "")
+    prefix, rest = await asyncio.to_thread(named_provider, wanted)
+    if not model and provider and prefix not in {"", provider}:
+        prefix, rest = "", ""  # the provider that is set is nearer than the environment's model
+    usual, reason = _usual(provider, settings)
+    name = prefix or usual
+    owner = provider or os.environ.get("BERLIN_PROVIDER", "").strip().lower()
+    owner = owner or ("openai" if settings.keys() & _OPENAI else "berlin")
+    if name != owner:
+        settings = {key: value for key, value in settings.items() if key in _FOR_ALL}
+    if prefix:
+        reason = f"the model begins with {prefix}:"
+    if name == "berlin" and not (settings.keys() & _BERLIN or Berlin.configured()):
+        return await _embedded(settings, rest, reason)
+    chosen = Berlin if name == "berlin" else await asyncio.to_thread(load, name)
+    settings = _taken(chosen, settings)
+    if chosen is Berlin:
         access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
-        return Connection(Berlin, settings, access.where, model or DEFAULT_MODEL)
+        return Connection(Berlin, settings, access.where, rest or DEFAULT_MODEL, name, reason)
+    return Connection(chosen, settings, _shown(chosen.where(**settings)), rest, name, reason)
+
+
+def _usual(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the provider where the model names none, and why it is this one."""
+    if provider:
+        return provider, "the setting `provider`"
+    if standing := os.environ.get("BERLIN_PROVIDER", "").strip().lower():
+        return standing, "BERLIN_PROVIDER"
+    if settings.keys() & _OPENAI:
+        return "openai", "a key is given"
+    if settings.keys() & _BERLIN or Berlin.configured():
+        return "berlin", "a Berlin server is named"
+    if OpenAI.configured():
+        return "openai", "OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "OPENAI_API_KEY"
+    return "berlin", "nothing is configured"
+
+
+def _taken(provider: type[Provider], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `settings` that are for `provider`; what names a server or lets into it is not left out unsaid.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where it does not take one of these.
+    """
+    taken = provider.parameters()
+    if wrong := sorted((settings.keys() & (_BERLIN | _OPENAI)) - taken):
+        raise NotConfiguredError(
+            f"{clean(provider.name, 40)} has no setting {wrong[0]!r}.\n"
+            "Name the provider that it is for, or leave it out: `%config BerlinMagics`."
+        )
+    return {name: value for name, value in settings.items() if name in taken or name != "silence"}
+
+
+def _unseen(name: str, value: Any) -> Any:
+    """Return a setting as one that no traceback shows, but for those that are known to be harmless."""
+    if isinstance(value, str):
+        return value if name in _HARMLESS or not value else Secret(value)
+    if name == "headers" and isinstance(value, Mapping):
+        return {key: Secret(text) for key, text in value.items()}
+    return value
+
+
+def _shown(where: str) -> str:
+    """Return an address without whatever of a user it holds."""
+    try:
+        return str(address(where, "the provider's address")) if where else ""
+    except BerlinError:
+        return ""
+
+
+async def _embedded(settings: Mapping[str, Any], model: str, reason: str) -> Connection:
     server = await asyncio.to_thread(_embedded_server)
-    settings.pop("proxy", None)  # no proxy reaches this machine's own loopback
-    settings |= {"url": server.url, "account": server.account, "password": server.password, "shared": False}
-    return Connection(Berlin, settings, server.url, model or EMBEDDED_MODEL, embedded=True)
+    way = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
+    settings = {name: value for name, value in settings.items() if name != "proxy"}  # none reaches our own loopback
+    return Connection(Berlin, settings | way, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)
 
 
 _server: LocalServer | None = None

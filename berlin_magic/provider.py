@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -17,10 +18,23 @@ class Provider(ABC):
 
     One method has to be written, `create_async_generator`. A provider that has more to tell than text writes `stream`
     as well, and makes the other out of it: ``return text_of(cls.stream(model, messages, proxy, **kwargs))``.
+
+    What it takes by name, it is given: of the settings ``url``, ``account``, ``password``, ``token``, ``key``,
+    ``headers`` and ``silence`` those that one of these two methods names as a parameter. A provider whose server keeps
+    conversations names ``parent``, the id under which the server has what was said before. All other keywords are the
+    engine's options.
+
+    It is installed under a name by an entry point of the group ``berlin_magic.providers``.
     """
 
-    name: ClassVar[str]
+    name: ClassVar[str] = "?"
     """How it is called in the status line, e.g. ``"Berlin"``."""
+
+    url: ClassVar[str] = ""
+    """The usual address of its server, where it has one."""
+
+    needs: ClassVar[str] = ""
+    """What has to be there for it to answer, in a few words: a variable of the environment, a program that runs."""
 
     @classmethod
     @abstractmethod
@@ -59,6 +73,18 @@ class Provider(ABC):
         Parameters and errors are those of `create_async_generator`, whose pieces are exactly the `str` of this one.
         """
         return cls.create_async_generator(model, messages, proxy, **kwargs)
+
+    @classmethod
+    def where(cls, *, url: str | None = None, **settings: Any) -> str:
+        """Return the address that would be asked with these settings, for messages; empty where there is none."""
+        del settings
+        return url or cls.url
+
+    @classmethod
+    def parameters(cls) -> frozenset[str]:
+        """Return what `create_async_generator` and `stream` take by name."""
+        methods = (cls.create_async_generator, cls.stream)
+        return frozenset(name for method in methods for name in inspect.signature(method).parameters)
 
     @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:

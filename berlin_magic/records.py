@@ -78,6 +78,9 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
     "server": (str,),
     "replayed": (bool,),
     "edited": (bool,),
+    "reason": (str,),
+    "prompt_tokens": (int,),
+    "completion_tokens": (int,),
     "begun": (int, float),
     "ended": (int, float),
 }

@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from berlin_magic import events
+from berlin_magic.errors import clean
+from berlin_magic.events import Event
 from berlin_magic.messages import Message
 
 __all__ = ["Finish", "Turn"]
@@ -53,6 +56,10 @@ class Turn:
         Whether the reply was taken from the store.
     edited : bool
         Whether it comes from a notebook file whose cell has another question by now.
+    reason : str
+        Why the engine ended the reply, in its own word (`events.Finish`); empty where it did not tell.
+    prompt_tokens, completion_tokens : int or None
+        What the engine counted.
     begun, ended : float or None
         Seconds since the epoch, from whoever has a clock.
     alone : bool
@@ -78,12 +85,16 @@ class Turn:
     server: str = ""
     replayed: bool = False
     edited: bool = False
+    reason: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
     begun: float | None = None
     ended: float | None = None
     given: tuple[Message, ...] | None = None
     alone: bool = field(default=False, repr=False)
     _pieces: list[str] = field(default_factory=list, repr=False)
     _length: int = field(default=0, repr=False)
+    _thoughts: list[str] = field(default_factory=list, repr=False)
     _messages: tuple[Message, ...] | None = field(default=None, repr=False)
     _extends: bool | None = field(default=None, repr=False)
 
@@ -103,6 +114,23 @@ class Turn:
         """Append `piece` to the reply; pieces are joined when read, so that a long reply costs its length."""
         self._pieces.append(piece)
         self._length += len(piece)
+
+    @property
+    def reasoning(self) -> str:
+        """What the model thought before it answered, where it tells; no part of the reply, nor of any context."""
+        if len(self._thoughts) > 1:
+            self._thoughts = ["".join(self._thoughts)]
+        return self._thoughts[0] if self._thoughts else ""
+
+    def take(self, event: Event) -> None:
+        """Take note of what came besides the reply's text."""
+        match event:
+            case events.Reasoning():
+                self._thoughts.append(event.text)
+            case events.Usage():
+                self.prompt_tokens, self.completion_tokens = event.prompt_tokens, event.completion_tokens
+            case events.Finish():
+                self.reason = clean(event.reason, 40)
 
     @property
     def asked(self) -> list[Message]:

@@ -128,7 +128,8 @@ class Turns(Layout):
         """Return the question that has the last reply gone on with; None where that is complete, or there is none."""
         earlier = self.earlier(cell, run)
         last = next((turn for turn in reversed(earlier) if turn.standing), None)
-        return _GO_ON if last is not None and last.finish in {"stopped", "cut"} else None
+        partial = last is not None and (last.finish in {"stopped", "cut"} or last.reason == "length")
+        return _GO_ON if partial else None
 
     def end(self, turn: Turn, finish: Finish, *, ended: float | None = None) -> None:
         """Let `turn` have ended, as `finish` says; it does not change any more."""

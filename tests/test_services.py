@@ -1,34 +1,12 @@
-"""The providers by their short names."""
+"""The well-known servers: where each is, and what key it gets."""
 
 from __future__ import annotations
 
 import pytest
 
-from berlin_magic.berlin import Berlin
 from berlin_magic.openai_compatible import OpenAICompatible
-from berlin_magic.services import SERVICES, Ollama, OpenRouter, named_provider
-
-HELLO = [{"role": "user", "content": "Hello"}]
-
-
-@pytest.mark.parametrize(
-    ("model", "provider", "rest"),
-    [
-        ("ollama:llama3.2", "ollama", "llama3.2"),
-        ("ollama:qwen2.5:7b", "ollama", "qwen2.5:7b"),
-        ("Ollama: llama3.2", "ollama", "llama3.2"),
-        ("openrouter:meta/llama:free", "openrouter", "meta/llama:free"),
-        ("berlin:gpt-4", "berlin", "gpt-4"),
-        ("lmstudio:", "lmstudio", ""),
-    ],
-)
-def test_a_prefix_that_is_a_provider_names_it(model, provider, rest):
-    assert named_provider(model) == (SERVICES[provider], rest)
-
-
-@pytest.mark.parametrize("model", ["qwen2.5:7b", "gpt-4", "ollama", "", ":x", "ft:gpt-4:org"])
-def test_any_other_prefix_is_part_of_the_models_name(model):
-    assert named_provider(model) == (None, model)
+from berlin_magic.providers import load
+from berlin_magic.services import Ollama, OpenRouter
 
 
 @pytest.mark.parametrize(
@@ -43,14 +21,10 @@ def test_any_other_prefix_is_part_of_the_models_name(model):
     ],
 )
 def test_each_has_its_usual_address(name, url):
-    provider = SERVICES[name]
+    provider = load(name)
     assert issubclass(provider, OpenAICompatible)
     endpoint = provider._endpoint(url=None, key="k", headers=None, proxy=None, silence=1)
     assert str(endpoint.url) == url
-
-
-def test_berlin_is_one_of_them():
-    assert SERVICES["berlin"] is Berlin
 
 
 def test_those_on_this_machine_need_no_key_and_get_none_that_is_not_theirs(monkeypatch):
