@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -166,6 +167,34 @@ async def test_what_cannot_be_written_down_counts_and_is_written_when_it_can(fil
 
 def _full(*_: object) -> None:
     raise OSError(28, "full")
+
+
+def test_whoever_changes_the_file_while_another_does_waits_for_its_turn(file: AccountFile, tmp_path: Path, monkeypatch):
+    for name in ("ada", "bob"):
+        file.add(name, "canary", 1)
+    other = AccountFile(tmp_path / "accounts.json")
+    meanwhile = threading.Thread(target=other.set_balance, args=("bob", 60))
+
+    def slowly(new: Path, old: Path) -> None:
+        if not meanwhile.ident:
+            meanwhile.start()
+            meanwhile.join(0.5)  # it waits for us; were there no lock, it would be done by now, and be overwritten
+        new.replace(old)
+
+    monkeypatch.setattr("berlin_magic.server.account_file._replace", slowly)
+    file.set_balance("ada", 50)
+    meanwhile.join()
+    assert [account.balance for account in AccountFile(tmp_path / "accounts.json").accounts] == [50, 60]
+
+
+def test_a_change_within_the_same_tick_of_the_clock_is_seen(file: AccountFile, tmp_path: Path):
+    path = tmp_path / "accounts.json"
+    file.add("ada", "canary", 50)
+    before = path.stat()
+    AccountFile(path).set_balance("ada", 70)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert file.find("ada").balance == 70
 
 
 def test_of_accounts_added_at_once_by_several_processes_none_is_lost(tmp_path: Path):

@@ -139,6 +139,7 @@ class OneBalance(OpenAccounts):
 
     async def charge(self, account, tokens):
         assert account.id == Account("ada").id
+        await asyncio.sleep(0.05)  # as a file does
         self.charged.append(tokens)
         self.balance = max(0, self.balance - tokens)
 

@@ -104,13 +104,15 @@ async def test_past_the_bound_of_all_the_account_with_the_most_loses_its_oldest(
 
 
 async def test_what_is_dropped_is_not_in_the_file_any_more(tmp_path: Path):
-    state = State(tmp_path / "class.db")
-    context = Context(state)
-    await context.append("ada", "p", StoredTurn("canary", "canary"))
-    await context.drop("ada", "p")
-    await state.close()
-    assert not (tmp_path / "class.db-wal").exists()
-    assert b"canary" not in (tmp_path / "class.db").read_bytes()
+    for done in (False, True):
+        state = State(tmp_path / "class.db")
+        if done:
+            await Context(state).drop("ada", "p")
+        else:
+            await Context(state).append("ada", "p", StoredTurn("canary", "canary" * 5_000))
+        await state.close()
+        assert not (tmp_path / "class.db-wal").exists()
+        assert (b"canary" not in (tmp_path / "class.db").read_bytes()) is done
 
 
 async def test_conversations_survive_a_restart(tmp_path: Path):
