@@ -35,23 +35,29 @@ _EMBEDDED_NOTE = "answered by the embedded server: a guide to berlin_magic, not 
 class BerlinMagics(Magics):
     """Talk to a language model from a cell. Passwords and tokens are no settings: they come from the environment."""
 
-    url = Unicode("", help="Address of the Berlin server. Empty: BERLIN_URL, else the embedded server.").tag(
+    provider = Unicode(
+        "", help="Provider to ask: berlin, openai, ollama, … (%berlin providers). Empty: BERLIN_PROVIDER, else Berlin."
+    ).tag(config=True)
+    url = Unicode("", help="Address of the provider's server. Empty: BERLIN_URL, else the embedded server.").tag(
         config=True
     )
     account = Unicode("", help="Account on that server. Empty: BERLIN_ACCOUNT. The password is BERLIN_PASSWORD.").tag(
         config=True
     )
-    model = Unicode("", help="Model to ask. Empty: BERLIN_MODEL, else the server's usual one.").tag(config=True)
+    model = Unicode("", help="Model to ask, or PROVIDER:MODEL. Empty: BERLIN_MODEL, else the server's usual one.").tag(
+        config=True
+    )
     system = Unicode("", help="System prompt of the notebook's conversation.").tag(config=True)
-    temperature = Float(None, allow_none=True, help="Sampling temperature. None: the provider's own, 0.").tag(
+    temperature = Float(None, allow_none=True, help="Sampling temperature. None: the provider's own.").tag(config=True)
+    max_tokens = Integer(None, allow_none=True, min=1, help="Longest reply, in tokens. None: the provider's own.").tag(
         config=True
     )
-    max_tokens = Integer(
-        None, allow_none=True, min=1, help="Longest reply, in tokens. None: the provider's own, 1888."
+    silence = Float(
+        None,
+        allow_none=True,
+        min=0.1,
+        help="Seconds without a byte from the server after which a reply is cut. None: the provider's own.",
     ).tag(config=True)
-    silence = Float(120.0, min=0.1, help="Seconds without a byte from the server after which a reply is cut.").tag(
-        config=True
-    )
     proxy = Unicode("", help="HTTP proxy for every request. Empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY.").tag(
         config=True
     )
@@ -98,6 +104,7 @@ class BerlinMagics(Magics):
         return self.notebook.conversation()
 
     @observe(
+        "provider",
         "url",
         "account",
         "model",
@@ -124,6 +131,7 @@ class BerlinMagics(Magics):
         book.context = "server" if self.context == "server" else "client"
         book.history, book.database = self.history, self.database
         book.connection = {
+            "provider": self.provider,
             "url": self.url,
             "account": self.account,
             "silence": self.silence,
@@ -134,7 +142,7 @@ class BerlinMagics(Magics):
             self.conversation.system = self.system
 
     @magic_arguments()
-    @argument("-m", "--model", default="", help="Model to ask, for this question.")
+    @argument("-m", "--model", default="", help="Model to ask, or PROVIDER:MODEL, for this question.")
     @argument("-t", "--temperature", type=float, help="Sampling temperature, for this question.")
     @argument("--max-tokens", type=int, help="Longest reply, in tokens, for this question.")
     @argument("--system", help="System prompt for this question, in place of the conversation's.")
@@ -228,7 +236,9 @@ class BerlinMagics(Magics):
             turn,
             "Berlin",
             _notes(turn),
-            lambda: output_record(talk, turn, notebook=book.id, conversation=options.conversation, source=source),
+            lambda: output_record(
+                talk, turn, notebook=book.id, conversation=options.conversation, source=source, once=options.once
+            ),
         )
 
         def connected(connection: Any) -> None:
@@ -236,7 +246,7 @@ class BerlinMagics(Magics):
                 showing.notes.append(_EMBEDDED_NOTE)
 
         showing.begin(views.open_view(self.shell, stop=showing.stop, awaited=awaited, background=options.bg))
-        pieces = talk.answer(turn, connected=connected, replay=_replay(options))
+        pieces = talk.answer(turn, connected=connected, told=showing.take, replay=_replay(options))
         if options.bg:
             task = asyncio.ensure_future(self._finish(talk, showing, pieces, options.into, background=True))
             self.jobs.add(showing, task)

@@ -53,6 +53,7 @@ class Notebook:
         self._conversations: dict[str, tuple[str, Conversation]] = {}
         self._origin: Origin | None = None
         self._told: Path | None = None  # by an earlier cell: a widget's callback, say, has none
+        self._apart: list[Conversation] = []
         self._deleted: set[str] = set()
         self._warnings: list[str] = []
         self._replay_files: dict[str, Replays] = {}
@@ -99,6 +100,7 @@ class Notebook:
     def apart(self) -> Conversation:
         """Return a conversation that is none of the notebook's, with its settings: for a question outside of any."""
         talk = Conversation(self.system)
+        self._apart.append(talk)
         talk.replays = self.replays
         self._configure(talk)
         return talk
@@ -162,6 +164,7 @@ class Notebook:
         own = Replays()
         for _, talk in tuple(self._conversations.values()):
             own.add_turns(talk.every_turn())
+        own.add_turns([*self._found_out().apart(), *(turn for talk in self._apart for turn in talk)])
         named = self.replay_from or os.environ.get("BERLIN_REPLAY", "")
         if not named:
             return [own]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from berlin_magic.places import Event, Place, Version
+from berlin_magic.places import Event, Place, Strike, Version
 from berlin_magic.records import Record, event_record, turn_record
 from berlin_magic.turn import Turn
 from berlin_magic.turns import Turns
 
-__all__ = ["FORMAT", "NotebookFile", "command_record", "output_record", "read"]
+__all__ = ["FORMAT", "NotebookFile", "command_record", "output_record", "read", "system_record"]
 
 FORMAT = 1
 """The version of the metadata; a reader leaves a higher one alone, with a warning."""
@@ -37,6 +37,8 @@ class NotebookFile:
         For each cell in order, its id and the ids of what was asked there.
     records : dict
         The conversations by their names, each as `Turns.read` takes it.
+    apart : dict
+        What was asked outside of any conversation, as a record of its own: only good to be replayed.
     problems : list of str
         What could not be read, and was left out.
     """
@@ -45,10 +47,13 @@ class NotebookFile:
     cells: list[str] = field(default_factory=list)
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
     records: dict[str, Record] = field(default_factory=dict)
+    apart: Record = field(default_factory=lambda: {"places": [], "events": []})
     problems: list[str] = field(default_factory=list)
 
 
-def output_record(turns: Turns, turn: Turn, *, notebook: str = "", conversation: str = "", source: str = "") -> Record:
+def output_record(
+    turns: Turns, turn: Turn, *, notebook: str = "", conversation: str = "", source: str = "", once: bool = False
+) -> Record:
     """Return what goes into the metadata of the output of `turn`.
 
     Parameters
@@ -59,6 +64,8 @@ def output_record(turns: Turns, turn: Turn, *, notebook: str = "", conversation:
         It has ended.
     notebook, conversation : str
         The notebook's id, and the conversation's name there.
+    once : bool
+        Whether it was asked outside of any conversation.
     source : str
         The text of the cell. Where that is not the question itself, the question is put into the metadata.
 
@@ -68,13 +75,21 @@ def output_record(turns: Turns, turn: Turn, *, notebook: str = "", conversation:
         ``format``, ``notebook``, ``conversation``, ``turn``, ``parent`` (and ``chain``, where the parent's does not
         tell it), ``versions``, ``model``, ``provider``, ``options``, ``system``, ``left_out``, ``usage``, ``begun``,
         ``ended`` (seconds since the epoch), ``finish``, ``request`` (the digest of the whole request), ``prompt`` or
-        its digest ``asked``.
+        its digest ``asked``; ``struck`` (what the same cell took out of the conversation just before), ``once``.
     """
     record = turn_record(turn, turns.find)
     prompt = record.pop("prompt")
     record.pop("reply")
-    if turns.find(turn.id) is not None:
-        record["versions"] = len(turns.place_of(turn).versions)
+    if once:
+        record["once"] = True
+    elif turns.find(turn.id) is not None:
+        place = turns.place_of(turn)
+        record["versions"] = len(place.versions)
+        version = next(version for version in place.versions if turn in version.events)
+        before = version.events[: version.events.index(turn)]
+        struck = [event_record(place, version, event, turns.find) for event in before if isinstance(event, Strike)]
+        if struck:
+            record["struck"] = struck
     if prompt == _prompt_in(source):
         record["asked"] = _digest(prompt)
     else:
@@ -89,6 +104,12 @@ def output_record(turns: Turns, turn: Turn, *, notebook: str = "", conversation:
         "provider": turn.provider,
         **record,
     }
+
+
+def system_record(text: str, *, notebook: str = "", conversation: str = "") -> Record:
+    """Return what goes into the metadata of the output of a command that has set the system prompt."""
+    named = {"conversation": conversation} if conversation else {}
+    return {"format": FORMAT, "notebook": notebook, **named, "events": [], "system": text}
 
 
 def command_record(turns: Turns, events: Iterable[Event], *, notebook: str = "", conversation: str = "") -> Record:
@@ -136,18 +157,31 @@ def _read_cell(found: NotebookFile, cell: Mapping[str, Any], number: int) -> Non
             found.problems.append(f"an output of cell {number + 1} is left out: {error}")
             continue
         found.notebook = found.notebook or str(metadata.get("notebook", ""))
-        name = str(metadata.get("conversation", ""))
-        record = found.records.setdefault(name, {"places": [], "events": []})
-        place = f"{name}/{id_ or events[0]['id']}"
-        if not any(known["key"] == place for known in record["places"]):
-            record["places"].append({"key": place, "cell": id_, "number": number})
-        for event in events:
-            position = sum(known["place"] == place for known in record["events"])
-            where = {"place": place, "version": place, "number": 0, "position": position}
-            record["events"].append({**event, **where})
-            asked.append(event["id"])
+        _take(found, metadata, events, id_, number)
+        asked += [event["id"] for event in events]
     if id_:
         found.asked.append((id_, asked))
+
+
+def _take(
+    found: NotebookFile, metadata: Mapping[str, Any], events: list[Record], cell: str | None, number: int
+) -> None:
+    """Put what an output tells into the record of its conversation."""
+    name = str(metadata.get("conversation", ""))
+    record = found.records.setdefault(name, {"places": [], "events": []})
+    if metadata.get("once") is True:
+        record = found.apart
+    if not events:
+        record["system"] = metadata["system"]
+        return
+    place = f"{name}/{cell or events[0]['id']}"
+    if not any(known["key"] == place for known in record["places"]):
+        record["places"].append({"key": place, "cell": cell, "number": number})
+    known = {event["id"] for event in record["events"]}
+    for event in events:
+        if event["id"] not in known:
+            position = sum(other["place"] == place for other in record["events"])
+            record["events"].append({**event, "place": place, "version": place, "number": 0, "position": position})
 
 
 def _ours(cell: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -166,7 +200,7 @@ def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list
         raise ValueError(f"its format is {metadata.get('format')!r:.20}")
     if "events" in metadata:
         events = [dict(event) for event in metadata["events"] if isinstance(event["id"], str)]
-        if not events:
+        if not events and not isinstance(metadata.get("system"), str):
             raise ValueError("it tells of nothing")
         return events
     if not isinstance(metadata.get("turn"), str):
@@ -175,7 +209,9 @@ def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list
     if "prompt" not in metadata:
         event["prompt"] = prompt or ""
         event["edited"] = prompt is None or _digest(prompt) != metadata.get("asked")
-    return [event]
+    struck = metadata.get("struck")
+    before = [dict(one) for one in struck if isinstance(one["id"], str)] if isinstance(struck, list) else []
+    return [*before, event]
 
 
 def _text(value: object) -> str:

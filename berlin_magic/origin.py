@@ -9,6 +9,7 @@ from berlin_magic.identity import Identity, identified
 from berlin_magic.notebook_file import NotebookFile
 from berlin_magic.records import Record, as_of
 from berlin_magic.store import Known, Store
+from berlin_magic.turn import Turn
 from berlin_magic.turns import Turns
 
 __all__ = ["Origin"]
@@ -66,6 +67,13 @@ class Origin:
         """Have the store know where the notebook is."""
         if self.store is not None and self.cells:
             self.store.note_notebook(self.id, "" if self.path is None else str(self.path), self.cells)
+
+    def apart(self) -> list[Turn]:
+        """Return what was asked outside of any conversation, as the file tells."""
+        turns = Turns()
+        if self.file is not None:
+            turns.read(self.file.apart)
+        return turns.every_turn()
 
     def remembered(self, name: str) -> Record | None:
         """Return what the file has of a conversation, but for what the user has had deleted."""

@@ -29,7 +29,8 @@ def replays_from(path: Path) -> Replays:
     replays = Replays()
     try:
         if path.suffix == ".ipynb":
-            for record in notebook_file.read(path).records.values():
+            file = notebook_file.read(path)
+            for record in (*file.records.values(), file.apart):
                 turns = Turns()
                 turns.read(record)
                 replays.add_turns(turns.every_turn())

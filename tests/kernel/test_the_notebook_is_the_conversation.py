@@ -123,15 +123,31 @@ def test_a_notebook_moved_to_a_machine_that_knows_nothing_goes_on(
     kernel = start(four.path)
     echo(server)
     four.run(kernel, "load", "a", "b")
-    kernel.good("%berlin system Be brief")
+    four.cells |= {"s": "%berlin system Be brief", "o": "%%berlin --once\nQuestion o?"}
+    four.run(kernel, "s", "o")
     elsewhere = four.save(tmp_path / "elsewhere" / "renamed.ipynb")
     kernel.close()
     other = start(elsewhere, database="empty.db")
     four.run(other, "c")
-    assert sent(server) == ["a", "ab", "abc"]
+    assert sent(server) == ["a", "ab", "o", "abc"]
+    assert str(server.asked[-1].body["prompt"]).startswith("System: Be brief\n")
     assert "Answer 1." in str(server.asked[-1].body["prompt"])
     four.run(other, "b")
     assert sent(server)[-1] == "ab"
+    other.good("%config BerlinMagics.replay = 'only'")
+    assert four.run(other, "o")[0].metadata["replayed"]
+
+
+def test_a_conversation_begun_anew_in_a_cell_is_so_elsewhere_too(
+    start: Start, server: Server, four: Saved, tmp_path: Path
+) -> None:
+    four.cells["b"] = "%%berlin --new\nQuestion b?"
+    kernel = start(four.path)
+    echo(server)
+    four.run(kernel, "a", "b")
+    other = start(four.save(tmp_path / "elsewhere" / "there.ipynb"), database="empty.db")
+    four.run(other, "c")
+    assert sent(server) == ["a", "b", "bc"]
 
 
 def test_undone_and_imported_turns_travel_with_the_file(
