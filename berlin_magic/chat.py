@@ -64,8 +64,8 @@ class Conversation(Turns):
     def __init__(self, system: str = "", *, model: str = "", **connection: Any) -> None:
         super().__init__(system)
         self.model = model
-        if connection.keys() & _OF_A_SERVER and (name := named_provider(model)[0]):
-            connection.setdefault("provider", name)  # whom else would they be for
+        if any(connection.get(name) for name in _OF_A_SERVER) and (prefix := named_provider(model)[0]):
+            connection = {"provider": prefix, **connection}  # whom else would they be for
         self.connection = connection
         self.context: Literal["client", "server"] = "client"
         self.renewed = False

@@ -16,6 +16,7 @@ from berlin_magic.front_end import cell_of
 from berlin_magic.jobs import Jobs
 from berlin_magic.notebook import Notebook
 from berlin_magic.options import nearest
+from berlin_magic.providers import load, named_provider
 
 __all__ = ["Settings", "named", "run"]
 
@@ -81,10 +82,11 @@ async def _state(settings: Settings, _argument: str) -> str:
     connection = await _connection(settings)
     talk = settings.conversation
     lines = [
-        f"provider      {connection.provider.name}",
-        f"server        {clean(connection.where)}"
+        f"provider      {clean(connection.provider.name, 40)}"
+        + (f" ({connection.reason})" if connection.reason else ""),
+        f"server        {clean(connection.where) or '(not told)'}"
         + (" (embedded: a guide to berlin_magic, no language model)" if connection.embedded else ""),
-        f"model         {clean(settings.model or connection.model, 80)}",
+        f"model         {clean(connection.model, 80) or '(none is named: the only one that the server has)'}",
         f"conversation  {count_of(len(talk), 'turn')}, {sum(len(m['content']) for m in talk.messages):,} characters",
     ]
     if (left := await _balance(connection)) is not None:
@@ -92,23 +94,46 @@ async def _state(settings: Settings, _argument: str) -> str:
     if talk.system:
         lines.append(f"system        {clean(talk.system, _SHOWN_OF_A_TURN)}")
     if connection.embedded:
-        lines.append("To ask a language model, name a server in BERLIN_URL; `%berlin help` says how.")
+        lines.append(
+            "To ask a language model, name one: `%berlin use ollama:llama3.2`; `%berlin providers` lists what can be."
+        )
     return "\n".join(lines)
 
 
 async def _models(settings: Settings, _argument: str) -> str:
     connection = await _connection(settings)
     names = await connection.provider.models(**connection.settings)
-    chosen = settings.model or connection.model
-    lines = [f"{'*' if name == chosen else ' '} {clean(name, 100)}" for name in names]
-    return "\n".join([*lines, "`%berlin use MODEL` chooses one."]) if lines else "The server lists no models."
+    lines = [f"{'*' if name == connection.model else ' '} {clean(name, 100)}" for name in names]
+    use = f"{connection.name}:MODEL" if connection.reason.startswith("the model") else "MODEL"
+    return "\n".join([*lines, f"`%berlin use {use}` chooses one."]) if lines else "The server lists no models."
+
+
+async def _providers(settings: Settings, _argument: str) -> str:
+    network = await asyncio.to_thread(_survey)
+    connection = settings.conversation.connection
+    findings = await network.survey(connection)
+    try:
+        used = (await _connection(settings)).name
+    except BerlinError:  # the list is what shows why
+        used = ""
+    lines = []
+    for one in findings:
+        rest = " · ".join(part for part in (one.answer, one.where, one.needs and f"needs {one.needs}") if part)
+        lines.append(f"{'*' if one.name == used else ' '} {one.name:<10}  {rest}")
+    return "\n".join([*lines, "`%%berlin -m NAME:MODEL` asks one; `%berlin use NAME:MODEL` from here on."])
 
 
 async def _use(settings: Settings, argument: str) -> str:
     if not argument:
         raise UsageError("%berlin use MODEL: which one? `%berlin models` lists them.")
+    name, rest = await asyncio.to_thread(named_provider, argument)
+    if not name and named_provider(f"{argument}:")[0]:
+        raise UsageError(
+            f"{clean(argument, 40)} is a provider; `%berlin use {clean(argument, 40)}:MODEL` names its model."
+        )
+    of = f" of {clean((await asyncio.to_thread(load, name)).name, 40)}" if name else ""
     settings.model = argument
-    return f"From here on the model is {clean(argument, 100)}."
+    return f"From here on the model is {clean(rest, 100) or 'the only one'}{of}."
 
 
 async def _jobs(settings: Settings, _argument: str) -> str:
@@ -147,7 +172,7 @@ async def _help(_settings: Settings, _argument: str) -> str:
 
 async def _connection(settings: Settings) -> Any:
     network = await asyncio.to_thread(_network)
-    return await network.connect(**settings.conversation.connection)
+    return await network.connect(settings.model, **settings.conversation.connection)
 
 
 async def _balance(connection: Any) -> float | None:
@@ -168,9 +193,16 @@ def _network() -> Any:
     return connection
 
 
+def _survey() -> Any:
+    from berlin_magic import survey  # noqa: PLC0415 - as above
+
+    return survey
+
+
 _COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
     "": _state,
     "models": _models,
+    "providers": _providers,
     "use": _use,
     "jobs": _jobs,
     "stop": _stop,
@@ -184,8 +216,9 @@ _HELP = """\
 %%berlin            ask: the question goes on the lines below; `%%berlin?` shows the options
 %berlin             what is asked, where, and how long the conversation is
 %berlin continue    go on with a reply that was stopped or cut
+%berlin providers   who can be asked, what each needs, and whether it answers now
 %berlin models      the models that the server offers
-%berlin use MODEL   ask this model from here on
+%berlin use MODEL   ask this model from here on; `use ollama:llama3.2` names the provider too
 %berlin login [ADDRESS]  ask for account and password, and store them  %berlin logout [ADDRESS]  delete them
 %berlin history     the conversation so far, with numbers
 %berlin undo [N]    take the last N turns back             %berlin drop N      take turn N out
@@ -202,9 +235,10 @@ _HELP = """\
 
 Settings: %config BerlinMagics        Stop a reply: the Stop button, or interrupt the kernel
 With nothing configured, the embedded server answers: a guide to this package, no language model.
-To ask a real model, name its server before you start Jupyter, in the environment:
-    BERLIN_URL, BERLIN_ACCOUNT, BERLIN_PASSWORD      a Berlin server and your account there
-For Ollama, vLLM, OpenAI and whatever speaks their protocol, put our server in front of it:
-    berlin-server --upstream http://127.0.0.1:11434/v1 --open
-    BERLIN_URL=http://127.0.0.1:8731  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=anything
+To ask a real model:
+    %berlin use ollama:llama3.2                      vllm: llamacpp: lmstudio: too, where they run on this machine
+    OPENAI_API_KEY, and `%berlin use openai:MODEL`   OpenAI; OPENROUTER_API_KEY and `openrouter:MODEL`
+    OPENAI_BASE_URL, and its OPENAI_API_KEY          any other server that speaks OpenAI's protocol
+    BERLIN_URL, BERLIN_ACCOUNT, BERLIN_PASSWORD      a Berlin server and your account there, or `%berlin login`
+Variables are set in the environment, before Jupyter starts.
 """

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 
 from berlin_magic.errors import BerlinError, IncompleteReplyError, clean
+from berlin_magic.events import Event, Notice, Reasoning
 from berlin_magic.interrupts import Interrupted, cancelling
 from berlin_magic.turns import Turn
 from berlin_magic.view import State, Status, View
@@ -57,6 +58,19 @@ class Showing:
     _view: View | None = None
     _started: float = 0.0
     _stopped: bool = False
+    _notice: str = ""
+    _thinking_since: float | None = None
+    _thought_until: float = 0.0
+
+    def take(self, event: Event) -> None:
+        """Take what came besides the reply's text, once the turn has taken note of it."""
+        if isinstance(event, Notice):
+            self._notice = event.text
+        elif isinstance(event, Reasoning):
+            now = asyncio.get_running_loop().time()
+            self._thinking_since = now if self._thinking_since is None else self._thinking_since
+            self._thought_until = now
+            self._notice = ""
 
     def stop(self) -> None:
         """End the reply and keep what has arrived; to be called on the cell's loop (the Stop button's way)."""
@@ -134,8 +148,26 @@ class Showing:
 
     def _status(self, state: State) -> Status:
         elapsed = asyncio.get_running_loop().time() - self._started
-        notes = (*self.notes, "replay") if self.turn.replayed else tuple(self.notes)
-        return Status(state, self.turn.model, self.turn.provider or self.provider, elapsed, self.turn.length, notes)
+        provider = self.turn.provider or self.provider
+        thoughts = "" if state in {"waiting", "streaming"} else self.turn.reasoning
+        notes = tuple(self._all_notes(state))
+        return Status(state, self.turn.model, provider, elapsed, self.turn.length, notes, thoughts)
+
+    def _all_notes(self, state: State) -> Iterator[str]:
+        turn = self.turn
+        if state == "waiting" and self._notice:
+            yield self._notice
+        if self._thinking_since is not None:
+            seconds, count = self._thought_until - self._thinking_since, len(turn.reasoning)
+            said = "thinking" if state == "waiting" else f"thought for {seconds:.0f} s"
+            yield f"{said} · {count:,} characters of reasoning"
+        if turn.completion_tokens is not None:
+            yield f"{turn.completion_tokens:,} tokens"
+        if turn.reason in _REASONS:
+            yield _REASONS[turn.reason]
+        yield from self.notes
+        if turn.replayed:
+            yield "replay"
 
     def _metadata(self) -> Mapping[str, object]:
         if self.describe is not None:
@@ -149,6 +181,13 @@ class Showing:
             "finish": turn.finish,
         }
 
+
+_REASONS = {
+    "length": "ended at the length limit: --max-tokens raises it, `%berlin continue` goes on",
+    "content_filter": "the server's content filter left out a part",
+    "tool_calls": "the model asked for a tool, and has none here",
+}
+"""What is said of an engine's reason to end a reply; the usual one, ``stop``, is not worth a word."""
 
 _INTERRUPTED = "Interrupted; what had arrived is kept, in the conversation too."
 _INTERRUPTED_EMPTY = "Interrupted before the first word."

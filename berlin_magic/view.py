@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = ["State", "Status", "View"]
@@ -30,6 +30,8 @@ class Status:
         Characters of the reply so far.
     notes : tuple of str
         Quiet remarks, e.g. ``"3 earlier turns left out"``, ``"busy, trying again in 4 s"``.
+    reasoning : str
+        What the model thought before it answered, once the reply has ended; no part of it. Untrusted text.
     """
 
     state: State
@@ -38,6 +40,7 @@ class Status:
     elapsed: float = 0.0
     characters: int = 0
     notes: tuple[str, ...] = ()
+    reasoning: str = field(default="", repr=False)
 
 
 class View(ABC):

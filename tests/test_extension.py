@@ -95,7 +95,7 @@ def test_a_setting_that_no_trait_accepts_is_told_and_set_aside_alone() -> None:
         load(shell)
     assert sorted(str(warning.message).split()[1] for warning in told) == ["max_tokens", "silence"]
     magics = shell.magics_manager.registry["BerlinMagics"]
-    assert (magics.model, magics.silence, magics.max_tokens) == ("kept", 120.0, None)
+    assert (magics.model, magics.silence, magics.max_tokens) == ("kept", None, None)
 
 
 def test_unloading_ends_the_embedded_server_and_loading_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

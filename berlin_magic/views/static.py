@@ -10,6 +10,7 @@ from berlin_magic.rendering import to_html, to_markdown, to_plain
 from berlin_magic.view import Status, View
 from berlin_magic.views import status_line
 from berlin_magic.views.outlet import Outlet
+from berlin_magic.views.reasoning import folded
 
 __all__ = ["Rendered", "StaticView", "final_output"]
 
@@ -46,11 +47,11 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
     tuple of dict
         ``text/html`` (safe in every front end, and what JupyterLab and nbconvert prefer), ``text/markdown`` (the
         same, for those that show no HTML) and ``text/plain`` (the text itself, without what would command a terminal);
-        then the output's metadata, with `metadata` under ``berlin``.
+        then the output's metadata, with `metadata` under ``berlin``. Reasoning is in the HTML alone, folded.
     """
     remark = status_line.as_markdown(status)
     data = {
-        "text/html": f"{reply.html}\n{status_line.as_html(status)}",
+        "text/html": f"{folded(status.reasoning)}{reply.html}\n{status_line.as_html(status)}",
         "text/markdown": f"{reply.markdown.rstrip()}\n\n{remark}\n" if remark else reply.markdown,
         "text/plain": reply.plain,
     }

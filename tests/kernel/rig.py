@@ -103,7 +103,7 @@ class Kernel:
 
     def __init__(self, *paths: str, env: dict[str, str] | None = None) -> None:
         # Ours alone: what the machine has configured of Berlin is not the test's business.
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("BERLIN_")}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("BERLIN_", "OPENAI_"))}
         path = os.pathsep.join([*paths, str(ROOT)])
         self._folder = tempfile.TemporaryDirectory(prefix="berlin-kernel-", ignore_cleanup_errors=True)
         database = str(Path(self._folder.name) / "conversations.db")  # and not the user's

@@ -169,7 +169,7 @@ def test_unloading_takes_everything_away(kernel: Kernel) -> None:
 def test_a_wrong_setting_does_not_break_the_next_load(kernel: Kernel, server: Server) -> None:
     kernel.run("%config BerlinMagics.silence = 'long'")
     kernel.good("%reload_ext berlin_magic")
-    assert kernel.value("get_ipython().magics_manager.registry['BerlinMagics'].silence") == "120.0"
+    assert kernel.value("get_ipython().magics_manager.registry['BerlinMagics'].silence") == "None"
     kernel.good("%%berlin\nOne")
 
 

@@ -1,0 +1,100 @@
+"""The survey of the providers: which there are, what each needs, and whether it answers now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from berlin_magic.connection import Connection, connect
+from berlin_magic.errors import BerlinError, NotConfiguredError, clean
+from berlin_magic.provider import Provider
+from berlin_magic.providers import found, load
+from berlin_magic.redaction import redacted
+from berlin_magic.secret import Secret
+
+__all__ = ["Finding", "survey"]
+
+_PATIENCE = 2.0  # seconds, for all of them at once
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What became of asking one provider; each text is one line, with no secret in it.
+
+    Attributes
+    ----------
+    name : str
+        By which it is asked, as in ``-m NAME:MODEL``.
+    answer : str
+        Whether it answers.
+    where : str
+        The address of its server.
+    needs : str
+        What has to be there for it to answer.
+    """
+
+    name: str
+    answer: str
+    where: str = ""
+    needs: str = ""
+
+
+async def survey(settings: Mapping[str, Any]) -> list[Finding]:
+    """Ask all providers at once for their models; return what came of it, within about two seconds.
+
+    Parameters
+    ----------
+    settings : mapping
+        Keywords of `connection.connect`. Each provider gets those that are its own, and a key only its issuer.
+    """
+    names = await asyncio.to_thread(found)
+    return list(await asyncio.gather(*(_found(name, settings) for name in names)))
+
+
+async def _found(name: str, settings: Mapping[str, Any]) -> Finding:
+    try:
+        provider = await asyncio.to_thread(load, name)
+        needs = clean(provider.needs, 120)
+    except NotConfiguredError as error:
+        return Finding(clean(name, 40), _first_line(error))
+    where = ""
+    try:
+        there = await connect(f"{name}:", **settings)
+        where = clean(there.where, 120) + (" (embedded)" if there.embedded else "")
+        async with asyncio.timeout(_PATIENCE):
+            answer = await _answer(there)
+    except TimeoutError:
+        answer = "does not answer"
+    except NotConfiguredError as error:
+        answer = f"is not set up: {_first_line(error)}"
+    except BerlinError as error:
+        answer = f"does not answer: {_first_line(error)}"
+    except Exception as error:  # noqa: BLE001 - another package's own; what its message holds is not known to be no secret
+        answer = f"does not answer: {clean(type(error).__name__, 60)}"
+    return Finding(clean(name, 40), answer, where or clean(_usual_place(provider), 120), needs)
+
+
+async def _answer(there: Connection) -> str:
+    if "models" not in _written(there.provider):
+        return "is there; it lists no models"
+    try:
+        names = await there.provider.models(**there.settings)
+    except BerlinError as error:
+        raise redacted(error, [value for value in there.settings.values() if isinstance(value, Secret)]) from None
+    return f"answers: {len(names)} model{'' if len(names) == 1 else 's'}"
+
+
+def _written(provider: type[Provider]) -> set[str]:
+    """Return the names that `provider` or a base of its own has written."""
+    own = provider.__mro__[: provider.__mro__.index(Provider)]
+    return {name for one in own for name in vars(one)}
+
+
+def _usual_place(provider: type[Provider]) -> str:
+    return provider.url if isinstance(provider.url, str) else ""
+
+
+def _first_line(error: BerlinError) -> str:
+    return clean(str(error).partition("\n")[0], 140)
