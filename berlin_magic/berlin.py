@@ -15,10 +15,12 @@ from berlin_magic.access import Access, access_to
 from berlin_magic.credentials import stored_login
 from berlin_magic.envelope import UNAUTHORIZED_CODE
 from berlin_magic.errors import BerlinError, NotAllowedError, NotConfiguredError
+from berlin_magic.events import Event
 from berlin_magic.kept_tokens import KeptTokens, shared_token
 from berlin_magic.messages import flatten
-from berlin_magic.provider import Provider
+from berlin_magic.provider import Provider, text_of
 from berlin_magic.redaction import redacted
+from berlin_magic.retries import RETRIES, retried
 from berlin_magic.secret import Secret
 from berlin_magic.transport import REPLY_LIMIT
 
@@ -69,6 +71,13 @@ class Berlin(KeptTokens, Provider):
 
     @classmethod
     def create_async_generator(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`."""
+        return text_of(cls.stream(model, messages, proxy, **kwargs))
+
+    @classmethod
+    def stream(
         cls,
         model: str,
         messages: Sequence[Mapping[str, Any]],
@@ -82,8 +91,9 @@ class Berlin(KeptTokens, Provider):
         parent: str | None = None,
         reply_limit: int | None = REPLY_LIMIT,
         shared: bool = True,
+        retries: int = RETRIES,
         **kwargs: Any,
-    ) -> AsyncGenerator[str, None]:
+    ) -> AsyncGenerator[str | Event, None]:
         """Ask `messages` and yield the reply's text, piece by piece, as it arrives.
 
         Closing the generator, or cancelling the task that reads it, closes the connection at once.
@@ -108,12 +118,15 @@ class Berlin(KeptTokens, Provider):
             The most bytes that the reply may have, as it comes over the wire; None for no limit.
         shared : bool, optional
             Whether the token is shared with the user's other processes, through a file that only the user can read.
+        retries : int, optional
+            How often the question is asked again at most, where it failed before the first word in a way that can pass
+            (`berlin_magic.retries`); 0 for never. Each time is told by a `berlin_magic.events.Notice`.
         **kwargs
             The engine's options (``temperature``, ``max_tokens``, …); one that is None is left at its default.
 
         Returns
         -------
-        async generator of str
+        async generator of str or Event
             Pieces of the reply, never empty.
 
         Raises
@@ -157,7 +170,7 @@ class Berlin(KeptTokens, Provider):
         # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend
         # what it has stored there, and the context would arrive twice (protocol page, "Chat").
         body = {"prompt": flatten(messages), "parentMessageId": parent or uuid.uuid4().hex, "options": options}
-        return cls._ask(access, body)
+        return cls._ask(access, body, retries)
 
     @classmethod
     async def models(
@@ -222,15 +235,20 @@ class Berlin(KeptTokens, Provider):
         return access_to(url, class_url=cls.url, default_url=DEFAULT_URL, **given)
 
     @classmethod
-    async def _ask(cls, access: Access, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
         sent = [*access.secrets]
-        refused: list[Secret] = []
-        try:
-            refusal: NotAllowedError | None = None
-            token, renewed = await cls._first_token(access), False
+        refused: list[Secret] = []  # what is known of tokens holds for the next try too
+        refusal: NotAllowedError | None = None
+        renewed = False
+
+        async def once() -> AsyncGenerator[str | Event, None]:
+            nonlocal refusal, renewed
             while True:  # until the reply, or the refusal of a token that is new
-                if refusal is not None:
-                    token, renewed = await cls._other_token(access, refused)
+                if refusal is None:
+                    token = await cls._first_token(access)
+                else:
+                    token, new = await cls._other_token(access, refused)
+                    renewed = renewed or new
                 if not token:
                     raise refusal or _no_way_in(access)
                 sent.append(token)
@@ -248,6 +266,11 @@ class Berlin(KeptTokens, Provider):
                     if begun or renewed or not expired or len(refused) == _MOST_TOKENS:
                         raise
                     refusal = redacted(error, sent)
+
+        try:
+            async with aclosing(retried(once, retries)) as items:
+                async for item in items:
+                    yield item
         except BerlinError as error:
             raise redacted(error, sent) from None
 

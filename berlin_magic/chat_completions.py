@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ from berlin_magic.errors import (
 )
 from berlin_magic.events import Event, Finish, Reasoning, Usage
 from berlin_magic.refusals import refusal_kind
+from berlin_magic.retries import told_wait
 from berlin_magic.secret import Secret
 
 __all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
@@ -197,17 +199,19 @@ async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: 
         )
     value = _parsed(text)
     error = Delta.read(value).error or {"message": _message(value) or clean(text) or "an empty body"}
-    return _error(endpoint, response.status, error, model, response.headers.get("Retry-After", ""))
+    return _error(endpoint, response.status, error, model, told_wait(response.headers))
 
 
-def _error(endpoint: Endpoint, status: int, error: Mapping[str, Any], model: str, retry_after: str = "") -> ServerError:
+def _error(
+    endpoint: Endpoint, status: int, error: Mapping[str, Any], model: str, retry_after: float | None = None
+) -> ServerError:
     said = next((error[name] for name in ("message", "code", "type") if isinstance(error.get(name), str)), "")
     code = error.get("code")
     kind = refusal_kind(status, f"{said} {code} {error.get('type', '')}")
     advice = _ADVICE[kind].format(
         model=clean(model, 80),
         key=endpoint.key_variable or "its key",
-        wait=f"{retry_after} s" if retry_after.isascii() and retry_after.isdigit() else "a little",
+        wait="a little" if retry_after is None else f"{math.ceil(retry_after)} s",
     )
     if kind is ServerError and status == HTTPStatus.NOT_FOUND:
         advice = "Check the address; it usually ends in /v1."
@@ -217,6 +221,7 @@ def _error(endpoint: Endpoint, status: int, error: Mapping[str, Any], model: str
         status=status,
         code=code if isinstance(code, (int, str)) else None,
         body=clean(str(said), 2000),
+        retry_after=retry_after,
     )
 
 

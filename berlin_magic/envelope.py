@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ def is_envelope(value: object) -> bool:
     return isinstance(value, Mapping) and "code" in value and "segment" not in value
 
 
-def parse_envelope(body: str, *, status: int, where: str) -> Envelope:
+def parse_envelope(body: str, *, status: int, where: str, retry_after: float | None = None) -> Envelope:
     """Return the envelope in `body`.
 
     Parameters
@@ -49,6 +50,8 @@ def parse_envelope(body: str, *, status: int, where: str) -> Envelope:
         Its HTTP status.
     where : str
         The address that was asked, for the message.
+    retry_after : float, optional
+        Seconds to wait before the next request, where the server says so.
 
     Raises
     ------
@@ -72,6 +75,7 @@ def parse_envelope(body: str, *, status: int, where: str) -> Envelope:
             "If that is a gateway's page, the server behind it is down: try again later, or check the address.",
             status=status,
             body=body[:_BODY_SHOWN],
+            retry_after=retry_after,
         )
     raise IncorrectAnswerError(
         f"{where} gave an incorrect answer: {shown}\n{_ADDRESS}",
@@ -80,14 +84,24 @@ def parse_envelope(body: str, *, status: int, where: str) -> Envelope:
     )
 
 
-def data_of(envelope: Envelope, *, status: int, where: str, login: bool = False) -> Any:
+def data_of(
+    envelope: Envelope, *, status: int, where: str, login: bool = False, retry_after: float | None = None
+) -> Any:
     """Return the ``data`` of a success (``code`` 0, whatever the HTTP status), or raise the error that it is."""
     if envelope.get("code") == 0:
         return envelope.get("data")
-    raise envelope_error(envelope, status=status, where=where, login=login)
+    raise envelope_error(envelope, status=status, where=where, login=login, retry_after=retry_after)
 
 
-def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = "", login: bool = False) -> BerlinError:
+def envelope_error(
+    envelope: Envelope,
+    *,
+    status: int,
+    where: str,
+    model: str = "",
+    login: bool = False,
+    retry_after: float | None = None,
+) -> BerlinError:
     """Return the error that `envelope` is.
 
     Its ``code`` is the envelope's; its message holds the server's own, or the engine's from ``data``.
@@ -104,6 +118,8 @@ def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = 
         The model that was asked for, where one was.
     login : bool
         Whether it is the answer to a login.
+    retry_after : float, optional
+        Seconds to wait before the next request, where the server says so.
     """
     code = envelope.get("code")
     if code == 0:
@@ -116,27 +132,30 @@ def envelope_error(envelope: Envelope, *, status: int, where: str, model: str = 
     said = _said(envelope, engine)
     words = f"{said} {engine.get('code', '')} {engine.get('type', '')}"
     quoted = f"“{clean(said)}”" if said else "no reason given"
-    kind, advice = _kind(status, code, words, login=login, model=clean(model, 80))
+    kind = _kind(status, code, words, login=login)
+    wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
+    advice = _ADVICE[kind].format(model=clean(model, 80), wait=wait)
     return kind(
         f"{where}: {quoted} (HTTP {status}, code {clean(str(code), 20)}).\n{advice}",
         status=status,
         code=code if isinstance(code, (int, str)) else None,
         body=clean(said, _BODY_SHOWN),
+        retry_after=retry_after,
     )
 
 
-def _kind(status: int, code: object, words: str, *, login: bool, model: str) -> tuple[type[ServerError], str]:
+def _kind(status: int, code: object, words: str, *, login: bool) -> type[ServerError]:
     kind = NotAllowedError if code == UNAUTHORIZED_CODE else refusal_kind(status, words)
     if login and status < _FAILED_STATUS and kind is not RateLimitError:
         kind = LoginRefusedError
-    return kind, _ADVICE[kind].format(model=model)
+    return kind
 
 
 _ADVICE: Mapping[type[ServerError], str] = {
     LoginRefusedError: "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD, or `%berlin login` anew.",
     NotAllowedError: "The token is not accepted: `%berlin login`, or set BERLIN_TOKEN (or account and password) anew.",
     NoBalanceError: "The account has no balance left: top it up, or use another account.",
-    RateLimitError: "Too many requests: wait a little, then run the cell again.",
+    RateLimitError: "Too many requests: wait {wait}, then run the cell again.",
     ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
     ServerError: "The server or its engine failed: try again, or ask whoever runs it.",
 }

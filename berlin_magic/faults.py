@@ -12,6 +12,7 @@ from berlin_magic.errors import (
     SilentTooLongError,
     clean,
 )
+from berlin_magic.retries import PASSING_STATUSES
 
 __all__ = ["no_response", "proxy_refusal", "silence_error"]
 
@@ -42,7 +43,8 @@ def no_response(  # noqa: PLR0911 - one a cause
         case aiohttp.ClientConnectorError():
             return ServerUnreachableError(
                 f"No connection to {where}: {_reason(error)}.\n"
-                "Is the server running, and is the address right? (`%berlin` shows it.)"
+                "Is the server running, and is the address right? (`%berlin` shows it.)",
+                passing=isinstance(error.os_error, ConnectionError),
             )
         case aiohttp.ClientResponseError():
             return IncorrectAnswerError(
@@ -52,7 +54,8 @@ def no_response(  # noqa: PLR0911 - one a cause
         case _:
             return ServerUnreachableError(
                 f"{where} ended the connection without an answer ({type(error).__name__}).\n"
-                "Is it the right port, and http or https as the server expects? Try again if it is."
+                "Is it the right port, and http or https as the server expects? Try again if it is.",
+                passing=isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError),
             )
 
 
@@ -63,6 +66,7 @@ def proxy_refusal(where: str, status: int | None) -> ServerUnreachableError:
         f"The proxy for {where} does not let us through{said}.\n"
         "Check the proxy's address, and its user name and password if it wants them.",
         status=status,
+        passing=status in PASSING_STATUSES,  # a proxy's word for a server that it could not reach
     )
 
 

@@ -15,6 +15,7 @@ from berlin_magic.events import Event
 from berlin_magic.messages import with_parts
 from berlin_magic.provider import Provider, text_of
 from berlin_magic.redaction import redacted
+from berlin_magic.retries import RETRIES, retried
 from berlin_magic.secret import Secret
 from berlin_magic.transport import REPLY_LIMIT, origin_of
 
@@ -70,6 +71,7 @@ class OpenAICompatible(Provider):
         headers: Mapping[str, str] | None = None,
         silence: float | None = DEFAULT_SILENCE,
         reply_limit: int | None = REPLY_LIMIT,
+        retries: int = RETRIES,
         **kwargs: Any,
     ) -> AsyncGenerator[str | Event, None]:
         """Ask `messages` and yield the reply's text, its reasoning, and at the end its usage and why it ended.
@@ -90,6 +92,9 @@ class OpenAICompatible(Provider):
             Seconds without a byte after which the reply counts as cut; None for no limit.
         reply_limit : int, optional
             The most bytes that the reply may have, as it comes over the wire; None for no limit.
+        retries : int, optional
+            How often the question is asked again at most, where it failed before the first word in a way that can pass
+            (`berlin_magic.retries`); 0 for never. Each time is told by a `berlin_magic.events.Notice`.
         **kwargs
             The engine's options (``temperature``, ``max_tokens``, …). One that is None is left out, also of what is
             sent by default: ``stream_options=None`` for a server that does not know it.
@@ -123,7 +128,7 @@ class OpenAICompatible(Provider):
             json.dumps(body)
         except (TypeError, ValueError) as error:
             raise ValueError(f"messages and options must be numbers, texts, lists and dicts: {error}") from None
-        return cls._ask(endpoint, body)
+        return retried(lambda: cls._ask(endpoint, body), retries)
 
     @classmethod
     async def models(

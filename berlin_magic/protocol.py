@@ -13,6 +13,7 @@ from berlin_magic.access import Access
 from berlin_magic.decoder import Decoder, Refusal
 from berlin_magic.envelope import data_of, envelope_error, parse_envelope
 from berlin_magic.errors import BerlinError, IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
+from berlin_magic.retries import told_wait
 from berlin_magic.secret import Secret
 
 __all__ = ["balance", "chat", "login", "models"]
@@ -33,11 +34,11 @@ async def login(access: Access) -> Secret:
         As `transport.requested` and `transport.whole_body`.
     """
     credentials = {"account": access.account, "password": access.password, "invite_code": ""}
-    status, text = await _answer(access, "POST", "api/login", credentials)
+    status, text, wait = await _answer(access, "POST", "api/login", credentials)
     if text.lstrip().startswith(("{", "[")) and not _parses(text):
         text = "(what begins like a record of the account, and is not shown)"
-    envelope = parse_envelope(text, status=status, where=access.where)
-    data = data_of(envelope, status=status, where=access.where, login=True)
+    envelope = parse_envelope(text, status=status, where=access.where, retry_after=wait)
+    data = data_of(envelope, status=status, where=access.where, login=True, retry_after=wait)
     token = data.get("token") if isinstance(data, Mapping) else None
     if not isinstance(token, str) or not token or any(char in token for char in "\r\n\0"):
         raise LoginRefusedError(
@@ -49,7 +50,7 @@ async def login(access: Access) -> Secret:
 
 async def models(access: Access) -> list[str]:
     """Return the names of the models that the server lists in ``/api/config``, which needs no token."""
-    status, text = await _answer(access, "GET", "api/config")
+    status, text, _ = await _answer(access, "GET", "api/config")
     envelope = parse_envelope(text, status=status, where=access.where)
     config = data_of(envelope, status=status, where=access.where)
     listed = config.get("chat_models") if isinstance(config, Mapping) else None
@@ -73,7 +74,7 @@ async def balance(access: Access, token: str) -> float | None:
     BerlinError
         Where there is no answer, or it is a refusal; nothing of it is quoted.
     """
-    status, text = await _answer(access, "GET", "api/user/info", token=token)
+    status, text, _ = await _answer(access, "GET", "api/user/info", token=token)
     try:
         data = data_of(parse_envelope(text, status=status, where=access.where), status=status, where=access.where)
     except BerlinError as error:
@@ -111,9 +112,9 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
         status = response.status
         if status != _OK:
             text = await transport.whole_body(response, silence=access.silence)
-            raise envelope_error(
-                parse_envelope(text, status=status, where=access.where), status=status, where=access.where, model=model
-            )
+            wait = told_wait(response.headers)
+            envelope = parse_envelope(text, status=status, where=access.where, retry_after=wait)
+            raise envelope_error(envelope, status=status, where=access.where, model=model, retry_after=wait)
         try:
             async with aclosing(
                 transport.received(response, silence=access.silence, limit=access.reply_limit)
@@ -138,14 +139,15 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
 
 async def _answer(
     access: Access, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = ""
-) -> tuple[int, str]:
-    """Return status and body of an answer that is no stream."""
+) -> tuple[int, str, float | None]:
+    """Return status and body of an answer that is no stream, and the seconds to wait that it names."""
     headers = {**_headers(access), **({"token": token} if token else {})}
     request = transport.requested(
         method, access.url / path, headers=headers, proxy=access.proxy, silence=access.silence, json=body
     )
     async with request as response:
-        return response.status, await transport.whole_body(response, silence=access.silence)
+        text = await transport.whole_body(response, silence=access.silence)
+        return response.status, text, told_wait(response.headers)
 
 
 def _headers(access: Access) -> dict[str, str]:

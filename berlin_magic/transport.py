@@ -21,10 +21,12 @@ from berlin_magic.errors import (
     NotConfiguredError,
     ReplyTooLargeError,
     ServerError,
+    ServerUnreachableError,
     SilentTooLongError,
     clean,
 )
 from berlin_magic.faults import no_response, proxy_refusal, silence_error
+from berlin_magic.retries import PASSING_STATUSES
 
 __all__ = [
     "CONNECT_LIMIT",
@@ -254,7 +256,8 @@ async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None)
         raise
     except IncompleteReplyError as error:
         if not body:
-            raise no_response(
-                aiohttp.ServerDisconnectedError(), where, silence=silence, connect=CONNECT_LIMIT
-            ) from error
+            lost = no_response(aiohttp.ServerDisconnectedError(), where, silence=silence, connect=CONNECT_LIMIT)
+            if isinstance(lost, ServerUnreachableError):
+                lost.passing = response.status in PASSING_STATUSES  # it did answer, and its status says what
+            raise lost from error
     return body.decode("utf-8", "replace")

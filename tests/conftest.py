@@ -8,12 +8,13 @@ import logging
 import os
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from asking import assert_no_secret
 from scripted import ScriptedServer, scripted_server
 
-from berlin_magic import shared_token
+from berlin_magic import retries, shared_token
 from berlin_magic.berlin import Berlin
 
 
@@ -30,6 +31,13 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path_factory.getbasetemp() / f"{secrets.token_hex(8)}.db"))
     monkeypatch.setattr(Berlin, "_token", None)
     monkeypatch.setattr(Berlin, "_tokens", {})
+
+
+@pytest.fixture
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked again is asked again at once, as often as ever."""
+    for name in ("_NO_CONNECTION", "_NO_ENGINE", "_BUSY"):
+        monkeypatch.setattr(retries, name, replace(getattr(retries, name), first=0.001))
 
 
 @pytest.fixture

@@ -51,6 +51,7 @@ from berlin_magic.openai_compatible import OpenAICompatible
 from berlin_magic.provider import Provider
 
 SILENCE = 0.3
+pytestmark = pytest.mark.usefixtures("brisk")
 
 
 @dataclass(frozen=True)
@@ -144,10 +145,33 @@ BEFORE: dict[str, tuple[Script, type[BerlinError]]] = {
 }
 
 
+LOST = {name for name in BEFORE if name.startswith(("accepted", "half")) and not name.endswith("silent")}
+"""Where the connection is lost before an answer: asked again, twice and no more."""
+
+PASSING = {408, 429, 502, 503, 504}
+"""Statuses that are asked again, five times and no more."""
+
+
 @pytest.mark.parametrize("fault", BEFORE)
 async def test_a_fault_before_the_first_word(server, dialect, fault):
     script, kind = BEFORE[fault]
-    await fails(server, dialect, script, kind)
+    requests = 3 if fault in LOST or "without a page" in fault else 6 if "breaks off" in fault else 1
+    await fails(server, dialect, script, kind, requests=requests)
+
+
+@pytest.mark.parametrize("fault", BEFORE)
+async def test_a_fault_before_the_first_word_is_met_by_one_request_where_retries_are_none(server, dialect, fault):
+    script, kind = BEFORE[fault]
+    await fails(server, dialect, script, kind, retries=0)
+
+
+@pytest.mark.parametrize("fault", [*sorted(LOST), *sorted(PASSING)])
+async def test_what_passes_is_overcome(server, dialect, fault):
+    script = [reply(fault, b"")] if isinstance(fault, int) else BEFORE[fault][0]
+    server.on(dialect.path, script, script, [HEAD, dialect.whole("all ", "well")])
+    result = await ask(server, dialect, silence=5.0)
+    assert (result.text, result.error) == ("all well", None)
+    assert len(server.requests) == 3
 
 
 async def test_a_refused_connection(server, dialect, unused_tcp_port):
@@ -183,13 +207,21 @@ STATUSES: dict[int, type[BerlinError]] = {
 async def test_every_status_that_is_an_error(server, dialect, status, body):
     # A Berlin server says it in an envelope; a page with such a status is a gateway's, which knows of no account.
     kind = ServerError if dialect is BERLIN and status in (402, 403) else STATUSES[status]
-    error = await fails(server, dialect, [reply(status, body)], kind)
+    requests = 6 if status in PASSING else 1
+    error = await fails(server, dialect, [reply(status, body)], kind, requests=requests)
     assert error.status == status
 
 
-@pytest.mark.parametrize("more", [(), ("Retry-After: 3600",)], ids=["without Retry-After", "with Retry-After"])
-async def test_too_many_requests(server, dialect, more):
-    await fails(server, dialect, [reply(429, b"{}", *more)], RateLimitError)
+@pytest.mark.parametrize(
+    ("after", "requests"), [("0", 6), ("3600", 1), ("Thu, 31 Dec 2099 23:59:59 GMT", 1), ("soon", 6), ("-1", 6)]
+)
+async def test_too_many_requests_with_a_time_to_wait(server, dialect, after, requests, monkeypatch):
+    """A time longer than we wait is a time to give up at once, and to be told."""
+    monkeypatch.setattr("random.random", lambda: 0.001)
+    error = await fails(
+        server, dialect, [reply(429, b"{}", f"Retry-After: {after}")], RateLimitError, requests=requests
+    )
+    assert ("wait 3600 s" in str(error)) is (after == "3600")
 
 
 @pytest.mark.parametrize(
@@ -378,7 +410,9 @@ async def test_a_fault_at_login(server, fault):
     server.on("/api/login", script)
     result = await ask(server, BERLIN, token=None, account=ACCOUNT, password=PASSWORD)
     assert type(result.failure) is kind, repr(result.failure)
-    assert [request.path for request in server.requests] == ["/api/login"]
+    # What does not get through may be tried again as a question is; a refusal is not.
+    tries = {"closed": 3, "reset": 3, "gateway down": 6, "too many": 6}.get(fault, 1)
+    assert [request.path for request in server.requests] == ["/api/login"] * tries
     await assert_next_works(server, BERLIN)
 
 

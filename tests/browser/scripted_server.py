@@ -22,7 +22,7 @@ class Reply:
 
     `text` goes out in `pieces` pieces over `seconds`, after `silence` seconds without a word. With `cut` the connection
     is closed in place of the last object; with `hangs` it stays open and silent instead. `error` is an envelope that is
-    sent in place of a stream, with `status`.
+    sent in place of a stream, with `status`; a 429 asks for an hour's wait, so that nobody tries again.
     """
 
     text: str = ""
@@ -109,7 +109,8 @@ class ScriptedBerlin:
         self.asked.append(asked)
         reply = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         if reply.error is not None:
-            return web.json_response(reply.error, status=reply.status)
+            later = {"Retry-After": "3600"} if reply.status == 429 else {}
+            return web.json_response(reply.error, status=reply.status, headers=later)
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         try:
             await response.prepare(request)

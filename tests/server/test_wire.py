@@ -115,7 +115,7 @@ async def test_stored_conversations_have_the_recorded_shape(serve):
 
 
 async def ask(client: Any, **settings: Any) -> list[str]:
-    settings = {"account": "admin@c.om", "password": "admin123", "url": client.url, **settings}
+    settings = {"account": "admin@c.om", "password": "admin123", "url": client.url, "retries": 0, **settings}
     generator = Berlin.create_async_generator("", [{"role": "user", "content": "Hi"}], **settings)
     async with aclosing(generator):
         return [piece async for piece in generator]
