@@ -31,10 +31,10 @@ class Cell(NamedTuple):
 def cell_of(shell: Any) -> Cell:
     """Return the cell that is running."""
     parent = _parent(shell)
-    metadata = parent.get("metadata", {})
+    metadata = parent.get("metadata") or {}
     colab = metadata.get("colab")
     id_ = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
-    run = parent.get("header", {}).get("msg_id")
+    run = (parent.get("header") or {}).get("msg_id")
     deleted = metadata.get("deletedCells")
     return Cell(
         id_ if isinstance(id_, str) and id_ else None,
@@ -56,7 +56,7 @@ def path_of(shell: Any) -> Path | None:
 
 def source_of(shell: Any) -> str:
     """Return the text of the cell that is running, as the front end has sent it."""
-    code = _parent(shell).get("content", {}).get("code")
+    code = (_parent(shell).get("content") or {}).get("code")
     return code if isinstance(code, str) else ""
 
 

@@ -137,6 +137,19 @@ def test_a_server_that_keeps_the_context_goes_on_under_one_id_and_takes_nothing_
     assert not answered(talk, "five").alone
 
 
+def test_a_server_that_keeps_the_context_does_not_hold_what_was_stopped() -> None:
+    talk = Conversation()
+    talk.context = "server"
+    answered(talk, "one")
+    stopped = talk.ask_in(None, None, "two")
+    stopped.add("half")
+    talk.end(stopped, "stopped")
+    with pytest.raises(ContextOnServerError):
+        talk.ask_in(None, None, "three")
+    talk.undo()
+    assert talk.ask_in(None, None, "three").alone
+
+
 def test_a_budget_leaves_an_unbroken_row() -> None:
     turns = [[{"role": "user", "content": "x" * size}] for size in (40, 4000, 40)]
     assert left_out(turns, [], None) == 0

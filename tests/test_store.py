@@ -87,6 +87,11 @@ def test_a_running_turn_is_there_with_its_question_at_once_and_its_text_soon(pat
     while not (found := stored(Store(path))[0]).reply and time.monotonic() < limit:
         time.sleep(0.05)
     assert found.reply == "one two " and found.finish == "cut" and found.messages
+    turns.end(turn, "complete")
+    assert store.flush()
+    with database.connected(path) as connection:
+        assert connection.execute("SELECT count(*) FROM pieces").fetchone() == (0,)
+    assert stored(Store(path))[0].reply == "one two "
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")

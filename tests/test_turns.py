@@ -215,6 +215,27 @@ def test_broken_records_are_left_out_and_said() -> None:
     assert len(problems) == 2 and prompts(turns) == ["a", "c", "d"]
 
 
+def test_what_a_turn_was_asked_on_is_recorded_also_where_its_neighbour_was_asked_on_something_else() -> None:
+    turns = four()
+    answered(turns, "b2", cell="b", run="second")
+    last = answered(turns, "e", cell="e", run="e")
+    other = Turns()
+    assert other.read(json.loads(json.dumps(turns.record()))) == []
+    assert [turn.chain for turn in other] == [turn.chain for turn in turns]
+    assert other[-1].chain == last.chain and other[-1].asked == last.asked
+
+
+def test_what_another_copy_has_asked_since_is_in_force_and_nothing_is_lost() -> None:
+    turns = four()
+    other = turns.fork()
+    answered(other, "b there", cell="b", run="there")
+    answered(other, "e there", cell="e", run="there")
+    answered(turns, "c here", cell="c", run="here")
+    turns.read(other.record())
+    assert prompts(turns) == ["a", "b there", "c here", "d", "e there"]
+    assert [len(place.versions) for place in turns.places] == [1, 2, 2, 1, 1]
+
+
 CELLS = st.one_of(st.none(), st.sampled_from("abcdef"))
 ROLES = st.sampled_from(["user", "assistant", "system", "user", "assistant"])
 MESSAGES = st.lists(
