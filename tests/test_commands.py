@@ -62,6 +62,35 @@ async def test_the_model_that_is_chosen_is_the_one_of_the_conversation(magics: B
     assert magics.model == magics.conversation.model == "llama3.2"
 
 
+async def test_a_provider_is_chosen_with_its_model(magics: BerlinMagics) -> None:
+    assert await told(magics, "use ollama:qwen2.5:7b") == "From here on the model is qwen2.5:7b of Ollama."
+    assert magics.conversation.model == "ollama:qwen2.5:7b"
+    with pytest.raises(UsageError, match="is a provider"):
+        await told(magics, "use ollama")
+    assert magics.model == "ollama:qwen2.5:7b"
+
+
+async def test_the_state_says_which_provider_is_asked_and_why(
+    magics: BerlinMagics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told(magics, "use ollama:llama3.2")
+    text = await told(magics, "")
+    assert "Ollama (the model begins with ollama:)" in text
+    assert "http://127.0.0.1:11434/v1" in text and "model         llama3.2" in text
+    await told(magics, "use gpt-4")
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-key")
+    text = await told(magics, "")
+    assert "OpenAI (OPENAI_API_KEY)" in text and "https://api.openai.com/v1" in text and "canary" not in text
+
+
+async def test_a_provider_that_is_set_is_asked_at_the_address_that_is_set(magics: BerlinMagics) -> None:
+    magics.provider, magics.url = "vllm", "http://127.0.0.1:9/v1"
+    text = await told(magics, "")
+    assert "vLLM (the setting `provider`)" in text and "http://127.0.0.1:9/v1" in text
+    await told(magics, "use ollama:m")
+    assert "http://127.0.0.1:11434/v1" in await told(magics, "")
+
+
 async def test_a_system_prompt_is_set_shown_and_taken_away(magics: BerlinMagics) -> None:
     await told(magics, "system Answer in French.")
     assert magics.conversation.system == "Answer in French."

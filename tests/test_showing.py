@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from berlin_magic.errors import IncompleteReplyError, ServerError
+from berlin_magic.events import Event, Finish, Notice, Reasoning, Usage
 from berlin_magic.interrupts import Interrupted
 from berlin_magic.showing import Outcome, Showing
 from berlin_magic.turns import Turn, Turns
@@ -206,3 +207,62 @@ async def test_a_long_reply_is_rendered_beside_the_loop() -> None:
     (await task).check()
     assert view.settled_in is not threading.current_thread()
     assert view.finished[0][0].state == "complete"
+
+
+def told(showing: Showing, *events: Event) -> None:
+    for event in events:
+        showing.turn.take(event)
+        showing.take(event)
+
+
+async def test_a_notice_is_replaced_by_the_next_and_gone_with_the_first_word() -> None:
+    reply, view = Reply(0.6, "word", None), NotedView()
+    showing, task = await show(reply, view)
+    told(showing, Notice("busy, trying again in 4 s"), Notice("busy, trying again in 8 s"))
+    while not view.text:  # noqa: ASYNC110 - the reply is a script
+        await asyncio.sleep(0.01)
+    waiting = [status.notes for _, status in view.drawn if status.state == "waiting"]
+    assert ("busy, trying again in 8 s",) in waiting
+    assert not any("busy" in note for _, status in view.drawn if status.state == "streaming" for note in status.notes)
+    showing.stop()
+    await task
+    assert view.finished[0][0].notes == ()
+
+
+async def test_a_notice_is_not_left_where_no_word_ever_came() -> None:
+    reply, view = Reply(0.05, ServerError("no\nAsk again.")), NotedView()
+    showing, task = await show(reply, view)
+    told(showing, Notice("busy, trying again in 4 s"))
+    await task
+    assert view.finished[0][0].notes == ()
+
+
+async def test_reasoning_is_counted_while_it_comes_and_handed_over_at_the_end_apart_from_the_reply() -> None:
+    reply, view = Reply(0.6, "42", None), NotedView()
+    showing, task = await show(reply, view)
+    told(showing, Notice("busy"), Reasoning("Let me "), Reasoning("see"))
+    while not view.text:  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.01)
+    assert any("thinking · 10 characters" in note for _, status in view.drawn[:-1] for note in status.notes)
+    assert not any("busy" in note for _, status in view.drawn for note in status.notes)
+    assert not any(status.reasoning for _, status in view.drawn)
+    showing.stop()
+    await task
+    (status, _) = view.finished[0]
+    assert status.reasoning == "Let me see"
+    assert status.notes[0].startswith("thought for ") and status.notes[0].endswith("10 characters of reasoning")
+    assert view.text == reply.turn.reply == "42" and status.characters == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [("length", "--max-tokens"), ("content_filter", "content filter"), ("tool_calls", "tool"), ("stop", ""), ("", "")],
+)
+async def test_why_a_reply_ended_is_said_where_it_is_worth_a_word(reason: str, words: str) -> None:
+    reply, view = Reply("some", 0.05), NotedView()
+    showing, task = await show(reply, view)
+    told(showing, Usage(7, 1234), Finish(reason))
+    (await task).check()
+    notes = view.finished[0][0].notes
+    assert notes[0] == "1,234 tokens"
+    assert (words in notes[1]) if words else len(notes) == 1
