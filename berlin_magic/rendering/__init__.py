@@ -2,16 +2,17 @@
 
 Nothing in here knows of sockets, kernels, widgets or clocks.
 
-`to_html`, `to_markdown` and `to_plain` render a whole text for a notebook's final output. `Document` renders a
-text while it arrives, as a list of small patches to a tree; see its module, `growing`, for their format.
+`to_html`, `to_markdown` and `to_plain` render a whole text for a notebook's final output; `text_to_html` shows words
+that are no Markdown. `Document` renders a text while it arrives, as a list of small patches to a tree; see its module,
+`growing`, for their format.
 """
 
 from __future__ import annotations
 
 from .growing import Document, Patch
-from .html import to_html
+from .html import text_to_html, to_html
 from .markdown import to_markdown
 from .plain import PlainText, to_plain
 from .stylesheet import stylesheet
 
-__all__ = ["Document", "Patch", "PlainText", "stylesheet", "to_html", "to_markdown", "to_plain"]
+__all__ = ["Document", "Patch", "PlainText", "stylesheet", "text_to_html", "to_html", "to_markdown", "to_plain"]

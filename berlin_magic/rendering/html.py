@@ -22,7 +22,7 @@ from .tex import harmless
 from .tree import Node
 from .tree import parse as parse_blocks
 
-__all__ = ["Html", "to_html"]
+__all__ = ["Html", "text_to_html", "to_html"]
 
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _BOXES = {" ": "☐ ", "x": "☑ ", "X": "☑ "}
@@ -51,6 +51,11 @@ def to_html(text: str, *, image_hosts: Iterable[str] = ()) -> str:
     body = Html(image_hosts=image_hosts).whole(root, references)
     style = f"<style>{CODE}</style>\n" if '<div class="highlight">' in body and '<span class="' in body else ""
     return f'{style}<div class="berlin-reply">\n{body}</div>'
+
+
+def text_to_html(text: str) -> str:
+    r"""Return plain text as HTML: no markup in it is any, and no typesetter of math finds ``$`` or ``\(`` in it."""
+    return _plain(text)
 
 
 class Html:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterator
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 __all__ = ["addresses", "image_source", "link_target"]
 
-_TARGET = re.compile(r"(?:https?://[^/?#\\@\s]+(?:[/?#]|\Z)|mailto:[^/?#\\\s]+)", re.IGNORECASE)
+_TARGET = re.compile(r"https?://(?P<host>[^/?#\\]+)(?:[/?#]|\Z)|mailto:[^/?#\\\s]+", re.IGNORECASE)
+_HOST = re.compile(
+    r"(?P<name>(?:[A-Za-z0-9._-]|[^\x00-\x7f\s])+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?",
+)
+_MOST_PORT = 65535
 _PLAIN = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&()*+,;=%]")
 _BARE = re.compile(r"\bhttps?://[^\s<>\"'`|\\^{}\[\]]+", re.IGNORECASE)
 _BARE_END = re.compile(r"[.,:;!?*_~)]+\Z")
@@ -27,9 +33,28 @@ def link_target(address: str) -> str | None:
     address : str
         As markdown-it normalized it: entities and escapes read, spaces and quotes percent-encoded.
     """
-    if len(address) > _LENGTH or not _TARGET.match(address):
+    found = _TARGET.match(address) if len(address) <= _LENGTH else None
+    if found is None or (found["host"] is not None and not _is_host(found["host"])):
         return None
     return _PLAIN.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), address)
+
+
+def _is_host(host: str) -> bool:
+    """Whether a browser takes `host` for one, as it stands there.
+
+    What it does not take is to JupyterLab 4.6 the name of a file on its own server; and a host that is written with
+    ``%40`` or as one large number only serves to mislead.
+    """
+    found = _HOST.fullmatch(unicodedata.normalize("NFKC", host))  # as a browser reads it: ／ is / in a host
+    if found is None or int(found["port"] or 0) > _MOST_PORT:
+        return False
+    last = found["name"].rstrip(".").rpartition(".")[2]
+    if found["name"].startswith("[") or last.isdigit() or last.lower().startswith("0x"):
+        try:
+            ip_address(found["name"].strip("[]"))
+        except ValueError:
+            return False
+    return True
 
 
 def image_source(address: str, hosts: Collection[str]) -> str | None:

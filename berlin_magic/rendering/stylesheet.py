@@ -31,7 +31,7 @@ def _rules() -> str:
     return "".join(rules)
 
 
-CODE = ".berlin-reply .highlight{background:none}" + _rules()
+CODE = ".berlin-reply .highlight{background:none;margin-bottom:1em}" + _rules()
 """The colours of code, as `to_html` puts them in front of a reply that has any; a constant."""
 
 
@@ -39,6 +39,7 @@ def stylesheet() -> str:
     """Return CSS for a live reply: everything under the class ``berlin-reply``, which the view's root has."""
     return (
         CODE
+        + ".berlin-reply{contain:paint}"  # a formula full of negative spaces is painted over nothing but its own reply
         + ".berlin-reply .berlin-tight>li>p{margin:0}"
         + ".berlin-reply table{display:block;max-width:100%;overflow-x:auto}"
         + ".berlin-reply pre{overflow-x:auto}"

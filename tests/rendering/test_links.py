@@ -8,7 +8,17 @@ from berlin_magic.rendering.links import addresses, image_source, link_target
 
 
 @pytest.mark.parametrize(
-    "address", ["https://e.example", "HTTP://e.example/a?b=c#d", "mailto:a@b.example", "https://e.example/%C3%A9"]
+    "address",
+    [
+        "https://e.example",
+        "HTTP://e.example/a?b=c#d",
+        "mailto:a@b.example",
+        "https://e.example/%C3%A9",
+        "http://localhost:8888/lab",
+        "http://127.0.0.1:65535",
+        "http://[::1]:80/",
+        "https://a_b.e.example./x@y",
+    ],
 )
 def test_addresses_of_the_web_and_of_people_are_targets(address):
     assert link_target(address) == address
@@ -36,6 +46,17 @@ def test_addresses_of_the_web_and_of_people_are_targets(address):
         "https://user@e.example",
         "http\n://x",
         "https://e\\x",
+        "https://bank.example%40e.example/",
+        "https://bank.example%2F.e.example/",
+        "https://bank.example／.e.example/",
+        "https://e.example:65536/",
+        "https://e.example:x/",
+        "https://1.2.3.4.5/",
+        "https://2130706433/",
+        "https://0x7f000001/",
+        "https://[::1/",
+        "https://e\u2028x/",
+        "https://onload=alert(1)/",
         "blob:https://x",
         "https://e.example/" + "x" * 9000,
     ],
@@ -46,6 +67,11 @@ def test_anything_else_is_dead(address):
 
 def test_what_could_end_an_attribute_is_encoded():
     assert link_target("https://e.example/\"'<>`{}|é") == "https://e.example/%22%27%3C%3E%60%7B%7D%7C%C3%A9"
+
+
+def test_a_host_of_any_script_is_one():
+    assert link_target("https://bücher.example/é") == "https://b%C3%BCcher.example/%C3%A9"
+    assert link_target("https://नमस्ते.भारत/") is not None
 
 
 def test_images_are_shown_of_named_hosts_only():
