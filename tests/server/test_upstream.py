@@ -100,7 +100,8 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 async def reply(upstream: Upstream, **options: Any) -> list[Piece]:
-    return [piece async for piece in upstream.stream(HELLO, {"model": "llama", **options})]
+    async with asyncio.timeout(20):
+        return [piece async for piece in upstream.stream(HELLO, {"model": "llama", **options})]
 
 
 @pytest.mark.parametrize(
