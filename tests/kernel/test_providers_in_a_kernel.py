@@ -179,18 +179,18 @@ def test_another_packages_provider_is_one_like_any(kernel: Kernel, engine: Engin
     assert (run.metadata["provider"], run.metadata["model"]) == ("Lines", "some-model")
     assert "Lines (the setting `provider`)" in kernel.good("%berlin").stdout
     kernel.good("%config BerlinMagics.url = ''")
-    engine.server.on("/ask", [PLAIN, b"so far", Then.HOLD])
+    engine.server.on("/ask", [PLAIN, b"Es war einmal", Then.HOLD])
     kernel.good(f"import lines_provider; lines_provider.Lines.url = '{engine.server.url}/ask'")
     request = kernel.send("%%berlin -m lines:m\nHello?")
 
     def interrupt(message: Message) -> None:
-        if "so far" in seen(message) and not told:
+        if "Es war einmal" in seen(message) and not told:
             told.append(True)
             kernel.interrupt()
 
     told: list[bool] = []
     run = kernel.finish(request, watch=interrupt)
-    assert "Interrupted" in run.error and run.answer["text/plain"].startswith("so far")
+    assert "Interrupted" in run.error and run.answer["text/plain"].startswith("Es war einmal")
 
 
 def test_the_list_of_providers_comes_in_time_and_holds_no_key(kernel: Kernel, engine: Engine) -> None:
