@@ -5,7 +5,7 @@
 
     const TAGS = new Set(
         ("a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul " +
-            "input style").split(" ")
+            "input style details summary").split(" ")
     );
     const CLASS = /^(berlin-.*|highlight|language-[\w#+-]+|[a-z]{1,2}|cm-.*|jp-RenderedHTMLCommon|jp-InternalAnchorLink|anchor-link|numbering-entry|ͼ\w+)$/;
     const CLASSES = (value) => value.split(/\s+/).every((name) => !name || CLASS.test(name));
@@ -16,12 +16,14 @@
         "a rel": (value) => value.startsWith("noopener"),
         "a title": () => true,
         "a download": () => false,
+        "details open": (_value, el) => el.className === "berlin-reasoning",
         "ol start": (value) => /^\d+$/.test(value),
         "td align": () => true,
         "th align": () => true,
         "td style": (value) => /^text-align: ?(left|right|center);?$/.test(value),
         "th style": (value) => /^text-align: ?(left|right|center);?$/.test(value),
-        "div style": (value, el) => el.className === "berlin-status" && !/position|url/.test(value),
+        "div style": (value, el) => el.matches(".berlin-status, .berlin-reasoning > div") && !/position|url/.test(value),
+        "details style": (value, el) => el.className === "berlin-reasoning" && !/position|url/.test(value),
         "input type": (value) => value === "checkbox",
         "input disabled": () => true,
         "input checked": () => true,
@@ -81,6 +83,7 @@
 
     function inspect(root) {
         const found = [];
+        for (const el of root.querySelectorAll("details.berlin-reasoning")) el.open = true;
         const frame = root.getBoundingClientRect();
         for (const el of root.querySelectorAll("*")) {
             const math = el.closest(MATH);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -16,9 +17,11 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from attack_watch import ATTACKS, Watch, numbered
 from conftest import SCREENSHOTS
 from jupyterlab_page import Notebook
+from scripted_server import Reply, ScriptedBerlin
 
 IMPORT = "from show_attacks import *"
 SENTINEL = {
@@ -27,10 +30,10 @@ SENTINEL = {
 SIZE = 46  # JupyterLab shows 50 outputs of a cell
 # What takes the page away from under the others comes last, where nobody guards it.
 ROUGH = ("base", "meta-refresh", "style-element", "clobbering", "frame", "custom-element")
+ERRORS = range(0, len(ATTACKS), 60)
 PAGE = "http://saved.example/"  # where nbconvert's page is opened
 PATIENCE = 10.0  # seconds; a video that can't be loaded says so when it likes
 LAST = len(ATTACKS)  # the sentinel's number
-STATUS = ("image-error-event", "script-element", "math-href", "math-style", "math-define", "status-line-math")
 SLOW = ("very-long-3",)  # keeps JupyterLab's own Markdown renderer busy for half a minute (seen on 4.6.6)
 BATCHES = [list(range(at, min(at + SIZE, len(ATTACKS)))) for at in range(0, len(ATTACKS), SIZE)]
 
@@ -263,11 +266,63 @@ async def test_our_markdown_is_as_harmless_where_a_front_end_prefers_it(browser,
     assert found.wrong == {}
 
 
-@pytest.mark.xfail(reason="status_line.as_html leaves the delimiters of math in: rendering.text_to_html takes them out")
-async def test_words_of_a_server_are_text_in_the_status_line_that_stays(browser, lab):
-    numbers = [n for n, attack in enumerate(ATTACKS) if attack["mechanism"] in STATUS]
-    found = await show_all(browser, lab, "show_status_lines", [numbers[:SIZE]], "HTML")
+@pytest.mark.xfail(reason="the views leave delimiters of math in what they escape: rendering.text_to_html does not")
+@pytest.mark.parametrize("place", ["show_status_lines", "show_reasoning"])
+async def test_words_around_a_reply_are_text(browser, lab, place):
+    numbers = [n for n, attack in enumerate(ATTACKS) if re.search(r"\$|\\[(\[b]", attack["text"]) or n % 12 == 0]
+    batches = [numbers[at : at + SIZE] for at in range(0, len(numbers), SIZE)]
+    found = await show_all(browser, lab, place, batches, "HTML")
     assert found.wrong == {}
+
+
+class HostileBerlin(ScriptedBerlin):
+    """A server whose model names and error messages are attacks."""
+
+    async def _config(self, _request):
+        models = [{"label": "x", "value": hostile_word(n), "type": "chat", "app": True} for n in range(LAST)]
+        return web.json_response({"code": 0, "data": {"chat_models": models}, "message": hostile_word(0)})
+
+
+def hostile_word(number: int) -> str:
+    return numbered(number, ATTACKS[number])["text"][:90]
+
+
+async def test_listings_and_errors_show_the_words_of_a_server_as_text(browser, lab):
+    server = HostileBerlin()
+    await server.start()
+    message = " ".join(hostile_word(number) for number in range(0, LAST, 9))
+    server.answers(*[Reply(error={"code": -1, "data": [], "message": hostile_word(n)}, status=406) for n in ERRORS])
+    sources = [
+        f"import os\nos.environ['BERLIN_URL'] = {server.url!r}\n%load_ext berlin_magic",
+        "%berlin models",
+        f"%berlin use {message[:200]!r}",
+        "%berlin",
+        *["%%berlin\nHello."] * len(ERRORS),
+        "%berlin history",
+    ]
+    try:
+        async with watched(browser, lab) as (page, watch):
+            nb = await Notebook.new(lab, page, *sources)
+            watch.opened = True
+            for cell in range(len(sources)):
+                await nb.run(cell)
+            wrong = await page.evaluate("() => berlinDetector.inspect('.jp-Notebook .jp-OutputArea-output')")
+            shown = await page.locator(".jp-Notebook .jp-OutputArea").all_text_contents()
+            provoked = await page.evaluate("() => berlinDetector.provoke('.jp-Notebook .jp-OutputArea-output')")
+            await watch.canary(page)
+            saved = await nb.save()
+            await nb.shut_down()
+    finally:
+        await server.close()
+    assert "<script>berlinAttacked(0)</script>" in "".join(shown)
+    assert {cell.outputs[-1].output_type for cell in saved.cells[4:-1]} == {"error"}
+    # JupyterLab itself makes links in whatever is printed, of any scheme; they open windows in which nothing runs.
+    assert {one for what in wrong for one in what if not one.startswith("attribute a href=")} == set()
+    assert watch.named() == {}
+    assert provoked["ran"] == []
+    assert {target for _address, target, _rel in provoked["following"]} == {"_blank"}
+    said = "".join(str(output) for cell in saved.cells[:4] for output in cell.outputs)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", said)
 
 
 async def test_the_check_sees_each_attack_where_nobody_guards_the_page(browser, lab):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from berlin_magic.views.static import StaticView
 STEP = 0.08  # seconds between two draws: 47 views stay below the rate that the Jupyter server lets through
 PIECES = 5
 
+SENTINEL = "$1 + 1$ is two.\n\nDone."  # harmless, and the last to be typeset
 TEXTS = Path("attacks.json")  # a list of {"text": …, "cuts": […]}, beside the notebook
 
 
@@ -63,11 +65,19 @@ async def show_live(numbers: list[int], gate: str) -> None:
 
 def show_status_lines(numbers: list[int]) -> None:
     """Leave final outputs whose status lines are hostile: model and note are the reply."""
-    shell = get_ipython()
+    _show_static(numbers, lambda text: Status("stopped", text, "Test", 1.0, 8, (text,)))
+
+
+def show_reasoning(numbers: list[int]) -> None:
+    """Leave final outputs whose folded reasoning is the reply."""
+    _show_static(numbers, lambda text: Status("complete", "test-model", "Test", 1.0, 8, reasoning=text))
+
+
+def _show_static(numbers: list[int], status: Callable[[str], Status]) -> None:
     for attack in _chosen(numbers):
-        view = StaticView(shell)
-        view.feed("A reply.")
-        view.finish(Status("stopped", attack["text"], "Test", 1.0, 8, (attack["text"],)), {})
+        view = StaticView(get_ipython())
+        view.feed("A reply." if attack["text"] != SENTINEL else SENTINEL)
+        view.finish(status(attack["text"] if attack["text"] != SENTINEL else ""), {})
 
 
 def show_ours(numbers: list[int]) -> None:
