@@ -131,7 +131,7 @@ class Conversation(Turns):
         parent = ""
         if self.context == "server":
             earlier = [turn for turn in self.earlier(cell, run) if turn.standing]
-            chosen = self.system if system is None else system
+            chosen = self.system_for(cell) if system is None else system
             parent = continued(self.every_turn(), earlier, chosen, renewed=self.renewed)
         turn = self.begin(prompt, cell=cell, run=run, model=model, system=system, options=given, begun=time.time())
         if self.context == "server":

@@ -15,7 +15,7 @@ from berlin_magic.chat import Conversation
 from berlin_magic.errors import clean
 from berlin_magic.front_end import Cell
 from berlin_magic.notebook import Notebook
-from berlin_magic.notebook_file import command_record, system_record
+from berlin_magic.notebook_file import command_record
 from berlin_magic.options import words
 from berlin_magic.places import Place, Version
 from berlin_magic.store import Entry
@@ -250,9 +250,9 @@ def _system(here: Here, argument: str) -> Told:
     if not argument:
         text = versions.printable(talk.system)
         return Told(f"system: {text}" if text else "There is no system prompt. `%berlin system TEXT` sets one.")
-    talk.system = "" if argument in {"''", '""', "--clear"} else argument.strip("\"'")
-    text = "The system prompt is set." if talk.system else "The system prompt is cleared."
-    return Told(text, system_record(talk.system, notebook=here.notebook.id, conversation=here.name))
+    text = "" if argument in {"''", '""', "--clear"} else argument.strip("\"'")
+    talk.set_system(text, cell=here.cell.id, run=here.cell.run)
+    return here.changed("The system prompt is set, from here on." if text else "The system prompt is cleared.")
 
 
 def _names(turns: list[Turn]) -> str:

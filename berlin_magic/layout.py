@@ -8,7 +8,7 @@ from typing import Any
 from berlin_magic import records
 from berlin_magic.arrangement import arranged, merged
 from berlin_magic.journal import Journal
-from berlin_magic.places import Event, Place, Version, standing, struck
+from berlin_magic.places import Event, Place, SystemPrompt, Version, standing, struck, system_of
 from berlin_magic.records import Record
 from berlin_magic.staleness import stale_turns
 from berlin_magic.turn import Turn
@@ -33,15 +33,34 @@ class Layout:
 
     @property
     def system(self) -> str:
-        """The system prompt."""
-        return self._system
+        """The system prompt, as it holds at the end; setting it holds from there on."""
+        return system_of(self._places, self._system)
 
     @system.setter
     def system(self, text: str) -> None:
-        if text != self._system:
-            self._system = text
-            if self.journal is not None:
-                self.journal.system(text)
+        if text == self.system:
+            return
+        if any(isinstance(event, SystemPrompt) for place in self._places for event in place.current.events):
+            self.set_system(text)
+            return
+        self._system = text
+        if self.journal is not None:
+            self.journal.system(text)
+
+    @property
+    def first_system(self) -> str:
+        """The system prompt that holds until a cell sets another."""
+        return self._system
+
+    def system_for(self, cell: str | None) -> str:
+        """Return the system prompt that a question of `cell` is asked with."""
+        own = self._find(cell)
+        return system_of(self._places if own is None else self._places[: self._places.index(own) + 1], self._system)
+
+    def set_system(self, text: str, *, cell: str | None = None, run: str | None = None) -> None:
+        """Set the system prompt for what stands after `cell`."""
+        place, version = self._version(cell, run)
+        self._add(place, version, SystemPrompt(text))
 
     @property
     def places(self) -> Sequence[Place]:
@@ -95,7 +114,7 @@ class Layout:
         """Return everything as plain JSON."""
         return {
             "format": records.FORMAT,
-            "system": self.system,
+            "system": self._system,
             "places": [records.place_record(place) for place in self._places],
             "events": [
                 records.event_record(place, version, event, self._by_id.get)

@@ -202,7 +202,7 @@ class Notebook:
         for name, (id_, talk) in self._conversations.items():
             talk.journal = None
             if origin.store is not None:
-                talk.journal = StoredJournal(origin.store, id_, origin.id, name, talk.system)
+                talk.journal = StoredJournal(origin.store, id_, origin.id, name, talk.first_system)
                 talk.note_everything()
 
     def _found(self, name: str) -> tuple[str, Conversation]:
@@ -220,7 +220,7 @@ class Notebook:
         talk.leave(self._deleted)
         id_ = id_ or uuid.uuid4().hex
         if store is not None and not store.broken:
-            talk.journal = StoredJournal(store, id_, origin.id, name, talk.system)
+            talk.journal = StoredJournal(store, id_, origin.id, name, talk.first_system)
             if len(talk.every_turn()) > stored:
                 talk.note_everything()
         if self.system and not talk.system:

@@ -17,7 +17,7 @@ from berlin_magic.records import Record, event_record, turn_record
 from berlin_magic.turn import Turn
 from berlin_magic.turns import Turns
 
-__all__ = ["FORMAT", "NotebookFile", "command_record", "output_record", "read", "system_record"]
+__all__ = ["FORMAT", "NotebookFile", "command_record", "output_record", "read"]
 
 FORMAT = 1
 """The version of the metadata; a reader leaves a higher one alone, with a warning."""
@@ -106,12 +106,6 @@ def output_record(
     }
 
 
-def system_record(text: str, *, notebook: str = "", conversation: str = "") -> Record:
-    """Return what goes into the metadata of the output of a command that has set the system prompt."""
-    named = {"conversation": conversation} if conversation else {}
-    return {"format": FORMAT, "notebook": notebook, **named, "events": [], "system": text}
-
-
 def command_record(turns: Turns, events: Iterable[Event], *, notebook: str = "", conversation: str = "") -> Record:
     """Return what goes into the metadata of the output of a command that has changed the conversation."""
     place = Place(None, [version := Version(None, list(events))], version)
@@ -171,9 +165,6 @@ def _take(
     record = found.records.setdefault(name, {"places": [], "events": []})
     if metadata.get("once") is True:
         record = found.apart
-    if not events:
-        record["system"] = metadata["system"]
-        return
     place = f"{name}/{cell or events[0]['id']}"
     if not any(known["key"] == place for known in record["places"]):
         record["places"].append({"key": place, "cell": cell, "number": number})
@@ -199,8 +190,8 @@ def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list
     if not isinstance(metadata.get("format"), int) or metadata["format"] > FORMAT:
         raise ValueError(f"its format is {metadata.get('format')!r:.20}")
     if "events" in metadata:
-        events = [dict(event) for event in metadata["events"] if isinstance(event["id"], str)]
-        if not events and not isinstance(metadata.get("system"), str):
+        events = [dict(event) for event in metadata["events"] if isinstance(event.get("id"), str)]
+        if not events:
             raise ValueError("it tells of nothing")
         return events
     if not isinstance(metadata.get("turn"), str):
@@ -210,7 +201,7 @@ def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list
         event["prompt"] = prompt or ""
         event["edited"] = prompt is None or _digest(prompt) != metadata.get("asked")
     struck = metadata.get("struck")
-    before = [dict(one) for one in struck if isinstance(one["id"], str)] if isinstance(struck, list) else []
+    before = [dict(one) for one in struck if isinstance(one.get("id"), str)] if isinstance(struck, list) else []
     return [*before, event]
 
 

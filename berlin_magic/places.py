@@ -9,7 +9,18 @@ from typing import Literal
 
 from berlin_magic.turn import Turn
 
-__all__ = ["Event", "Place", "State", "Strike", "StrikeKind", "Version", "standing", "struck"]
+__all__ = [
+    "Event",
+    "Place",
+    "State",
+    "Strike",
+    "StrikeKind",
+    "SystemPrompt",
+    "Version",
+    "standing",
+    "struck",
+    "system_of",
+]
 
 
 @dataclass(eq=False)
@@ -31,7 +42,16 @@ class Strike:
 
 StrikeKind = Literal["reset", "undo", "drop"]
 
-Event = Turn | Strike
+
+@dataclass(eq=False)
+class SystemPrompt:
+    """The system prompt from its cell on."""
+
+    text: str
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+Event = Turn | Strike | SystemPrompt
 """What a cell can do to a conversation."""
 
 State = Literal["in", "deleted"]
@@ -78,6 +98,15 @@ class Place:
     state: State = "in"
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     number: int = 0
+
+
+def system_of(places: Iterable[Place], base: str) -> str:
+    """Return the system prompt that holds after `places`: the last one set there, else `base`."""
+    for place in places:
+        for event in place.current.events:
+            if isinstance(event, SystemPrompt):
+                base = event.text
+    return base
 
 
 def struck(places: Iterable[Place]) -> set[str]:

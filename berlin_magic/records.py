@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, get_args
 
 from berlin_magic.messages import Message, checked
-from berlin_magic.places import Event, Place, State, Strike, StrikeKind, Version
+from berlin_magic.places import Event, Place, State, Strike, StrikeKind, SystemPrompt, Version
 from berlin_magic.turn import Finish, Turn
 
 __all__ = ["FORMAT", "Record", "as_of", "event_record", "place_record", "places_of"]
@@ -46,6 +46,8 @@ def event_record(place: Place, version: Version, event: Event, find: Find) -> Re
             return {**where, "kind": "turn", **turn_record(event, find)}
         case Strike():
             return {**where, "kind": event.kind, "turns": list(event.turns)}
+        case SystemPrompt():
+            return {**where, "kind": "system", "text": event.text}
 
 
 def turn_record(turn: Turn, find: Find) -> Record:
@@ -194,6 +196,8 @@ def _event(record: Mapping[str, Any]) -> Event:
     kind: Any = record.get("kind")
     if kind == "turn":
         return turn_of(record, id_)
+    if kind == "system":
+        return SystemPrompt(_text(record, "text", empty=True), id_)
     turns = record.get("turns")
     if kind not in get_args(StrikeKind) or not isinstance(turns, list) or not all(isinstance(t, str) for t in turns):
         raise ValueError(f"no such kind: {kind!r:.40}")

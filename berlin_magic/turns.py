@@ -9,7 +9,7 @@ from berlin_magic import records
 from berlin_magic.budget import Measure, estimate, left_out
 from berlin_magic.layout import Layout
 from berlin_magic.messages import Message
-from berlin_magic.places import Strike, standing, struck
+from berlin_magic.places import Strike, SystemPrompt, standing, struck
 from berlin_magic.turn import Finish, Turn, copied
 
 __all__ = ["Finish", "Turn", "Turns"]
@@ -53,6 +53,7 @@ class Turns(Layout):
         if isinstance(index, int):
             return list(self)[index]
         part = self._alike()
+        part.system = self.system
         for number, turn in enumerate(list(self)[index]):
             place = self.place_of(turn)
             event = records.event_record(place, place.current, turn, lambda _: None)
@@ -96,7 +97,7 @@ class Turns(Layout):
         """
         place, version = self._version(cell, run)
         earlier = [turn for turn in self.before(place) if turn.standing]
-        chosen = self.system if system is None else system
+        chosen = self.system_for(cell) if system is None else system
         fixed: list[Message] = [{"role": "system", "content": chosen}, {"role": "user", "content": prompt}]
         count = left_out([turn.standing for turn in earlier], fixed, self.context_limit, self.measure)
         stale = self.stale()
@@ -180,11 +181,12 @@ class Turns(Layout):
         is lost. Leading system messages become the system prompt, where there is none.
         """
         left = list(messages)
-        if left and left[0]["role"] == "system" and left[0]["content"] and not self.system and not len(self):
-            self.system = left.pop(0)["content"]
         if not left:
             return []
+        begins = not self.system and not len(self)
         place, version = self._version(cell, run)
+        if begins and left[0]["role"] == "system" and left[0]["content"]:
+            self._add(place, version, SystemPrompt(left.pop(0)["content"]))
         turns: list[Turn] = []
         while left:
             pair = [message["role"] for message in left[:2]] == ["user", "assistant"]
@@ -209,7 +211,7 @@ class Turns(Layout):
 
     def _alike(self) -> Self:
         """Return an empty one with the same settings; what a subclass adds, it adds here."""
-        other = type(self)(self.system)
+        other = type(self)(self.first_system)
         other.context_limit, other.measure = self.context_limit, self.measure
         return other
 

@@ -174,6 +174,22 @@ def test_the_notebooks_order_is_taken_and_what_it_lacks_stays_behind_its_neighbo
     assert prompts(turns) == ["d", "no cell", "b", "c", "a"]
 
 
+def test_a_system_prompt_holds_from_its_cell_on_and_run_all_sends_the_same() -> None:
+    turns = Turns("first")
+
+    def run_all(time: int) -> list[str]:
+        before = answered(turns, "a", cell="a", run=f"a{time}")
+        turns.set_system("second", cell="s", run=f"s{time}")
+        return [before.system, answered(turns, "b", cell="b", run=f"b{time}").system]
+
+    assert run_all(1) == run_all(2) == ["first", "second"] and turns.system == "second"
+    turns.system = "third"
+    assert turns.begin("c").system == "third" and run_all(3) == ["first", "second"]
+    turns.leave({"s"})
+    assert turns.begin("d", cell="b", run="again").system == "second"
+    assert turns[:1].system == turns.fork().system == "third"
+
+
 def test_what_does_not_fit_the_budget_is_left_out_oldest_first() -> None:
     turns = four()
     turns.system = "be brief"
@@ -297,6 +313,16 @@ class AnyDoings(RuleBasedStateMachine):
     def reset(self, cell: str | None, same: bool) -> None:
         self.turns.reset(cell=cell, run=self.run_of(same))
         assert list(self.turns) == []
+
+    @rule(cell=CELLS, text=st.sampled_from(["", "x", "y"]))
+    def set_system(self, cell: str | None, text: str) -> None:
+        self.turns.set_system(text, cell=cell, run=self.run_of(same=False))
+        assert self.turns.system_for(cell) == text
+
+    @rule(text=st.sampled_from(["", "x", "y"]))
+    def set_system_from_code(self, text: str) -> None:
+        self.turns.system = text
+        assert self.turns.system == text
 
     @rule(cell=CELLS, count=st.integers(1, 3), same=st.booleans())
     def undo(self, cell: str | None, count: int, same: bool) -> None:

@@ -88,6 +88,7 @@ def test_restart_and_run_all_sends_the_same_requests_and_none_twice(start: Start
     kernel = start(four.path)
     server.answers(*[Reply("Same answer.")] * 4)
     four.cells["r"] = "%berlin undo"
+    four.cells["s"] = "%berlin system Be brief"
     four.cells["e"] = "%%berlin\nQuestion e?"
     four.save()
     four.run(kernel)
