@@ -19,6 +19,11 @@ ON_TOPIC = {
     "how do I use ollama": "Connecting Ollama",
     "where do I put my OpenAI key": "Connecting OpenAI",
     "I have LM Studio running, how do I point this at it?": "Connecting vLLM, llama.cpp, LM Studio and others",
+    "which provider is asked, and why": "Which provider is asked",
+    "how do I list the providers": "Asking which providers there are",
+    "can I write my own provider?": "Writing a provider",
+    "where is the reasoning of the model": "What a model thinks before it answers",
+    "what does ended at the length limit mean": "What the status line tells",
     "our school has a Berlin server, how do I log in": "Connecting a Berlin server",
     "How do I install this?": "Installing it",
     "what is berlin_magic?": "What berlin_magic is",
@@ -103,6 +108,7 @@ def test_a_question_about_the_package_is_answered_by_the_section_on_it(question,
 def test_a_question_that_it_cannot_serve_is_told_so_with_what_to_do(question):
     text = said(question)
     assert text.startswith(REFUSED)
+    assert "%berlin use ollama:" in text and "%berlin providers" in text
     assert "berlin-server --upstream" in text
 
 
