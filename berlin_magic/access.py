@@ -10,6 +10,7 @@ from yarl import URL
 
 from berlin_magic.credentials import stored_login
 from berlin_magic.errors import NotConfiguredError
+from berlin_magic.proxies import proxy_secrets
 from berlin_magic.secret import Secret
 from berlin_magic.transport import REPLY_LIMIT, address, origin_of
 
@@ -55,7 +56,7 @@ class Access:
     @property
     def secrets(self) -> list[Secret]:
         """What no message may hold."""
-        return [self.password, self.token, self.standing_token]
+        return [self.password, self.token, self.standing_token, *proxy_secrets(self.url, self.proxy)]
 
 
 def access_to(

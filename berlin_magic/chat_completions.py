@@ -29,6 +29,7 @@ from berlin_magic.errors import (
     clean,
 )
 from berlin_magic.events import Event, Finish, Reasoning, Usage
+from berlin_magic.proxies import proxy_secrets
 from berlin_magic.refusals import refusal_kind
 from berlin_magic.retries import told_wait
 from berlin_magic.secret import Secret
@@ -59,7 +60,7 @@ class Endpoint:
     @property
     def secrets(self) -> list[Secret]:
         """What no message may hold."""
-        return [self.key, *self.headers.values()]
+        return [self.key, *self.headers.values(), *proxy_secrets(self.url, self.proxy)]
 
 
 def endpoint_url(text: str, setting: str) -> URL:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import aiohttp
 
 from berlin_magic.errors import (
@@ -13,6 +15,7 @@ from berlin_magic.errors import (
     clean,
 )
 from berlin_magic.retries import PASSING_STATUSES
+from berlin_magic.trust import trust_advice
 
 __all__ = ["no_response", "proxy_refusal", "silence_error"]
 
@@ -30,21 +33,20 @@ def no_response(  # noqa: PLR0911 - one a cause
             return silence_error(where, silence)
         case aiohttp.ClientProxyConnectionError() | aiohttp.ClientHttpProxyError():
             return proxy_refusal(where, getattr(error, "status", None))
+        case _ if (reason := _distrust(error)) is not None:  # before ValueError, which aiohttp's is too
+            return ServerUnreachableError(
+                f"The certificate of {where} is not trusted here{f': {reason}' if reason else ''}.\n{trust_advice()}"
+            )
         case aiohttp.InvalidURL() | ValueError():
             return NotConfiguredError(
                 f"{where} can't be asked: its address, or the proxy's, is none that HTTP can use.\n"
                 "Check both; a proxy is http://host:port, set by HTTP_PROXY or HTTPS_PROXY."
             )
-        case aiohttp.ClientConnectorCertificateError():
-            return ServerUnreachableError(
-                f"The certificate of {where} is not trusted here.\n"
-                "Where it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
-            )
         case aiohttp.ClientConnectorError():
             return ServerUnreachableError(
                 f"No connection to {where}: {_reason(error)}.\n"
                 "Is the server running, and is the address right? (`%berlin` shows it.)",
-                passing=isinstance(error.os_error, ConnectionError),
+                passing=_is_broken(error.os_error),
             )
         case aiohttp.ClientResponseError():
             return IncorrectAnswerError(
@@ -55,7 +57,7 @@ def no_response(  # noqa: PLR0911 - one a cause
             return ServerUnreachableError(
                 f"{where} ended the connection without an answer ({type(error).__name__}).\n"
                 "Is it the right port, and http or https as the server expects? Try again if it is.",
-                passing=isinstance(error, aiohttp.ServerDisconnectedError | ConnectionError | aiohttp.ClientOSError),
+                passing=isinstance(error, aiohttp.ServerDisconnectedError) or _is_broken(error),
             )
 
 
@@ -76,6 +78,22 @@ def silence_error(where: str, silence: float | None) -> SilentTooLongError:
         f"{where} has said nothing for {silence or 0:g} s.\n"
         "Run the cell again, or allow more: `%config BerlinMagics.silence = 600` (seconds)."
     )
+
+
+def _distrust(error: Exception) -> str | None:
+    """Return why a certificate was not accepted; None where it is no such error.
+
+    Through a SOCKS proxy, aiohttp (3.14) has it as the cause of a ClientOSError.
+    """
+    for cause in (getattr(error, "certificate_error", None), error, error.__cause__):
+        if isinstance(cause, ssl.CertificateError):
+            return clean(cause.verify_message, 100)
+    return "" if isinstance(error, aiohttp.ClientConnectorCertificateError) else None
+
+
+def _is_broken(error: Exception) -> bool:
+    """Say whether a connection was refused or reset."""
+    return isinstance(error, ConnectionError) or isinstance(error.__cause__, ConnectionError)
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:

@@ -1,5 +1,10 @@
 """The way to a server over HTTP: one session a request, limits on connecting and on silence, errors in our words.
 
+A session is not kept for the next request. That would save a handshake, 10 ms of computing and two round trips, of a
+reply that takes seconds; but questions in a notebook are minutes apart, servers close an idle connection after five
+seconds (uvicorn, Node), and one that is closed just then loses the question, or has it asked twice. Nor is there
+anything to close with a loop.
+
 Facts about aiohttp were read in, and tried on, its version 3.14.
 """
 
@@ -8,9 +13,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -26,7 +30,10 @@ from berlin_magic.errors import (
     clean,
 )
 from berlin_magic.faults import no_response, proxy_refusal, silence_error
+from berlin_magic.proxies import is_socks, proxy_for, socks_connector, socks_errors
 from berlin_magic.retries import PASSING_STATUSES
+from berlin_magic.secret import Secret
+from berlin_magic.trust import trusted
 
 __all__ = [
     "CONNECT_LIMIT",
@@ -91,18 +98,6 @@ def is_loopback(url: URL) -> bool:
         return False
 
 
-def _proxy_for(url: URL, proxy: str | None) -> str | None:
-    """Return the proxy to use: the one given, else the environment's; none for this machine itself.
-
-    aiohttp's own ``trust_env`` also asks the environment's proxy for loopback, which no company's proxy can reach.
-    """
-    if proxy:
-        return proxy
-    if is_loopback(url) or urllib.request.proxy_bypass(f"{url.host}:{url.port}"):
-        return None
-    return urllib.request.getproxies().get(url.scheme)
-
-
 @asynccontextmanager
 async def requested(
     method: str,
@@ -138,15 +133,16 @@ async def requested(
         Where the server redirects.
     """
     where = origin_of(url)
-    timeout = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT, sock_read=silence)
-    # DummyCookieJar: a server's cookies would be one more secret to keep.
-    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
+    limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT, sock_read=silence)
+    async with AsyncExitStack() as stack:
         try:
+            session, way = await _session(url, proxy_for(url, proxy, loopback=is_loopback(url)), limits)
+            await stack.enter_async_context(session)
             # sock_read begins when the request is written: a server that does not even read it needs a limit too.
             async with asyncio.timeout(silence and silence + CONNECT_LIMIT):
-                response = await session.request(
-                    method, url, headers=headers, json=json, proxy=_proxy_for(url, proxy), allow_redirects=False
-                )
+                response = await session.request(method, url, headers=headers, json=json, allow_redirects=False, **way)
+        except socks_errors():
+            raise proxy_refusal(where, None) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT) from None
         try:
@@ -155,6 +151,22 @@ async def requested(
             yield response
         finally:
             response.close()  # not release(): an unread stream has to end now, not be read to its end
+
+
+async def _session(
+    url: URL, proxy: Secret | None, limits: aiohttp.ClientTimeout
+) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
+    """Return a session for a request to `url`, and the arguments of the request that say how it gets there."""
+    way: dict[str, Any] = {}
+    if url.scheme == "https" or str(proxy or "").lower().startswith("https:"):
+        way["ssl"] = await trusted()
+    connector = None
+    if proxy and is_socks(proxy):
+        connector = socks_connector(proxy)
+    elif proxy:
+        way["proxy"] = URL(str(proxy))
+    # DummyCookieJar: a server's cookies would be one more secret to keep.
+    return aiohttp.ClientSession(connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar()), way
 
 
 def _end_with_connection(response: aiohttp.ClientResponse) -> None:
