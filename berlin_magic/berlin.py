@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -14,10 +14,11 @@ from berlin_magic import protocol
 from berlin_magic.access import Access, access_to
 from berlin_magic.credentials import stored_login
 from berlin_magic.envelope import UNAUTHORIZED_CODE
-from berlin_magic.errors import BerlinError, NotAllowedError, NotConfiguredError
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError
 from berlin_magic.events import Event
 from berlin_magic.kept_tokens import KeptTokens, shared_token
 from berlin_magic.messages import flatten
+from berlin_magic.nearest import with_nearest
 from berlin_magic.provider import Provider, text_of
 from berlin_magic.redaction import redacted
 from berlin_magic.retries import RETRIES, retried
@@ -74,7 +75,10 @@ class Berlin(KeptTokens, Provider):
         cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[str, None]:
         """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`."""
-        return text_of(cls.stream(model, messages, proxy, **kwargs))
+        try:
+            return text_of(cls.stream(model, messages, proxy, **kwargs))
+        finally:
+            del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
 
     @classmethod
     def stream(
@@ -159,8 +163,10 @@ class Berlin(KeptTokens, Provider):
             )
         except BerlinError as error:
             raise redacted(error, [password or "", token or ""]) from None
+        except ValueError as error:
+            raise error.with_traceback(None) from None
         finally:
-            del password, token  # a verbose traceback of what is raised here would show them
+            del password, token, proxy  # a verbose traceback of what is raised here would show them
         options = {"model": model or DEFAULT_MODEL, **_DEFAULT_OPTIONS}
         options.update({name: value for name, value in kwargs.items() if value is not None})
         try:
@@ -237,7 +243,23 @@ class Berlin(KeptTokens, Provider):
     @classmethod
     async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
         sent = [*access.secrets]
-        refused: list[Secret] = []  # what is known of tokens holds for the next try too
+        try:
+            async with aclosing(retried(cls._one_try(access, body, sent), retries)) as items:
+                async for item in items:
+                    yield item
+        except ModelUnknownError as error:
+            model = str(body["options"]["model"])
+            told = await with_nearest(error, model, lambda: protocol.models(access))
+            raise redacted(told, sent) from None
+        except BerlinError as error:
+            raise redacted(error, sent) from None
+
+    @classmethod
+    def _one_try(
+        cls, access: Access, body: Mapping[str, Any], sent: list[Secret]
+    ) -> Callable[[], AsyncGenerator[str | Event, None]]:
+        """Return what asks `body` with a token that the server accepts, and adds each token to `sent`."""
+        refused: list[Secret] = []  # what one try has learnt of tokens holds for the next
         refusal: NotAllowedError | None = None
         renewed = False
 
@@ -267,12 +289,7 @@ class Berlin(KeptTokens, Provider):
                         raise
                     refusal = redacted(error, sent)
 
-        try:
-            async with aclosing(retried(once, retries)) as items:
-                async for item in items:
-                    yield item
-        except BerlinError as error:
-            raise redacted(error, sent) from None
+        return once
 
 
 def _no_way_in(access: Access) -> NotConfiguredError:

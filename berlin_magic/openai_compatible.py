@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 from berlin_magic import chat_completions
 from berlin_magic.chat_completions import Endpoint, endpoint_url
-from berlin_magic.errors import BerlinError, NotConfiguredError
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError
 from berlin_magic.events import Event
 from berlin_magic.messages import with_parts
+from berlin_magic.nearest import with_nearest
 from berlin_magic.provider import Provider, text_of
 from berlin_magic.redaction import redacted
 from berlin_magic.retries import RETRIES, retried
@@ -57,7 +58,10 @@ class OpenAICompatible(Provider):
         cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[str, None]:
         """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`."""
-        return text_of(cls.stream(model, messages, proxy, **kwargs))
+        try:
+            return text_of(cls.stream(model, messages, proxy, **kwargs))
+        finally:
+            del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
 
     @classmethod
     def stream(
@@ -116,8 +120,10 @@ class OpenAICompatible(Provider):
             )
         except BerlinError as error:
             raise redacted(error, [key or ""]) from None
+        except ValueError as error:
+            raise error.with_traceback(None) from None
         finally:
-            del key, headers  # a verbose traceback of what is raised here would show them
+            del key, headers, proxy  # a verbose traceback of what is raised here would show them
         options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
         body = {
             "model": model,
@@ -128,7 +134,7 @@ class OpenAICompatible(Provider):
             json.dumps(body)
         except (TypeError, ValueError) as error:
             raise ValueError(f"messages and options must be numbers, texts, lists and dicts: {error}") from None
-        return retried(lambda: cls._ask(endpoint, body), retries)
+        return cls._ask(endpoint, body, retries)
 
     @classmethod
     async def models(
@@ -193,12 +199,21 @@ class OpenAICompatible(Provider):
         return Endpoint(server, secret, cls.key_variable, more, proxy, silence, reply_limit)
 
     @classmethod
-    async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[str | Event, None]:
-        try:
-            if not body["model"]:
-                body = {**body, "model": await chat_completions.only_model(endpoint)}
-            async with aclosing(chat_completions.chat(endpoint, body)) as items:
+    async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
+        async def once() -> AsyncGenerator[str | Event, None]:
+            model = body["model"] or await chat_completions.only_model(endpoint)
+            async with aclosing(chat_completions.chat(endpoint, {**body, "model": model})) as items:
                 async for item in items:
                     yield item
+
+        try:
+            async with aclosing(retried(once, retries)) as items:
+                async for item in items:
+                    yield item
+        except ModelUnknownError as error:
+            told = error
+            if body["model"]:
+                told = await with_nearest(error, body["model"], lambda: chat_completions.models(endpoint))
+            raise redacted(told, endpoint.secrets) from None
         except BerlinError as error:
             raise redacted(error, endpoint.secrets) from None

@@ -65,11 +65,19 @@ class Dialect:
     whole: Callable[..., bytes]
     no_stream: str
     """What is in place of the stream where it is another protocol's."""
+    models: str
+    """Where the models are listed."""
 
 
-BERLIN = Dialect(Berlin, "/api/chat/completions", {"token": TOKEN}, chunk, stream, "data: x\n\n")
+BERLIN = Dialect(Berlin, "/api/chat/completions", {"token": TOKEN}, chunk, stream, "data: x\n\n", "/api/config")
 OPENAI = Dialect(
-    OpenAICompatible, "/v1/chat/completions", {"key": TOKEN}, completions.step, completions.streamed, '{"segment": 1}'
+    OpenAICompatible,
+    "/v1/chat/completions",
+    {"key": TOKEN},
+    completions.step,
+    completions.streamed,
+    '{"segment": 1}',
+    "/v1/models",
 )
 
 
@@ -104,7 +112,9 @@ async def fails(
     result = await ask(server, dialect, **given)
     assert result.text == text
     assert type(result.failure) is kind, repr(result.failure)
-    assert len(server.requests) == requests
+    assert len(server.to(dialect.path)) == requests
+    lists = len(server.to(dialect.models))  # asked for once, to name the nearest to an unknown model
+    assert len(server.requests) == requests + lists and lists == (kind is ModelUnknownError)
     await assert_next_works(server, dialect)
     return result.failure
 
