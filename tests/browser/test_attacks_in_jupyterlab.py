@@ -81,7 +81,7 @@ async def watched(browser, lab, home=None):
     watch = Watch(context, home or lab.url)
     await watch.begin()
     page = await context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(90_000)
     watch.guard(page)
     try:
         yield page, watch
