@@ -66,6 +66,7 @@ class Berlin(KeptTokens, Provider):
     """
 
     name = "Berlin"
+    needs = "`%berlin login`, or BERLIN_URL, BERLIN_ACCOUNT and BERLIN_PASSWORD"
     url: ClassVar[str] = DEFAULT_URL
     working: ClassVar[bool] = False
     supports_gpt_35_turbo: ClassVar[bool] = True
