@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import unicodedata
+
+from berlin_magic.rendering import text_to_html
 
 __all__ = ["folded"]
 
@@ -23,7 +24,7 @@ def folded(reasoning: str) -> str:
     more = f"\n… ({len(reasoning) - _MOST:,} more characters)" if len(reasoning) > _MOST else ""
     return (
         f'<details class="berlin-reasoning" style="{_LOOKS}"><summary>Reasoning</summary>'
-        f'<div style="{_TEXT}">{html.escape(shown)}{more}</div></details>\n'
+        f'<div style="{_TEXT}">{text_to_html(shown)}{more}</div></details>\n'
     )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import html
-
 from berlin_magic.errors import clean
+from berlin_magic.rendering import text_to_html
 from berlin_magic.view import State, Status
 
 __all__ = ["as_html", "as_markdown", "sentence"]
@@ -39,7 +38,7 @@ def sentence(status: Status, hint: str = "") -> str:
 
 def as_html(status: Status, hint: str = "") -> str:
     """Return the status line as a paragraph of HTML that carries its own style."""
-    return f'<div class="berlin-status" style="{_QUIET}">{html.escape(sentence(status, hint))}</div>'
+    return f'<div class="berlin-status" style="{_QUIET}">{text_to_html(sentence(status, hint))}</div>'
 
 
 def as_markdown(status: Status) -> str:

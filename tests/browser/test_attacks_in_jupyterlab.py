@@ -266,7 +266,6 @@ async def test_our_markdown_is_as_harmless_where_a_front_end_prefers_it(browser,
     assert found.wrong == {}
 
 
-@pytest.mark.xfail(reason="the views leave delimiters of math in what they escape: rendering.text_to_html does not")
 @pytest.mark.parametrize("place", ["show_status_lines", "show_reasoning"])
 async def test_words_around_a_reply_are_text(browser, lab, place):
     numbers = [n for n, attack in enumerate(ATTACKS) if re.search(r"\$|\\[(\[b]", attack["text"]) or n % 12 == 0]
