@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from berlin_magic.errors import clean
 from berlin_magic.rendering import Document, Patch
 from berlin_magic.view import Status, View
 from berlin_magic.views.outlet import Outlet
@@ -179,8 +180,8 @@ class LiveView(View):
             self._said = said
             message["s"] = {
                 "state": status.state,
-                "model": status.model,
-                "notes": list(status.notes),
+                "model": clean(status.model, 80),
+                "notes": [clean(note) for note in status.notes],
                 "stop": self._stop is not None,
             }
         widget.send(message)
