@@ -12,6 +12,7 @@ import pytest
 
 from berlin_magic import providers
 from berlin_magic.berlin import Berlin
+from berlin_magic.chat import Conversation
 from berlin_magic.errors import NotConfiguredError
 from berlin_magic.providers import found, load, named_provider
 
@@ -151,3 +152,10 @@ def test_telling_a_name_imports_no_http_client() -> None:
     code += "named_provider('a:b'); assert 'aiohttp' not in sys.modules and 'berlin_magic.services' not in sys.modules"
     with warnings.catch_warnings():
         subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+async def test_a_piece_without_text_is_no_first_word(install: Install) -> None:
+    code = GOOD.replace("        yield messages", '        yield ""\n        yield messages')
+    install("their_empty", code, "empty = their_empty:Echo")
+    talk = Conversation(model="empty:m")
+    assert [piece async for piece in talk.stream("Hello")] == ["Hello"]
