@@ -157,14 +157,12 @@ async def _session(
     url: URL, proxy: Secret | None, limits: aiohttp.ClientTimeout
 ) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
     """Return a session for a request to `url`, and the arguments of the request that say how it gets there."""
-    way: dict[str, Any] = {}
+    way: dict[str, Any] = {"proxy": proxy}
     if url.scheme == "https" or str(proxy or "").lower().startswith("https:"):
         way["ssl"] = await trusted()
     connector = None
     if proxy and is_socks(proxy):
-        connector = socks_connector(proxy)
-    elif proxy:
-        way["proxy"] = URL(str(proxy))
+        connector, way["proxy"] = socks_connector(proxy), None
     # DummyCookieJar: a server's cookies would be one more secret to keep.
     return aiohttp.ClientSession(connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar()), way
 

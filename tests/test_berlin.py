@@ -16,6 +16,7 @@ from berlin_magic.berlin import DEFAULT_MODEL, DEFAULT_URL, Berlin
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 EXPIRED = envelope(4001, [], "请登录账户后重新尝试！", status=401)
 ANSWER = HEAD + stream("Hello ", "you")
+pytestmark = pytest.mark.usefixtures("brisk")
 
 
 def logged_in(token: str = TOKEN) -> bytes:

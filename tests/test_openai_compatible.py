@@ -17,6 +17,7 @@ from berlin_magic.openai_compatible import OPENAI_URL, OpenAICompatible
 CHAT = "/v1/chat/completions"
 KEY = "canary-key-sk-0123456789abcdef"
 ANSWER = HEAD + streamed("Hello ", "you")
+pytestmark = pytest.mark.usefixtures("brisk")
 
 
 def ask(server, messages=HELLO, model="m", **given):
