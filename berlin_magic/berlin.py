@@ -171,7 +171,7 @@ class Berlin(KeptTokens, Provider):
         options = {"model": model or DEFAULT_MODEL, **_DEFAULT_OPTIONS}
         options.update({name: value for name, value in kwargs.items() if value is not None})
         try:
-            json.dumps(options)
+            json.dumps(options, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
         # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend

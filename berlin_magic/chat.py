@@ -17,6 +17,7 @@ from berlin_magic.errors import NotStoredError
 from berlin_magic.events import Event
 from berlin_magic.providers import named_provider
 from berlin_magic.replay import Mode, Replays, StoredReply, digest
+from berlin_magic.secret import unseen
 from berlin_magic.server_context import continued
 from berlin_magic.turns import Turn, Turns
 
@@ -66,7 +67,7 @@ class Conversation(Turns):
         self.model = model
         if any(connection.get(name) for name in _OF_A_SERVER) and (prefix := named_provider(model)[0]):
             connection = {"provider": prefix, **connection}  # whom else would they be for
-        self.connection = connection
+        self.connection = {name: unseen(name, value) for name, value in connection.items()}
         self.context: Literal["client", "server"] = "client"
         self.renewed = False
         self.replay: Mode = "off"

@@ -53,7 +53,7 @@ async def run(settings: Settings, line: str) -> Told:
     BerlinError
         Where a server had to be asked and did not answer.
     """
-    name, rest = named(line)
+    name, rest = named(line.rstrip().removesuffix(";"))
     word, _, argument = rest.partition(" ")
     command, about = _COMMANDS.get(word), COMMANDS.get(word)
     if about is not None:
@@ -61,9 +61,8 @@ async def run(settings: Settings, line: str) -> Told:
         return about(Here(settings.notebook, name, cell_of(settings.shell)), argument.strip())
     if command is None:
         known = [*_COMMANDS, *COMMANDS, "continue"]
-        raise UsageError(
-            f"%berlin has no command {clean(word, 40)!r}.{nearest(word, known)} `%berlin help` lists them."
-        )
+        hint = nearest(word, known) or " A question goes below `%%berlin`."
+        raise UsageError(f"%berlin has no command {clean(word, 40)!r}.{hint} `%berlin help` lists them.")
     return Told(await command(settings, argument.strip()))
 
 

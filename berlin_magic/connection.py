@@ -14,7 +14,7 @@ from berlin_magic.berlin import DEFAULT_MODEL, DEFAULT_URL, Berlin
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.provider import Provider
 from berlin_magic.providers import load, named_provider
-from berlin_magic.secret import Secret
+from berlin_magic.secret import unseen
 from berlin_magic.services import OpenAI
 from berlin_magic.transport import address
 
@@ -29,7 +29,6 @@ EMBEDDED_MODEL = "berlin-guide"
 _FOR_ALL = {"proxy", "silence"}
 _BERLIN = {"url", "account", "password", "token"}
 _OPENAI = {"key", "headers"}
-_HARMLESS = {"url", "account"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
         Where there is no such provider, it has no such setting, or the embedded server can't be started.
     """
     # Under the same name: a verbose traceback shows what this frame was given.
-    given = {name: _unseen(name, value) for name, value in given.items()}
+    given = {name: unseen(name, value) for name, value in given.items()}
     settings = {name: value for name, value in given.items() if value not in (None, "")}
     provider = provider.strip().lower()
     wanted = model or os.environ.get("BERLIN_MODEL", "")
@@ -142,15 +141,6 @@ def _taken(provider: type[Provider], settings: Mapping[str, Any]) -> dict[str, A
             "Name the provider that it is for, or leave it out: `%config BerlinMagics`."
         )
     return {name: value for name, value in settings.items() if name in taken or name != "silence"}
-
-
-def _unseen(name: str, value: Any) -> Any:
-    """Return a setting as one that no traceback shows, but for those that are known to be harmless."""
-    if isinstance(value, str):
-        return value if name in _HARMLESS or not value else Secret(value)
-    if name == "headers" and isinstance(value, Mapping):
-        return {key: Secret(text) for key, text in value.items()}
-    return value
 
 
 def _shown(where: str) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
-__all__ = ["Secret"]
+__all__ = ["Secret", "unseen"]
+
+_HARMLESS = {"url", "account", "provider", "retries", "context"}  # settings that hold no secret; any other may
 
 
 class Secret(str):
@@ -21,3 +24,12 @@ class Secret(str):
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled")
+
+
+def unseen(name: str, value: Any) -> Any:
+    """Return the setting `name` as one whose `repr` says nothing, but for those that are known to be harmless."""
+    if isinstance(value, str):
+        return value if name in _HARMLESS or not value else Secret(value)
+    if name == "headers" and isinstance(value, Mapping):
+        return {key: Secret(text) for key, text in value.items()}
+    return value

@@ -119,3 +119,9 @@ async def test_the_original_clients_positional_call_works(web):
     (call,) = calls(web, CHAT)
     assert call.kwargs["json"]["options"]["model"] == "gpt-4"
     assert call.kwargs["json"]["options"]["temperature"] == 1
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_an_option_that_json_cannot_spell_is_told_before_anything_is_sent(value: float) -> None:
+    with pytest.raises(ValueError, match="options"):
+        Berlin.create_async_generator("m", [{"role": "user", "content": "x"}], temperature=value)

@@ -7,7 +7,8 @@ import pickle
 
 import pytest
 
-from berlin_magic.secret import Secret
+from berlin_magic.chat import Conversation
+from berlin_magic.secret import Secret, unseen
 
 
 def test_a_secret_works_as_the_string_that_it_is():
@@ -31,3 +32,18 @@ def test_it_is_not_pickled(protocol):
 def test_it_has_no_room_for_attributes():
     with pytest.raises(AttributeError):
         Secret("abc").note = "x"
+
+
+def test_settings_that_may_hold_a_secret_show_nothing() -> None:
+    settings = {"url": "http://x", "password": "p-1", "headers": {"X-Key": "k-1"}, "silence": 3.0, "token": ""}
+    shown = repr({name: unseen(name, value) for name, value in settings.items()})
+    assert "http://x" in shown and "3.0" in shown
+    assert "p-1" not in shown and "k-1" not in shown
+
+
+def test_a_conversation_shows_no_secret_of_its_connection() -> None:
+    talk = Conversation(
+        url="http://x", account="me", password="canary-1", token="canary-2", proxy="http://u:canary-3@p"
+    )
+    assert "canary" not in repr(talk.connection) + repr(vars(talk))
+    assert talk.connection["password"] == "canary-1"
