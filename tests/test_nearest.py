@@ -90,7 +90,7 @@ async def test_a_list_that_can_not_be_had_changes_nothing(server, unknown, fault
     monkeypatch.setattr(nearest_module, "_PATIENCE", 0.3)
     ask, path, _ = unknown
     server.on(path, fault)
-    error = (await outcome(ask())).failure
+    error = (await asyncio.wait_for(outcome(ask()), 10)).failure
     assert type(error) is ModelUnknownError
     assert "Did you mean" not in str(error)
     assert error.status in (404, 500)
