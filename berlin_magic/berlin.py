@@ -75,9 +75,12 @@ class Berlin(KeptTokens, Provider):
     def create_async_generator(
         cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[str, None]:
-        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`."""
+        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
+
+        Text can't tell of a wait, so nothing is asked again here unless `retries` says so.
+        """
         try:
-            return text_of(cls.stream(model, messages, proxy, **kwargs))
+            return text_of(cls.stream(model, messages, proxy, **{"retries": 0, **kwargs}))
         finally:
             del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
 

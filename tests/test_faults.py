@@ -49,6 +49,7 @@ from berlin_magic.errors import (
 )
 from berlin_magic.openai_compatible import OpenAICompatible
 from berlin_magic.provider import Provider
+from berlin_magic.retries import RETRIES
 
 SILENCE = 0.3
 pytestmark = pytest.mark.usefixtures("brisk")
@@ -87,7 +88,7 @@ def dialect(request):
 
 
 async def ask(server: ScriptedServer, dialect: Dialect, **given) -> Outcome:
-    settings = {"url": server.url, "silence": SILENCE, **dialect.settings, **given}
+    settings = {"url": server.url, "silence": SILENCE, "retries": RETRIES, **dialect.settings, **given}
     return await outcome(dialect.provider.create_async_generator("m", HELLO, **settings))
 
 

@@ -187,7 +187,7 @@ async def test_https_goes_through_a_proxy_with_a_password_unseen_by_it(order, tm
 async def test_a_proxy_that_refuses_a_tunnel_is_told(order, status, tries):
     answer = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n".encode()
     async with tunnel(0, answer=answer) as (proxy, asked):
-        result = await ask("https://school.example", with_password(proxy))
+        result = await ask("https://school.example", with_password(proxy), retries=5)
     assert type(result.failure) is ServerUnreachableError
     assert f"HTTP {status}" in str(result.failure)
     assert "proxy" in str(result.failure)

@@ -58,8 +58,10 @@ async def test_a_recorded_reply_gives_exactly_its_text(server, name, how):
 async def test_our_request_is_the_recorded_one_but_for_a_conversation_of_its_own(server, name):
     recording = recorded(name)
     await ask(server, recording)
-    (request,) = server.requests
-    assert (request.method, request.path) == ("POST", recording.path)
+    (request,) = [
+        request for request in server.requests if request.method == "POST"
+    ]  # beside it the models are asked for
+    assert request.path == recording.path
     assert request.headers["token"] == recording.headers["token"]
     assert request.headers["content-type"] == recording.headers["content-type"]
     sent = request.json
@@ -93,7 +95,7 @@ async def test_a_recorded_refusal_gives_exactly_its_error(server, name, how):
     assert type(result.failure) is kind
     assert (result.failure.status, result.failure.code) == (status, code)
     assert said in str(result.failure)
-    assert len(server.requests) == 1
+    assert [request.method for request in server.requests].count("POST") == 1
 
 
 @pytest.mark.parametrize("name", LOGINS)

@@ -309,7 +309,7 @@ async def test_a_login_that_met_a_busy_server_is_tried_again_and_the_question_as
     server.on(LOGIN, [reply(503, b"")], [envelope(0, {"token": NEW_TOKEN})])
     server.on(CHAT, [HEAD + stream("a")])
     result = await outcome(
-        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD)
+        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, retries=5)
     )
     assert result.text == "a"
     assert [request.path for request in server.requests] == [LOGIN, LOGIN, CHAT]
@@ -319,7 +319,7 @@ async def test_a_login_that_met_a_busy_server_is_tried_again_and_the_question_as
 async def test_a_refused_login_is_never_tried_again(server, brisk, status):
     server.on(LOGIN, [envelope(-1, [], "wrong password", status=status)])
     result = await outcome(
-        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD)
+        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, retries=5)
     )
     assert isinstance(result.failure, ServerError)
     assert len(server.requests) == 1
@@ -331,7 +331,7 @@ async def test_a_busy_server_between_two_tokens_costs_no_second_login(server, br
     server.on(CHAT, [expired], [reply(503, b"")], [HEAD + stream("a")])
     server.on(LOGIN, [envelope(0, {"token": NEW_TOKEN})])
     result = await outcome(
-        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD)
+        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, retries=5)
     )
     assert result.text == "a"
     assert [request.path for request in server.requests] == [CHAT, LOGIN, CHAT, CHAT]
@@ -344,7 +344,7 @@ async def test_a_renewed_token_that_is_refused_after_a_wait_is_not_renewed_again
     server.on(CHAT, [expired], [reply(503, b"")], [expired])
     server.on(LOGIN, [envelope(0, {"token": NEW_TOKEN})])
     result = await outcome(
-        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD)
+        Berlin.create_async_generator("m", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, retries=5)
     )
     assert type(result.failure) is errors.NotAllowedError
     assert len(server.to(LOGIN)) == 1
@@ -355,6 +355,13 @@ async def test_a_renewed_token_that_is_refused_after_a_wait_is_not_renewed_again
 )
 async def test_what_a_real_server_said_is_told_apart(server, name, brisk):
     server.on(CHAT, [recorded(name).response])
-    await outcome(Berlin.create_async_generator("m", HELLO, url=server.url, token=TOKEN))
+    await outcome(Berlin.create_async_generator("m", HELLO, url=server.url, token=TOKEN, retries=5))
     again = {"chat-upstream-refused": 5, "chat-upstream-429": 6}.get(name, 1)
     assert len(server.to(CHAT)) == again
+
+
+async def test_the_generator_of_text_alone_asks_once_as_it_can_tell_of_no_wait(server):
+    server.on(CHAT, [reply(503, b"busy")])
+    result = await outcome(Berlin.create_async_generator("m", HELLO, url=server.url, token=TOKEN))
+    assert isinstance(result.failure, errors.ServerError)
+    assert len(server.to(CHAT)) == 1
