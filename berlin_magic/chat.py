@@ -293,7 +293,7 @@ class Conversation(Turns):
 _OF_A_SERVER = {"url", "account", "password", "token", "key", "headers"}
 """What is for one server alone."""
 
-_WAY = {"provider", "proxy", "silence"} | _OF_A_SERVER
+_WAY = {"provider", "proxy", "silence", "retries"} | _OF_A_SERVER
 """What says where to ask: no part of the question, never recorded, and some of it secret."""
 
 

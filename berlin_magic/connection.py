@@ -26,7 +26,7 @@ __all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
 EMBEDDED_MODEL = "berlin-guide"
 """What the embedded engine calls itself: a guide to this package, not a language model."""
 
-_FOR_ALL = {"proxy", "silence"}
+_FOR_ALL = {"proxy", "silence", "retries"}
 _BERLIN = {"url", "account", "password", "token"}
 _OPENAI = {"key", "headers"}
 
@@ -140,7 +140,7 @@ def _taken(provider: type[Provider], settings: Mapping[str, Any]) -> dict[str, A
             f"{clean(provider.name, 40)} has no setting {wrong[0]!r}.\n"
             "Name the provider that it is for, or leave it out: `%config BerlinMagics`."
         )
-    return {name: value for name, value in settings.items() if name in taken or name != "silence"}
+    return {name: value for name, value in settings.items() if name in taken or name not in {"silence", "retries"}}
 
 
 def _shown(where: str) -> str:
