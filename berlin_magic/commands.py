@@ -18,7 +18,7 @@ from berlin_magic.notebook import Notebook
 from berlin_magic.options import nearest
 from berlin_magic.providers import load, named_provider
 
-__all__ = ["Settings", "named", "run"]
+__all__ = ["Settings", "named", "run", "words"]
 
 _SHOWN_OF_A_TURN = 300
 _BALANCE_LIMIT = 3.0  # seconds
@@ -30,6 +30,7 @@ class Settings(Protocol):
     model: str
 
     jobs: Jobs
+    listed: tuple[str, ...]
     shell: Any
 
     @property
@@ -60,8 +61,7 @@ async def run(settings: Settings, line: str) -> Told:
         await asyncio.to_thread(settings.notebook.open)  # reads files
         return about(Here(settings.notebook, name, cell_of(settings.shell)), argument.strip())
     if command is None:
-        known = [*_COMMANDS, *COMMANDS, "continue"]
-        hint = nearest(word, known) or " A question goes below `%%berlin`."
+        hint = nearest(word, words()) or " A question goes below `%%berlin`."
         raise UsageError(f"%berlin has no command {clean(word, 40)!r}.{hint} `%berlin help` lists them.")
     return Told(await command(settings, argument.strip()))
 
@@ -75,6 +75,11 @@ def named(line: str) -> tuple[str, str]:
     if not name:
         raise UsageError("-c NAME: which conversation? `%berlin conversations` lists them.")
     return name, rest.strip()
+
+
+def words() -> list[str]:
+    """Return every command's word."""
+    return sorted({*_COMMANDS, *COMMANDS, "continue"} - {""})
 
 
 async def _state(settings: Settings, _argument: str) -> str:
@@ -102,6 +107,8 @@ async def _state(settings: Settings, _argument: str) -> str:
 async def _models(settings: Settings, _argument: str) -> str:
     connection = await _connection(settings)
     names = await connection.provider.models(**connection.settings)
+    prefix = f"{connection.name}:" if connection.reason.startswith("the model") else ""
+    settings.listed = tuple(f"{prefix}{name}" for name in names if name.isprintable() and " " not in name)
     lines = [f"{'*' if name == connection.model else ' '} {clean(name, 100)}" for name in names]
     use = f"{connection.name}:MODEL" if connection.reason.startswith("the model") else "MODEL"
     return "\n".join([*lines, f"`%berlin use {use}` chooses one."]) if lines else "The server lists no models."

@@ -14,6 +14,7 @@ from berlin_magic.awaiting import Awaiting
 from berlin_magic.errors import clean
 from berlin_magic.magics import BerlinMagics
 from berlin_magic.notebook import notebook_of
+from berlin_magic.tab import Tab
 
 __all__ = ["load", "unload"]
 
@@ -24,7 +25,9 @@ def load(shell: Any) -> None:
     """Register the magics and the input transformer with `shell`; loading twice leaves one of each."""
     _take_away(shell)
     _set_invalid_settings_aside(shell)
-    shell.register_magics(BerlinMagics(shell))
+    magics = BerlinMagics(shell)
+    shell.register_magics(magics)
+    shell.Completer.custom_matchers.append(Tab(magics.vocabulary))
     shell.input_transformers_post.append(Awaiting(shell))
     shell.events.register("pre_run_cell", notebook_of(shell).before_cell)
 
@@ -39,6 +42,8 @@ def unload(shell: Any) -> None:
 def _take_away(shell: Any) -> None:
     transformers = shell.input_transformers_post
     transformers[:] = [entry for entry in transformers if not isinstance(entry, Awaiting)]
+    matchers = shell.Completer.custom_matchers
+    matchers[:] = [entry for entry in matchers if not isinstance(entry, Tab)]
     for magics in [entry for entry in shell.configurables if isinstance(entry, BerlinMagics)]:
         magics.stop_all()
         shell.configurables.remove(magics)  # two of them there would both answer %config

@@ -13,7 +13,7 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import argument, magic_arguments
 from traitlets import Bool, Enum, Float, Integer, Unicode, observe
 
-from berlin_magic import blocking, commands, views
+from berlin_magic import blocking, commands, providers, views
 from berlin_magic.chat import Conversation
 from berlin_magic.conversation_commands import count_of
 from berlin_magic.front_end import cell_of, source_of
@@ -24,6 +24,7 @@ from berlin_magic.notebook_file import output_record
 from berlin_magic.options import parsed, variable_name
 from berlin_magic.replay import Mode, mode_of
 from berlin_magic.showing import Outcome, Showing
+from berlin_magic.tab import Vocabulary
 from berlin_magic.turn import Turn
 
 __all__ = ["BerlinMagics"]
@@ -87,6 +88,7 @@ class BerlinMagics(Magics):
         super().__init__(shell, **traits)
         self._showings: set[Showing] = set()
         self.jobs = Jobs()
+        self.listed: tuple[str, ...] = ()
         if shell is not None:  # without one it only serves to try a configuration
             self.model = self.model or self.notebook.model  # what `%berlin use` has said outlives a reload
             self.system = self.system or self.notebook.system
@@ -180,6 +182,12 @@ class BerlinMagics(Magics):
         """Be `%berlin` on the notebook's loop."""
         with in_one_line():
             await self._command(line, awaited=True)
+
+    def vocabulary(self) -> Vocabulary:
+        """Return what the Tab key can offer; the models are those that `%berlin models` has listed."""
+        actions = type(self).cell.parser._actions  # noqa: SLF001 - argparse has no other way to its options
+        options = [name for action in actions for name in action.option_strings if name.startswith("--")]
+        return Vocabulary(options, commands.words(), self.listed, tuple(providers.found()))
 
     def stop_all(self) -> None:
         """End every reply that is still arriving."""
