@@ -57,19 +57,24 @@ def _in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
             result.append(_on_a_new_loop(main()))
         except BaseException as error:  # noqa: BLE001 - handed over to the waiting thread, whatever it is
             failure.append(error)
+        finally:
+            done.set()
+
+    # Not Thread.join: interrupted, it takes a thread that still runs for one that has ended (Python 3.11).
+    done = threading.Event()
 
     # In this thread's context: ipykernel tells by it which cell an output belongs to.
     context = contextvars.copy_context()
     thread = threading.Thread(target=context.run, args=(work,), name="berlin_magic blocking", daemon=True)
     try:
         thread.start()
-        while thread.is_alive():
-            thread.join(0.1)  # in pieces, so that an interrupt gets through on every platform
+        while not done.wait(0.1):  # in pieces, so that an interrupt gets through on every platform
+            pass
     except KeyboardInterrupt:
         for loop, task in running:
             loop.call_soon_threadsafe(task.cancel)
         if thread.ident is not None:  # it began
-            thread.join(5)
+            done.wait(5)
         raise
     if failure:
         raise failure[0]
