@@ -8,7 +8,7 @@ from berlin_magic.identity import Identity, identified
 from berlin_magic.notebook_file import NotebookFile
 from berlin_magic.store import Known
 
-HERE, THERE = Path("/work/here.ipynb").absolute(), Path("/work/there.ipynb").absolute()
+HERE, THERE = Path("/notebooks/here.ipynb").absolute(), Path("/notebooks/there.ipynb").absolute()
 
 
 class Registry:
