@@ -30,7 +30,7 @@ import asyncio, time
 from IPython.display import Markdown, display
 from berlin_magic.view import Status
 from berlin_magic.views import open_view, prepare
-from berlin_magic.views.static import final_output
+from berlin_magic.views.static import Rendered, final_output
 from samples import long_reply
 await prepare(get_ipython())
 LAST_WORD = {LAST_WORD!r}
@@ -64,7 +64,7 @@ async def update_display(text, seconds):
 
 async def shown_once(text, seconds):
     print("arrived", time.time())
-    data, metadata = final_output(text, Status("complete", "m", "p", 1.0, len(text)), {{}})
+    data, metadata = final_output(Rendered.of(text), Status("complete", "m", "p", 1.0, len(text)), {{}})
     display(data, metadata=metadata, raw=True)
 """
 WATCH = """() => {
