@@ -1,9 +1,4 @@
-"""The way to a server over HTTP: one session a request, limits on connecting and on silence, errors in our words.
-
-A session is not kept for the next request. That would save a handshake, 10 ms of computing and two round trips, of a
-reply that takes seconds; but questions in a notebook are minutes apart, servers close an idle connection after five
-seconds (uvicorn, Node), and one that is closed just then loses the question, or has it asked twice. Nor is there
-anything to close with a loop.
+"""The way to a server over HTTP: limits on connecting and on silence, errors in our words, every byte that came.
 
 Facts about aiohttp were read in, and tried on, its version 3.14.
 """
@@ -13,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import aiohttp
@@ -32,7 +27,7 @@ from berlin_magic.errors import (
 from berlin_magic.faults import no_response, proxy_refusal, silence_error
 from berlin_magic.proxies import is_socks, proxy_for, socks_connector, socks_errors
 from berlin_magic.retries import PASSING_STATUSES
-from berlin_magic.secret import Secret
+from berlin_magic.sessions import Reuse, new_session, session_of_loop
 from berlin_magic.trust import trusted
 
 __all__ = [
@@ -53,6 +48,7 @@ CONNECT_LIMIT = 15.0
 """Seconds that making a connection may take."""
 
 _BODY_LIMIT = 8 * 2**20
+_GRACE = 0.05  # seconds in which the end of HTTP's framing follows the end of a reply, or its connection is closed
 _USER = re.compile("//[^/]*@")
 
 
@@ -136,46 +132,77 @@ async def requested(
     limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT, sock_read=silence)
     async with AsyncExitStack() as stack:
         try:
-            session, way = await _session(url, proxy_for(url, proxy, loopback=is_loopback(url)), limits)
-            await stack.enter_async_context(session)
             # sock_read begins when the request is written: a server that does not even read it needs a limit too.
             async with asyncio.timeout(silence and silence + CONNECT_LIMIT):
-                response = await session.request(method, url, headers=headers, json=json, allow_redirects=False, **way)
+                way = await _way(url, proxy, stack)
+                given = {"headers": headers, "json": json, "allow_redirects": False, "timeout": limits, **way}
+                response = await _response(method, url, given, stack)
         except socks_errors():
             raise proxy_refusal(where, None) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT) from None
+        lost = _end_with_connection(response)
         try:
             _check_response(response, where)
-            _end_with_connection(response)
             yield response
+            await _end_of_framing(response)
         finally:
+            lost()
             response.close()  # not release(): an unread stream has to end now, not be read to its end
 
 
-async def _session(
-    url: URL, proxy: Secret | None, limits: aiohttp.ClientTimeout
-) -> tuple[aiohttp.ClientSession, dict[str, Any]]:
-    """Return a session for a request to `url`, and the arguments of the request that say how it gets there."""
-    way: dict[str, Any] = {"proxy": proxy}
-    if url.scheme == "https" or str(proxy or "").lower().startswith("https:"):
+async def _way(url: URL, proxy: str | None, stack: AsyncExitStack) -> dict[str, Any]:
+    """Return how a request gets to `url`: its session, and the arguments for aiohttp that say the rest."""
+    address = proxy_for(url, proxy, loopback=is_loopback(url))
+    way: dict[str, Any] = {"proxy": address}
+    if url.scheme == "https" or str(address or "").lower().startswith("https:"):
         way["ssl"] = await trusted()
-    connector = None
-    if proxy and is_socks(proxy):
-        connector, way["proxy"] = socks_connector(proxy), None
-    # DummyCookieJar: a server's cookies would be one more secret to keep.
-    return aiohttp.ClientSession(connector=connector, timeout=limits, cookie_jar=aiohttp.DummyCookieJar()), way
+    if address and is_socks(address):
+        way["proxy"] = None
+        way["session"] = await stack.enter_async_context(new_session(socks_connector(address)))
+    return way
 
 
-def _end_with_connection(response: aiohttp.ClientResponse) -> None:
-    """Let whoever waits for the body know when the connection is lost.
+async def _response(method: str, url: URL, given: dict[str, Any], stack: AsyncExitStack) -> aiohttp.ClientResponse:
+    """Send the request; where a connection that was kept proves to be closed, once more on a new one.
+
+    A server closes an idle connection when it likes (RFC 9112, section 9.3.1), and a kernel that computes does not see
+    it. Such a one has not read the request; one that began to answer is not asked again.
+    """
+    session: aiohttp.ClientSession = given.pop("session", None) or await session_of_loop()
+    reuse = Reuse()
+    try:
+        return await session.request(method, url, trace_request_ctx=reuse, **given)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        if not reuse.seen or _was_answering(error):
+            raise
+    fresh = await stack.enter_async_context(new_session())
+    return await fresh.request(method, url, **given)
+
+
+def _was_answering(error: Exception) -> bool:
+    """Say whether part of a response had come."""
+    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+
+
+async def _end_of_framing(response: aiohttp.ClientResponse) -> None:
+    """Read what ends the body after the reply's last word, so that the connection can serve the next request."""
+    if response.connection is None or "close" in response.headers.get("Connection", "").lower():
+        return
+    with suppress(TimeoutError, aiohttp.ClientError, OSError, RuntimeError):
+        async with asyncio.timeout(_GRACE):
+            await response.content.readany()
+
+
+def _end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], Any]:
+    """Let whoever waits for the body know when the connection is lost; return what ends that.
 
     After broken framing aiohttp (3.14, with its parser in C) closes the connection and forgets the body: without this
     its reader waits for ever, the limit on silence being switched off as well.
     """
     protocol = response.connection.protocol if response.connection is not None else None
     if protocol is None or (closed := protocol.closed) is None:  # not its truth: an idle protocol is an empty queue
-        return
+        return lambda: None
 
     def tell(lost: asyncio.Future[None]) -> None:
         error = None if lost.cancelled() else lost.exception()
@@ -183,6 +210,7 @@ def _end_with_connection(response: aiohttp.ClientResponse) -> None:
             response.content.set_exception(error or aiohttp.ClientPayloadError("connection closed"))
 
     closed.add_done_callback(tell)
+    return lambda: closed.remove_done_callback(tell)
 
 
 def _check_response(response: aiohttp.ClientResponse, where: str) -> None:

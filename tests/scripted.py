@@ -18,6 +18,7 @@ class Then(Enum):
 
     HOLD = "stay open and silent until the client goes"
     RESET = "break the connection off"
+    KEEP = "serve the next request on the same connection"
 
 
 Step = bytes | float | asyncio.Event | Then
@@ -79,14 +80,19 @@ class ScriptedServer:
         sock: socket.socket = writer.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         watch: asyncio.Task[None] | None = None
+        more = True
         try:
-            request = await _read(reader)
-            watch = asyncio.create_task(_notice_end(reader, request.gone))
-            async with self._arrived:
-                self.requests.append(request)
-                self._arrived.notify_all()
-            for step in self._script_for(request):
-                await _play(step, writer, request)
+            while more:
+                request = await _read(reader)
+                async with self._arrived:
+                    self.requests.append(request)
+                    self._arrived.notify_all()
+                script = self._script_for(request)
+                more = Then.KEEP in script
+                if not more:
+                    watch = asyncio.create_task(_notice_end(reader, request.gone))
+                for step in script:
+                    await _play(step, writer, request)
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client went first
         finally:
@@ -127,7 +133,7 @@ async def _play(step: Step, writer: asyncio.StreamWriter, request: Request) -> N
         await step.wait()
     elif step is Then.HOLD:
         await request.gone.wait()
-    else:
+    elif step is Then.RESET:
         sock: socket.socket = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
@@ -164,6 +170,7 @@ def head(*headers: str, content_type: str = "text/event-stream", status: int = 2
 
 HEAD = head()
 CHUNKED_HEAD = head("Transfer-Encoding: chunked")
+KEPT_HEAD = CHUNKED_HEAD.replace(b"Connection: close\r\n", b"")
 LAST_HTTP_CHUNK = b"0\r\n\r\n"
 
 

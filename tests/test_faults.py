@@ -18,6 +18,8 @@ from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, TOKEN, Outcome, outcome
 from scripted import (
     CHUNKED_HEAD,
     HEAD,
+    KEPT_HEAD,
+    LAST_HTTP_CHUNK,
     Request,
     Script,
     ScriptedServer,
@@ -176,6 +178,22 @@ async def test_a_fault_before_the_first_word_is_met_by_one_request_where_retries
     await fails(server, dialect, script, kind, retries=0)
 
 
+async def on_a_kept_connection(server: ScriptedServer, dialect: Dialect) -> None:
+    """Ask once over a connection that the next request will find open."""
+    server.on(dialect.path, [KEPT_HEAD, http_chunk(dialect.whole("well")), LAST_HTTP_CHUNK, Then.KEEP])
+    assert (await ask(server, dialect)).text == "well"
+    server.requests.clear()
+
+
+@pytest.mark.parametrize("fault", BEFORE)
+async def test_a_fault_before_the_first_word_on_a_connection_that_was_kept(server, dialect, fault):
+    """Where it is lost before an answer, the server may have closed it before: once more, on a new one."""
+    script, kind = BEFORE[fault]
+    requests = 2 if fault in LOST and fault != "half a head, then closed" else 1
+    await on_a_kept_connection(server, dialect)
+    await fails(server, dialect, script, kind, retries=0, requests=requests)
+
+
 @pytest.mark.parametrize("fault", [*sorted(LOST), *sorted(PASSING)])
 async def test_what_passes_is_overcome(server, dialect, fault):
     script = [reply(fault, b"")] if isinstance(fault, int) else BEFORE[fault][0]
@@ -275,9 +293,12 @@ def ends(dialect: Dialect) -> dict[str, tuple[Script, type[BerlinError]]]:
     }
 
 
-@pytest.mark.parametrize("chunked", [False, True], ids=["until it closes", "chunked"])
+@pytest.mark.parametrize("way", ["until it closes", "chunked", "chunked, on a connection that was kept"])
 @pytest.mark.parametrize("end", ends(BERLIN))
-async def test_a_fault_in_the_middle_keeps_what_came(server, dialect, end, chunked):
+async def test_a_fault_in_the_middle_keeps_what_came(server, dialect, end, way):
+    chunked = way != "until it closes"
+    if "kept" in way:
+        await on_a_kept_connection(server, dialect)
     script, kind = ends(dialect)[end]
     begin = [dialect.word("begun ")]
     steps = [*begin, *script]

@@ -1,0 +1,95 @@
+"""One session a loop: a connection serves the questions that follow at once, and all are closed with the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import aiohttp
+
+__all__ = ["KEPT", "Reuse", "new_session", "session_of_loop"]
+
+KEPT = 4.0
+"""Seconds that an idle connection is kept: uvicorn and Node close one after five, and a question would meet that."""
+
+_CLOSING = 1.0  # seconds for it at the end of the process
+
+
+@dataclass(slots=True)
+class Reuse:
+    """Whether a request went over a connection that had served another.
+
+    Pass it as the request's ``trace_request_ctx``.
+    """
+
+    seen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    session: aiohttp.ClientSession
+    end: AsyncGenerator[None, None] = field(repr=False)
+
+
+# By process as well: what a fork inherits are the parent's connections, which it must neither use nor close.
+_kept: dict[tuple[int, asyncio.AbstractEventLoop], _Kept] = {}
+
+
+async def session_of_loop() -> aiohttp.ClientSession:
+    """Return the session of the running loop; it is closed when the loop shuts down, or with the process."""
+    await _drop_those_of_closed_loops()
+    key = os.getpid(), asyncio.get_running_loop()
+    kept = _kept.get(key)
+    if kept is None or kept.session.closed:
+        # With its cache, a lookup that is given up goes on as a task of its own, on the user's loop.
+        session = new_session(aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT, use_dns_cache=False))
+        kept = _kept[key] = _Kept(session, _closing(session, key))
+        await anext(kept.end)  # from here on the loop knows it, and closes it in `shutdown_asyncgens`
+    return kept.session
+
+
+def new_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
+    """Return a session that keeps no cookies (one more secret), and tells of reuse through a `Reuse`."""
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(_tell)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[tracing])
+
+
+async def _tell(_session: aiohttp.ClientSession, context: object, _params: object) -> None:
+    reuse = getattr(context, "trace_request_ctx", None)
+    if isinstance(reuse, Reuse):
+        reuse.seen = True
+
+
+async def _closing(
+    session: aiohttp.ClientSession, key: tuple[int, asyncio.AbstractEventLoop]
+) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        _kept.pop(key, None)
+        await session.close()
+
+
+async def _drop_those_of_closed_loops() -> None:
+    """Close the sessions whose loop was closed without `shutdown_asyncgens`: aiohttp would complain of them later."""
+    for key in [(pid, loop) for pid, loop in list(_kept) if pid == os.getpid() and loop.is_closed()]:
+        if kept := _kept.pop(key, None):
+            await kept.session.close()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what is left when the process ends: a kernel's loop is stopped by then, and never shut down."""
+    for pid, loop in list(_kept):
+        if pid == os.getpid() and not loop.is_running() and (kept := _kept.pop((pid, loop), None)):
+            with suppress(Exception):
+                closing = asyncio.wait_for(kept.session.close(), _CLOSING)
+                if loop.is_closed():
+                    asyncio.run(closing)
+                else:
+                    loop.run_until_complete(closing)
