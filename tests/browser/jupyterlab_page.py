@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
@@ -17,6 +18,8 @@ from playwright.async_api import Locator, Page
 ROOT = Path(__file__).resolve().parents[2]
 IN_KERNEL = Path(__file__).with_name("in_kernel")
 START_LIMIT = 60.0
+RUN_LIMIT = 120.0
+KERNEL_LIMIT = 20.0
 
 
 class Lab:
@@ -131,14 +134,28 @@ class Notebook:
             arg=self.path.name,
             timeout=60_000,
         )
-        await self.page.evaluate(
+        try:
+            await self._kernel_ready()
+        except TimeoutError:  # one of ipykernel 7.0.1 now and then does not survive its own start
+            await self._evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.restartKernel()")
+            await self._kernel_ready()
+
+    async def _kernel_ready(self) -> None:
+        await self._evaluate(
             """async () => {
                 const context = jupyterapp.shell.currentWidget.context;
                 await context.sessionContext.ready;
                 await context.sessionContext.session.kernel.info;
+                await context.sessionContext.session.kernel.requestExecute({code: "", silent: true}).done;
                 jupyterapp.shell.collapseLeft();
-            }"""
+            }""",
+            limit=KERNEL_LIMIT,
         )
+
+    async def _evaluate(self, script: str, argument: Any = None, limit: float = RUN_LIMIT) -> Any:
+        """Run JavaScript in the page, for no more than `limit` seconds: a promise there may never be kept."""
+        async with asyncio.timeout(limit):
+            return await self.page.evaluate(script, argument)
 
     def output(self, cell: int) -> Locator:
         """Return the output area of the cell with this index."""
@@ -146,7 +163,7 @@ class Notebook:
 
     async def start(self, *cells: int) -> None:
         """Run cells in this order without waiting for their end."""
-        await self.page.evaluate(
+        await self._evaluate(
             """cells => {
                 const notebook = jupyterapp.shell.currentWidget.content;
                 window.berlinRuns ??= {};
@@ -161,7 +178,7 @@ class Notebook:
 
     async def wait(self, cell: int) -> None:
         """Wait until a run of `cell` that was started has ended."""
-        await self.page.evaluate("async cell => { await window.berlinRuns[cell]; }", cell)
+        await self._evaluate("async cell => { await window.berlinRuns[cell]; }", cell)
 
     async def run(self, *cells: int) -> None:
         """Run cells, one after the other, to their end."""
@@ -171,41 +188,41 @@ class Notebook:
 
     async def interrupt(self) -> None:
         """Interrupt the kernel as the ■ button does."""
-        await self.page.evaluate("() => { jupyterapp.commands.execute('notebook:interrupt-kernel'); }")
+        await self._evaluate("() => { jupyterapp.commands.execute('notebook:interrupt-kernel'); }")
 
     async def outputs(self, cell: int) -> list[dict[str, Any]]:
         """Return the outputs of a cell as JupyterLab's model holds them now."""
-        found: list[dict[str, Any]] = await self.page.evaluate(
+        found: list[dict[str, Any]] = await self._evaluate(
             "cell => jupyterapp.shell.currentWidget.content.widgets[cell].model.outputs.toJSON()", cell
         )
         return found
 
     async def execution_count(self, cell: int) -> int | None:
         """Return the number that a cell shows in brackets, None for ``[ ]`` and ``[*]``."""
-        count: int | None = await self.page.evaluate(
+        count: int | None = await self._evaluate(
             "cell => jupyterapp.shell.currentWidget.content.widgets[cell].model.executionCount", cell
         )
         return count
 
     async def save(self) -> Any:
         """Save the notebook and return what is in the file."""
-        await self.page.evaluate("() => jupyterapp.shell.currentWidget.context.save()")
+        await self._evaluate("() => jupyterapp.shell.currentWidget.context.save()")
         return nbformat.read(self.path, as_version=4)
 
     async def hide_source(self, cell: int) -> None:
         """Collapse the input of a cell, to leave the page to its output."""
-        await self.page.evaluate(
+        await self._evaluate(
             "cell => { jupyterapp.shell.currentWidget.content.widgets[cell].inputHidden = true; }", cell
         )
 
     async def theme(self, name: str) -> None:
         """Switch JupyterLab's theme, e.g. to ``JupyterLab Dark``."""
-        await self.page.evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
+        await self._evaluate("name => jupyterapp.commands.execute('apputils:change-theme', {theme: name})", name)
         shown = "false" if "Dark" in name else "true"
         await self.page.wait_for_function("shown => document.body.dataset.jpThemeLight === shown", arg=shown)
 
     async def shut_down(self) -> None:
         """End the notebook's kernel."""
-        await self.page.evaluate(
+        await self._evaluate(
             "async () => { await jupyterapp.shell.currentWidget?.context?.sessionContext?.shutdown(); }"
         )
