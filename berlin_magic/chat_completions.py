@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 import aiohttp
 from yarl import URL
@@ -17,26 +17,24 @@ from yarl import URL
 from berlin_magic import transport
 from berlin_magic.completion import CompletionDecoder
 from berlin_magic.delta import Delta
+from berlin_magic.engine_error import engine_error
 from berlin_magic.errors import (
     BerlinError,
     IncompleteReplyError,
     IncorrectAnswerError,
     ModelUnknownError,
-    NoBalanceError,
-    NotAllowedError,
-    RateLimitError,
-    ServerError,
     clean,
 )
 from berlin_magic.events import Event, Finish, Reasoning, Usage
 from berlin_magic.proxies import proxy_secrets
-from berlin_magic.refusals import refusal_kind
 from berlin_magic.retries import told_wait
 from berlin_magic.secret import Secret
 
 __all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
 
 _AFTERWARDS = 2.0  # seconds for what follows the last word: the usage, [DONE]
+_MORE = 15.0  # the same where the reason to finish came with text: it may not have been the last
+_BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # OpenRouter; SGLang; DeepSeek
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,14 @@ class Endpoint:
 
     url: URL
     key: Secret
-    key_variable: str
-    """Where the user is told to set the key."""
+    key_advice: str
+    """What the user is told to do where the key, or that there is none, is not accepted."""
     headers: Mapping[str, Secret]
     proxy: str | None = field(repr=False)  # its address may hold a password
     silence: float | None
     reply_limit: int | None
+    query: Secret
+    """What the address had after its path, such as ``api-version=1``."""
 
     @property
     def where(self) -> str:
@@ -60,7 +60,8 @@ class Endpoint:
     @property
     def secrets(self) -> list[Secret]:
         """What no message may hold."""
-        return [self.key, *self.headers.values(), *proxy_secrets(self.url, self.proxy)]
+        queried = [Secret(value) for _, value in parse_qsl(self.query)]
+        return [self.key, *self.headers.values(), *queried, *proxy_secrets(self.url, self.proxy)]
 
 
 def endpoint_url(text: str, setting: str) -> URL:
@@ -99,7 +100,9 @@ async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[st
         async with aclosing(_deltas(endpoint, response)) as deltas:
             async for delta in deltas:
                 if delta.error is not None:
-                    raise _error(endpoint, delta.status, delta.error, model)
+                    raise engine_error(
+                        endpoint.where, delta.error, delta.status, model=model, key_advice=endpoint.key_advice
+                    )
                 if delta.reasoning:
                     yield Reasoning(delta.reasoning)
                 if delta.text:
@@ -107,6 +110,11 @@ async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[st
                 usage, finish = delta.usage or usage, delta.finish or finish
     if usage:
         yield usage
+    if finish in _BROKEN_OFF:
+        raise IncompleteReplyError(
+            f"The engine at {endpoint.where} broke the reply off: “{clean(finish, 40)}”.\n"
+            "Run the cell again for a whole one."
+        )
     if finish:
         yield Finish(finish)
 
@@ -118,14 +126,16 @@ async def models(endpoint: Endpoint) -> list[str]:
             raise await _refusal(endpoint, response, "")
         text = await transport.whole_body(response, silence=endpoint.silence)
     listed = _parsed(text)
-    rows = listed.get("data") if isinstance(listed, Mapping) else None
+    rows = listed
+    if isinstance(listed, Mapping) and (place := next((name for name in ("data", "models") if name in listed), "")):
+        rows = listed[place] or []  # null: an Ollama that has none
     if not isinstance(rows, list):
         raise IncorrectAnswerError(
             f"{endpoint.where}/models gave an incorrect answer: {clean(text)}\n"
             "That is no list of models: check the address; it usually ends in /v1.",
             status=HTTPStatus.OK,
         )
-    names = [row.get("id") for row in rows if isinstance(row, Mapping)]
+    names = [row.get("id") or row.get("name") for row in rows if isinstance(row, Mapping)]
     return [name for name in names if isinstance(name, str) and name]
 
 
@@ -155,7 +165,7 @@ def _request(
         headers["Authorization"] = Secret(f"Bearer {endpoint.key!s}")
     return transport.requested(
         method,
-        endpoint.url / path,
+        (endpoint.url / path).with_query(str(endpoint.query) or None),
         headers={**headers, **endpoint.headers},
         proxy=endpoint.proxy,
         silence=endpoint.silence,
@@ -171,14 +181,16 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
         received = transport.received(response, silence=endpoint.silence, limit=endpoint.reply_limit)
         async with aclosing(received) as reads:
             while not decoder.done:
+                worded = False
                 async with asyncio.timeout_at(latest):
                     data = await anext(reads, b"")
                 if not data:
                     break
                 for delta in decoder.feed(data):
                     yield delta
-                if decoder.finished and latest is None:
-                    latest = asyncio.get_running_loop().time() + _AFTERWARDS
+                    worded = worded or bool(delta.text or delta.reasoning)
+                if decoder.finished and (latest is None or worded):
+                    latest = asyncio.get_running_loop().time() + (_AFTERWARDS if decoder.ended_apart else _MORE)
     except TimeoutError:
         return  # the reply is complete; this server does not say that nothing follows
     except IncompleteReplyError as error:
@@ -200,39 +212,14 @@ async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: 
         )
     value = _parsed(text)
     error = Delta.read(value).error or {"message": _message(value) or clean(text) or "an empty body"}
-    return _error(endpoint, response.status, error, model, told_wait(response.headers))
-
-
-def _error(
-    endpoint: Endpoint, status: int, error: Mapping[str, Any], model: str, retry_after: float | None = None
-) -> ServerError:
-    said = next((error[name] for name in ("message", "code", "type") if isinstance(error.get(name), str)), "")
-    code = error.get("code")
-    kind = refusal_kind(status, f"{said} {code} {error.get('type', '')}")
-    advice = _ADVICE[kind].format(
-        model=clean(model, 80),
-        key=endpoint.key_variable or "its key",
-        wait="a little" if retry_after is None else f"{math.ceil(retry_after)} s",
+    return engine_error(
+        endpoint.where,
+        error,
+        response.status,
+        model=model,
+        key_advice=endpoint.key_advice,
+        retry_after=told_wait(response.headers),
     )
-    if kind is ServerError and status == HTTPStatus.NOT_FOUND:
-        advice = "Check the address; it usually ends in /v1."
-    quoted = f"“{clean(str(said))}”" if said else "no reason given"
-    return kind(
-        f"{endpoint.where}: {quoted} (HTTP {status}).\n{advice}",
-        status=status,
-        code=code if isinstance(code, (int, str)) else None,
-        body=clean(str(said), 2000),
-        retry_after=retry_after,
-    )
-
-
-_ADVICE: Mapping[type[ServerError], str] = {
-    NotAllowedError: "The key is missing or not accepted: set {key} in the environment.",
-    NoBalanceError: "The account has no balance left: top it up, or use another key.",
-    RateLimitError: "Too many requests: wait {wait}, then run the cell again.",
-    ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
-    ServerError: "The server failed or did not like the question: read what it says, or try again.",
-}
 
 
 def _parsed(text: str) -> Any:

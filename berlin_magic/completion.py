@@ -16,7 +16,8 @@ __all__ = ["CompletionDecoder"]
 
 _SHOWN = 300
 _BLANK = b"\xef\xbb\xbf \t\r\n"
-_EVENT_LINE = re.compile(rb"(data|event|id|retry)?:|(data|event|id|retry)[\r\n]")
+_EVENT_LINE = re.compile(rb"(data|event|id|retry|error)?:|(data|event|id|retry)[\r\n]")
+_ERROR = "error"  # llama.cpp before the end of 2025 sends an error as a field of this name
 _LONGEST_NAME = 8
 
 
@@ -35,17 +36,22 @@ class CompletionDecoder:
     ----------
     finished : bool
         Whether the reply is complete: an object gave a reason to finish.
+    ended_apart : bool
+        Whether the reason to finish came without text. Some gateways in front of Gemini give one with every chunk.
     done : bool
         Whether nothing more will come: ``[DONE]``, or the one object of an answer without streaming.
     """
 
     def __init__(self, limit: int = 64 * 2**20) -> None:
         self.finished = False
+        self.ended_apart = False
         self.done = False
         self._limit = limit
-        self._events = EventStreamDecoder(limit=limit)
+        self._events = EventStreamDecoder(limit=limit, also={_ERROR})
         self._start = bytearray()  # until it is known what it is; the whole, where it is one object
         self._streamed: bool | None = None
+        self._known = False  # whether anything of a chat completion came
+        self._unknown = ""  # the first event that is none
         self._characters = WholeCharacters()
 
     def feed(self, data: bytes) -> Iterator[Delta]:
@@ -91,6 +97,8 @@ class CompletionDecoder:
         elif self._start.strip(_BLANK):
             yield self._whole(bytes(self._start).strip(_BLANK))
             self.done = True
+        if self._unknown and not self._known:
+            raise _incorrect(self._unknown)
         if not (self.done or self.finished):
             raise _cut()
 
@@ -99,29 +107,49 @@ class CompletionDecoder:
             if event.data.strip() == "[DONE]":
                 self.done = True
             elif not self.done and event.data.strip():
-                yield self._delta(event.data)
+                yield from self._step(event)
+
+    def _step(self, event: Event) -> Iterator[Delta]:
+        value = _parsed(event.data)
+        delta = Delta.read(value)
+        if event.type == _ERROR and delta.error is None:
+            delta = Delta(error=value if isinstance(value, dict) else {"message": event.data})
+        if delta.error is None and not _is_completion(value):
+            if event.type == "message" and not isinstance(value, dict):
+                raise _incorrect(event.data)
+            self._unknown = self._unknown or event.data  # a gateway's own: a ping, its sources
+            return
+        self._known = True
+        yield self._taken(delta)
 
     def _whole(self, body: bytes) -> Delta:
+        text = body.decode("utf-8", "replace")
         if not body.startswith(b"{"):
-            raise _incorrect(body)
-        try:
-            json.loads(body)
-        except (ValueError, RecursionError):
-            raise (_cut() if not body.endswith(b"}") else _incorrect(body)) from None
-        return self._delta(body.decode("utf-8", "replace"))
-
-    def _delta(self, text: str) -> Delta:
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            raise _incorrect(text.encode("utf-8", "replace")) from None
-        if not isinstance(value, dict):
-            raise _incorrect(text.encode("utf-8", "replace"))
+            raise _incorrect(text)
+        value = _parsed(text)
+        if value is None:
+            raise _incorrect(text) if body.endswith(b"}") else _cut()
         delta = Delta.read(value)
-        if delta.error is None and not value.keys() & {"choices", "usage", "object", "id"}:
-            raise _incorrect(text.encode("utf-8", "replace"))
-        self.finished = self.finished or bool(delta.finish)
+        if delta.error is None and not _is_completion(value):
+            raise _incorrect(text)
+        return self._taken(delta)
+
+    def _taken(self, delta: Delta) -> Delta:
+        if delta.finish:
+            self.finished = True
+            self.ended_apart = not (delta.text or delta.reasoning)
         return replace(delta, text=self._characters.take(delta.text, last=bool(delta.finish)))
+
+
+def _is_completion(value: object) -> bool:
+    return isinstance(value, dict) and bool(value.keys() & {"choices", "usage", "object", "id"})
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_stream(start: bytes) -> bool | None:
@@ -138,10 +166,9 @@ def _cut() -> IncompleteReplyError:
     )
 
 
-def _incorrect(text: bytes) -> IncorrectAnswerError:
-    shown = text.decode("utf-8", "replace")
+def _incorrect(text: str) -> IncorrectAnswerError:
     return IncorrectAnswerError(
-        f"The server gave an incorrect answer: {clean(shown, _SHOWN)}\n"
+        f"The server gave an incorrect answer: {clean(text, _SHOWN)}\n"
         "That is no chat completion: check the address; it usually ends in /v1.",
-        body=shown[: 10 * _SHOWN],
+        body=text[: 10 * _SHOWN],
     )

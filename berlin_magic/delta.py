@@ -5,6 +5,7 @@ The form is OpenAI's, with what Ollama, vLLM, llama.cpp, LM Studio, LiteLLM, Ope
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,28 +45,46 @@ class Delta:
 
         Keys that are absent, null or of the wrong type add nothing: engines differ.
         """
+        if isinstance(value, list) and len(value) == 1:  # Gemini's errors
+            value = value[0]
         if not isinstance(value, Mapping):
             return cls()
         error = _error(value)
         if error is not None:
             return cls(error=error)
-        usage = _usage(value.get("usage"))
         choice = _first_choice(value.get("choices"))
+        if isinstance(failure := choice.get("error"), Mapping) and failure:  # OpenRouter
+            return cls(error=failure)
         said = choice.get("delta") or choice.get("message")
         said = said if isinstance(said, Mapping) else {}
         finish = choice.get("finish_reason")
         return cls(
             text=_text(said.get("content")) or _text(said.get("refusal")),
-            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")),
-            finish=finish if isinstance(finish, str) else "",
-            usage=usage,
+            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")) or _thoughts(said),
+            finish=_reason(finish) if isinstance(finish, str) else "",
+            usage=_usage(value.get("usage")),
         )
 
     @property
-    def status(self) -> int:
-        """The HTTP status that its error names; 500 where it names none."""
+    def status(self) -> int | None:
+        """The HTTP status that its error names; None where it names none."""
         code = self.error.get("code") if self.error else None
-        return code if isinstance(code, int) and 400 <= code <= 599 else 500  # noqa: PLR2004 - HTTP's errors
+        number = int(code) if isinstance(code, str) and re.fullmatch("[0-9]{3}", code) else code
+        return number if isinstance(number, int) and 400 <= number <= 599 else None  # noqa: PLR2004 - HTTP's errors
+
+
+_LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length"}
+_FILTER = {"content_filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
+_USUAL = {"stop", "end", "eos", "eos_token", "end_turn", "stop_sequence"}
+
+
+def _reason(finish: str) -> str:
+    """Return why a reply ended in OpenAI's word for it, where engines (Gemini, Mistral, Claude, TGI) have others."""
+    said = finish.casefold()
+    for names, word in ((_LENGTH, "length"), (_FILTER, "content_filter"), (_USUAL, "stop")):
+        if said in names:
+            return word
+    return said
 
 
 def _first_choice(choices: object) -> Mapping[str, Any]:
@@ -94,6 +113,13 @@ def _text(value: object) -> str:
         parts = [part for part in value if isinstance(part, Mapping) and part.get("type") == "text"]
         return "".join(_text(part.get("text")) for part in parts)
     return value if isinstance(value, str) else ""
+
+
+def _thoughts(said: Mapping[str, Any]) -> str:
+    """Return the thinking among the parts of a content (Mistral)."""
+    content = said.get("content")
+    parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    return "".join(_text(part.get("thinking")) for part in parts if part.get("type") == "thinking")
 
 
 def _usage(value: object) -> Usage | None:

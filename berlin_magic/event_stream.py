@@ -6,6 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-inte
 from __future__ import annotations
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from berlin_magic.errors import ReplyTooLargeError
@@ -42,6 +43,9 @@ class EventStreamDecoder:
     ----------
     limit : int, optional
         The most bytes that one event may have; unlimited where it is None.
+    also : set of str, optional
+        Names of fields that the standard ignores, and that some server puts data into in place of ``data``: the event
+        is then of a type of that name.
 
     Attributes
     ----------
@@ -59,8 +63,9 @@ class EventStreamDecoder:
     [Event(data='two', type='message', id='')]
     """
 
-    def __init__(self, *, limit: int | None = None) -> None:
+    def __init__(self, *, limit: int | None = None, also: AbstractSet[str] = frozenset()) -> None:
         self.retry: int | None = None
+        self._also = also
         self._limit = limit
         self._line = bytearray()  # the line that has not ended yet
         self._size = 0  # bytes of data that wait for the blank line
@@ -119,7 +124,8 @@ class EventStreamDecoder:
 
     def _take_field(self, name: str, value: str, size: int) -> None:
         # A comment begins with a colon: its field name is empty, and ignored like every unknown one.
-        if name == "data":
+        if name == "data" or name in self._also:
+            self._type = self._type if name == "data" else name
             self._size += size
             self._check_size(0)
             self._data.append(value)

@@ -94,14 +94,17 @@ def with_parts(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     as_text = entries
     if isinstance(entries, list):
         as_text = [
-            {**entry, "content": ""} if isinstance(entry, Mapping) and _is_parts(entry.get("content")) else entry
+            {**entry, "content": ""} if isinstance(entry, Mapping) and _is_other_content(entry) else entry
             for entry in entries
         ]
     checked(as_text)
     return [dict(entry) for entry in entries]
 
 
-def _is_parts(content: object) -> bool:
+def _is_other_content(entry: Mapping[str, Any]) -> bool:
+    content = entry.get("content")
+    if content is None:  # an assistant's turn that is a call alone
+        return bool(entry.get("tool_calls"))
     return (
         isinstance(content, list)
         and bool(content)

@@ -8,9 +8,12 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 
+from yarl import URL
+
 from berlin_magic import chat_completions
+from berlin_magic.amended import amended
 from berlin_magic.chat_completions import Endpoint, endpoint_url
-from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, ServerError
 from berlin_magic.events import Event
 from berlin_magic.messages import with_parts
 from berlin_magic.nearest import with_nearest
@@ -23,6 +26,9 @@ from berlin_magic.transport import REPLY_LIMIT, origin_of
 __all__ = ["OpenAICompatible"]
 
 OPENAI_URL = "https://api.openai.com/v1"
+
+_OPENAI = "https://api.openai.com"
+"""Where ``max_tokens`` is deprecated, and refused by reasoning models (its API reference, "Create chat completion")."""
 
 DEFAULT_SILENCE = 300.0
 """Seconds without a byte after which a reply counts as cut. A model that thinks, or is being loaded, says nothing."""
@@ -128,6 +134,10 @@ class OpenAICompatible(Provider):
         finally:
             del key, headers, proxy  # a verbose traceback of what is raised here would show them
         options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
+        if origin_of(endpoint.url) == _OPENAI and "max_tokens" in options:
+            options.setdefault("max_completion_tokens", options.pop("max_tokens"))
+        if not options["stream"]:
+            del options["stream_options"]  # OpenAI refuses it then
         body = {
             "model": model,
             "messages": with_parts(messages),
@@ -170,6 +180,13 @@ class OpenAICompatible(Provider):
         return any(os.environ.get(name) for name in (cls.address_variable, cls.key_variable) if name)
 
     @classmethod
+    def where(cls, *, url: str | None = None, **settings: Any) -> str:
+        """Return the address that would be asked."""
+        del settings
+        set_url = cls.url if cls.url != cls.issuer else ""
+        return url or set_url or os.environ.get(cls.address_variable or "-", "") or cls.url
+
+    @classmethod
     def _endpoint(
         cls,
         *,
@@ -184,30 +201,55 @@ class OpenAICompatible(Provider):
             raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
         setting = cls.address_variable or "the address"
         named = os.environ.get(cls.address_variable, "") if cls.address_variable else ""
-        own_url = cls.url if cls.url != OPENAI_URL else ""
-        server = endpoint_url(url or own_url or named or cls.url, setting)
+        text = cls.where(url=url)
+        server = endpoint_url(text, setting)
         its_own = origin_of(server) == origin_of(endpoint_url(named or cls.issuer, setting))
-        standing = os.environ.get(cls.key_variable, "") if its_own and cls.key_variable else ""
-        secret = Secret((key or standing).strip())
+        standing = os.environ.get(cls.key_variable, "") if cls.key_variable else ""
+        secret = Secret((key or (standing if its_own else "")).strip())
         more = {name: Secret(value) for name, value in (headers or {}).items()}
         if any(char in value for value in (secret, *more.values()) for char in "\r\n\0"):
             raise NotConfiguredError(
-                f"The key has a line break in it, and can't be sent.\nSet {cls.key_variable} anew."
+                f"The key or a header has a line break in it, and can't be sent.\nSet {cls.key_variable or 'it'} anew."
             )
         at_issuer = origin_of(server) == origin_of(endpoint_url(cls.issuer, setting))
         if cls.needs_key and at_issuer and not secret and not more:
             raise NotConfiguredError(
                 f"No key is known for {origin_of(server)}.\nSet {cls.key_variable} in the environment."
             )
-        return Endpoint(server, secret, cls.key_variable, more, proxy, silence, reply_limit)
+        advice = cls._key_advice(server, sent=bool(secret), its_own=its_own, standing=bool(standing))
+        query = Secret(URL(text.strip()).query_string)
+        return Endpoint(server, secret, advice, more, proxy, silence, reply_limit, query)
+
+    @classmethod
+    def _key_advice(cls, server: URL, *, sent: bool, its_own: bool, standing: bool) -> str:
+        """Return what to do where the key that was sent, or that none was, is not accepted."""
+        if not cls.key_variable:
+            return "The key is missing or not accepted: give the right one."
+        if sent or its_own:
+            wrong = "not accepted: check" if sent else "missing: set"
+            return f"The key is {wrong} {cls.key_variable} in the environment."
+        stayed = "is for another server, and was not sent there" if standing else "is not set"
+        return (
+            f"The key in {cls.key_variable} {stayed}.\n"
+            f"Start Jupyter with {cls.address_variable or 'OPENAI_BASE_URL'}={server} and "
+            f"{cls.key_variable if cls.address_variable else 'OPENAI_API_KEY'} in its environment."
+        )
 
     @classmethod
     async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
         async def once() -> AsyncGenerator[str | Event, None]:
-            model = body["model"] or await chat_completions.only_model(endpoint)
-            async with aclosing(chat_completions.chat(endpoint, {**body, "model": model})) as items:
-                async for item in items:
-                    yield item
+            nonlocal body
+            asked = {**body, "model": body["model"] or await chat_completions.only_model(endpoint)}
+            while True:
+                try:
+                    async with aclosing(chat_completions.chat(endpoint, asked)) as items:
+                        async for item in items:
+                            yield item
+                    return
+                except ServerError as error:
+                    if (other := amended(asked, error)) is None:
+                        raise
+                    asked, body = other, {**other, "model": body["model"]}
 
         try:
             async with aclosing(retried(once, retries)) as items:

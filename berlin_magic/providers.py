@@ -15,7 +15,7 @@ from berlin_magic.errors import NotConfiguredError, clean
 if TYPE_CHECKING:
     from berlin_magic.provider import Provider
 
-__all__ = ["GROUP", "found", "load", "named_provider"]
+__all__ = ["GROUP", "found", "found_anew", "load", "named_provider"]
 
 GROUP = "berlin_magic.providers"
 """The group of entry points, each ``NAME = "package.module:ProviderClass"``."""
@@ -32,13 +32,17 @@ _OURS: Mapping[str, str] = {
 }
 
 
-@cache
 def found() -> Mapping[str, EntryPoint]:
     """Return the providers that are installed, by name, ours first; none of them is imported.
 
     Names are compared without regard to case. One that is taken already, by us or by another package, is left out with
     a warning: what is meant for one provider, a key for instance, would go to another.
     """
+    return _listed()
+
+
+@cache
+def _listed() -> Mapping[str, EntryPoint]:
     known = {name: EntryPoint(name, value, GROUP) for name, value in _OURS.items()}
     try:
         others = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
@@ -54,6 +58,12 @@ def found() -> Mapping[str, EntryPoint]:
         elif known[name].value != entry.value:  # a package that is found twice on the path is one
             _warn(f"there are two providers {clean(name, 40)!r}: {clean(entry.value, 80)} is left out")
     return MappingProxyType(known)
+
+
+def found_anew() -> Mapping[str, EntryPoint]:
+    """Return what `found` does, with what has been installed since it was first asked."""
+    _listed.cache_clear()
+    return found()
 
 
 def named_provider(model: str) -> tuple[str, str]:
@@ -79,12 +89,14 @@ def load(name: str) -> type[Provider]:
 
     entry = found().get(name.strip().lower())
     if entry is None:
+        entry = found_anew().get(name.strip().lower())
+    if entry is None:
         raise NotConfiguredError(
             f"There is no provider {clean(name, 40)!r}.\nInstalled are {', '.join(found())}: `%berlin providers`."
         )
     try:
         provider = entry.load()
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that was not meant to be imported ends with `sys.exit()`
         what = f"{type(error).__name__}: {error}"
         raise NotConfiguredError(
             f"The provider {clean(name, 40)!r} can't be loaded from {clean(entry.value, 80)}: {clean(what, 200)}\n"
@@ -94,6 +106,11 @@ def load(name: str) -> type[Provider]:
         raise NotConfiguredError(
             f"The provider {clean(name, 40)!r} is none: {clean(entry.value, 80)} is no subclass of "
             "berlin_magic.Provider with a create_async_generator.\nTell whoever wrote it; the others work without it."
+        )
+    if not all(isinstance(text, str) for text in (provider.name, provider.url, provider.needs)):
+        raise NotConfiguredError(
+            f"The provider {clean(name, 40)!r} is none: its name, url and needs are not all texts.\n"
+            "Tell whoever wrote it; the others work without it."
         )
     return provider
 

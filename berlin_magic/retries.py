@@ -15,6 +15,7 @@ from typing import Final
 
 from berlin_magic.errors import BerlinError, RateLimitError, ServerError, ServerUnreachableError
 from berlin_magic.events import Event, Notice
+from berlin_magic.refusals import is_loading
 
 __all__ = ["PASSING_STATUSES", "RETRIES", "pause", "retried", "told_wait"]
 
@@ -58,6 +59,7 @@ class Patience:
 
 _NO_CONNECTION = Patience("no connection", times=2, first=0.5, limit=2.0)  # most often a server that is not started
 _NO_ENGINE = Patience("the engine is out of reach", times=4, first=0.7, limit=12.0)
+_LOADING = Patience("the model is being loaded", times=RETRIES, first=4.0, limit=150.0)
 _BUSY = Patience("busy", times=RETRIES, first=1.0, limit=30.0)
 
 
@@ -149,9 +151,13 @@ def _patience_with(error: BerlinError) -> Patience:
             return _NO_CONNECTION if error.passing else _NONE
         case RateLimitError():
             return _BUSY
+        case ServerError() if type(error) is ServerError and is_loading(error.body or ""):
+            return _LOADING
         case ServerError() if type(error) is ServerError and error.status in PASSING_STATUSES:
             return _BUSY
-        case ServerError() if type(error) is ServerError and (error.status == _FAILED or error.code == _OUT_OF_REACH):
+        case ServerError() if type(error) is ServerError and (
+            error.status in {None, _FAILED} or error.code == _OUT_OF_REACH
+        ):
             return _NO_ENGINE if _ENGINE_DOWN.search(error.body or "") else _NONE
         case _:
             return _NONE

@@ -1,11 +1,11 @@
-"""The well-known servers with OpenAI's chat completions, each at its usual address; `providers` has their names."""
+"""The well-known servers with OpenAI's chat completions, each at its usual address; `providers` has their names.
+
+Each has a variable of the environment for another address, and one for the key to it, which goes nowhere else.
+"""
 
 from __future__ import annotations
 
-import os
-from typing import Any
-
-from berlin_magic.openai_compatible import OPENAI_URL, OpenAICompatible
+from berlin_magic.openai_compatible import OpenAICompatible
 
 __all__ = ["LMStudio", "LlamaCpp", "Ollama", "OpenAI", "OpenRouter", "Vllm"]
 
@@ -15,13 +15,6 @@ class OpenAI(OpenAICompatible):
 
     name = "OpenAI"
     needs = "OPENAI_API_KEY; another address: OPENAI_BASE_URL"
-
-    @classmethod
-    def where(cls, *, url: str | None = None, **settings: Any) -> str:
-        """Return the address that would be asked."""
-        del settings
-        own_url = cls.url if cls.url != OPENAI_URL else ""
-        return url or own_url or os.environ.get(cls.address_variable, "") or cls.url
 
 
 class OpenRouter(OpenAICompatible):
@@ -38,10 +31,10 @@ class Ollama(OpenAICompatible):
     """Ollama on this machine (https://docs.ollama.com/openai)."""
 
     name = "Ollama"
-    needs = "Ollama, running on this machine"
+    needs = "Ollama, running on this machine; elsewhere: OLLAMA_BASE_URL, OLLAMA_API_KEY"
     url = issuer = "http://127.0.0.1:11434/v1"
-    address_variable = ""
-    key_variable = ""
+    address_variable = "OLLAMA_BASE_URL"
+    key_variable = "OLLAMA_API_KEY"
     needs_key = False
 
 
@@ -49,9 +42,9 @@ class Vllm(OpenAICompatible):
     """A vLLM server on this machine (https://docs.vllm.ai, "OpenAI-Compatible Server")."""
 
     name = "vLLM"
-    needs = "`vllm serve`, running on this machine; VLLM_API_KEY where it wants one"
+    needs = "`vllm serve`, running on this machine; elsewhere: VLLM_BASE_URL, VLLM_API_KEY"
     url = issuer = "http://127.0.0.1:8000/v1"
-    address_variable = ""
+    address_variable = "VLLM_BASE_URL"
     key_variable = "VLLM_API_KEY"
     needs_key = False
 
@@ -60,9 +53,9 @@ class LlamaCpp(OpenAICompatible):
     """The llama-server of llama.cpp on this machine (its tools/server/README.md)."""
 
     name = "llama.cpp"
-    needs = "llama-server, running on this machine; LLAMA_API_KEY where it wants one"
+    needs = "llama-server, running on this machine; elsewhere: LLAMA_BASE_URL, LLAMA_API_KEY"
     url = issuer = "http://127.0.0.1:8080/v1"
-    address_variable = ""
+    address_variable = "LLAMA_BASE_URL"
     key_variable = "LLAMA_API_KEY"
     needs_key = False
 
@@ -71,8 +64,8 @@ class LMStudio(OpenAICompatible):
     """LM Studio on this machine (https://lmstudio.ai/docs, "OpenAI Compatibility")."""
 
     name = "LM Studio"
-    needs = "LM Studio's server, running on this machine"
+    needs = "LM Studio's server, running on this machine; elsewhere: LMSTUDIO_BASE_URL, LMSTUDIO_API_KEY"
     url = issuer = "http://127.0.0.1:1234/v1"
-    address_variable = ""
-    key_variable = ""
+    address_variable = "LMSTUDIO_BASE_URL"
+    key_variable = "LMSTUDIO_API_KEY"
     needs_key = False

@@ -10,7 +10,7 @@ from typing import Any
 from berlin_magic.connection import Connection, connect
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.provider import Provider
-from berlin_magic.providers import found, load
+from berlin_magic.providers import found_anew, load
 from berlin_magic.redaction import redacted
 from berlin_magic.secret import Secret
 
@@ -49,31 +49,28 @@ async def survey(settings: Mapping[str, Any]) -> list[Finding]:
     settings : mapping
         Keywords of `connection.connect`. Each provider gets those that are its own, and a key only its issuer.
     """
-    names = await asyncio.to_thread(found)
+    names = await asyncio.to_thread(found_anew)
     return list(await asyncio.gather(*(_found(name, settings) for name in names)))
 
 
 async def _found(name: str, settings: Mapping[str, Any]) -> Finding:
+    where = needs = ""
     try:
-        provider = await asyncio.to_thread(load, name)
-        needs = clean(provider.needs, 120)
-    except NotConfiguredError as error:
-        return Finding(clean(name, 40), _first_line(error))
-    where = ""
-    try:
-        there = await connect(f"{name}:", **settings)
-        where = clean(there.where, 120) + (" (embedded)" if there.embedded else "")
         async with asyncio.timeout(_PATIENCE):
+            provider = await asyncio.to_thread(load, name)
+            where, needs = clean(provider.url, 120), clean(provider.needs, 120)
+            there = await connect(f"{name}:", **settings)
+            where = clean(there.where, 120) + (" (embedded)" if there.embedded else "")
             answer = await _answer(there)
     except TimeoutError:
         answer = "does not answer"
     except NotConfiguredError as error:
-        answer = f"is not set up: {_first_line(error)}"
+        answer = f"is not set up: {_first_line(error)}" if needs else _first_line(error)
     except BerlinError as error:
         answer = f"does not answer: {_first_line(error)}"
     except Exception as error:  # noqa: BLE001 - another package's own; what its message holds is not known to be no secret
         answer = f"does not answer: {clean(type(error).__name__, 60)}"
-    return Finding(clean(name, 40), answer, where or clean(_usual_place(provider), 120), needs)
+    return Finding(clean(name, 40), answer, where, needs)
 
 
 async def _answer(there: Connection) -> str:
@@ -90,10 +87,6 @@ def _written(provider: type[Provider]) -> set[str]:
     """Return the names that `provider` or a base of its own has written."""
     own = provider.__mro__[: provider.__mro__.index(Provider)]
     return {name for one in own for name in vars(one)}
-
-
-def _usual_place(provider: type[Provider]) -> str:
-    return provider.url if isinstance(provider.url, str) else ""
 
 
 def _first_line(error: BerlinError) -> str:

@@ -22,7 +22,9 @@ from berlin_magic.berlin import Berlin
 def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No server, account, proxy, login or keyring of whoever runs the tests; no token of the test before."""
     for name in list(os.environ):
-        if name.startswith(("BERLIN_", "OPENAI_")) or name.lower().endswith("_proxy"):
+        if name.startswith(
+            ("BERLIN_", "OPENAI_", "OPENROUTER_", "OLLAMA_", "VLLM_", "LLAMA_", "LMSTUDIO_")
+        ) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("BERLIN_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state" / secrets.token_hex(8)))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")

@@ -120,7 +120,8 @@ def test_an_end_before_the_reply_is_complete_is_an_incomplete_reply(data):
         (b'{"segment": "start", "content": ""}\n\n{"segment": "stop"}', "segment"),
         (step("a") + b"data: oops\n\n" + step("b"), "oops"),
         (step("a") + b"data: [1]\n\n", "[1]"),
-        (step("a") + b'data: {"x": 1}\n\n', '{"x": 1}'),
+        (b'data: {"x": 1}\n\n', '{"x": 1}'),
+        (b'data: {"x": 1}\n\n' + DONE, '{"x": 1}'),
     ],
 )
 def test_what_is_no_chat_completion_is_named_at_every_cut(data, named):

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 from scripted import ScriptedServer, Then, reply
 
-from berlin_magic import survey
+from berlin_magic import providers, survey
 from berlin_magic.chat import Conversation
 from berlin_magic.errors import ServerError
-from berlin_magic.providers import found
 
 README = Path(__file__).parents[1] / "README.md"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
@@ -34,9 +33,9 @@ def example() -> tuple[str, str]:
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     install_example(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    found.cache_clear()
+    providers._listed.cache_clear()
     yield
-    found.cache_clear()
+    providers._listed.cache_clear()
     sys.modules.pop("lines_provider", None)
 
 

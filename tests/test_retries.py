@@ -46,13 +46,15 @@ PASS = [
     ServerError("x", status=500, code=5000, body=UPSTREAM_REFUSED),
     ServerError("x", status=500, body="request to http://h/v1 failed, reason: Connection refused"),
     ServerError("x", status=500, body="socket hang up"),
+    ServerError("x", body="connect ECONNREFUSED"),  # within a stream, where errors may name no status
+    ServerError("x", status=503, body="Loading model"),
 ]
 STAY = [
     ServerUnreachableError("an unknown name, a bad certificate"),
     *(ServerError("x", status=status) for status in (400, 404, 413, 422, 500, 501, 505)),
     ServerError("x", status=500, code=5000, body="Model gpt-9 is not supported"),
     ServerError("x", status=500, body="request to http://h/v1 failed, reason: getaddrinfo ENOTFOUND h"),
-    ServerError("x", body="connect ECONNREFUSED"),
+    ServerError("x", body="it broke"),
     *(
         kind("x", status=status, body="ECONNREFUSED")
         for kind in (ModelUnknownError, NoBalanceError, NotAllowedError, LoginRefusedError)
@@ -101,7 +103,7 @@ def test_waits_grow_and_are_bounded_in_number_and_in_time(error, chance, after):
     error.retry_after = after
     found = waits(error, chance)
     assert len(found) <= 5
-    assert sum(found) <= 30
+    assert sum(found) <= (150 if error.body == "Loading model" else 30)  # seconds; a model takes its time
     assert found == sorted(found)
     assert all(wait > 0 for wait in found)
 

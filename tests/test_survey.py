@@ -67,7 +67,7 @@ def nobody_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def also(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     more = {name.lower(): EntryPoint(name.lower(), f"{__name__}:{name}", providers.GROUP) for name in names}
     everything = MappingProxyType({**providers.found(), **more})
-    monkeypatch.setattr(survey, "found", lambda: everything)
+    monkeypatch.setattr(survey, "found_anew", lambda: everything)
     monkeypatch.setattr(providers, "found", lambda: everything)
 
 
