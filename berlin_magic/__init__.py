@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     )
     from berlin_magic.notebook import conversation
     from berlin_magic.provider import Provider
+    from berlin_magic.redaction import redacted
 
 __version__ = "0.1.0"
 
@@ -39,6 +40,7 @@ _HOMES = {
     "Conversation": "chat",
     "Provider": "provider",
     "conversation": "notebook",
+    "redacted": "redaction",
 } | dict.fromkeys(
     (
         "BerlinError",
@@ -84,6 +86,7 @@ __all__ = [
     "SilentTooLongError",
     "StoreError",
     "conversation",
+    "redacted",
 ]
 
 

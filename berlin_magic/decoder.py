@@ -15,9 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from berlin_magic.account_record import quotable, without_record
 from berlin_magic.characters import WholeCharacters
 from berlin_magic.envelope import is_envelope
-from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError, clean
+from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError
 
 __all__ = ["Chunk", "Decoder", "Refusal"]
 
@@ -109,7 +110,7 @@ class Decoder:
         if self._depth:
             raise IncompleteReplyError(
                 "The reply was cut in the middle of a chunk.\nRun the cell again for a whole one.",
-                body=rest[:_GARBAGE_SHOWN].decode("utf-8", "replace"),
+                body=without_record(rest[:_GARBAGE_SHOWN].decode("utf-8", "replace")),
             )
         if rest.strip(_BLANK) and rest != b":" and not (not self._started and _BOM.startswith(rest)):
             raise _incorrect(rest)
@@ -200,7 +201,7 @@ def _decoded(text: bytes) -> Chunk | Refusal:
 def _incorrect(text: bytes) -> IncorrectAnswerError:
     shown = text.decode("utf-8", "replace")
     return IncorrectAnswerError(
-        f"The server gave an incorrect answer: {clean(shown, _GARBAGE_SHOWN)}\n"
+        f"The server gave an incorrect answer: {quotable(shown, _GARBAGE_SHOWN)}\n"
         "That is not the Berlin protocol: check the address.",
-        body=shown[: 10 * _GARBAGE_SHOWN],
+        body=without_record(shown[: 10 * _GARBAGE_SHOWN]),
     )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from berlin_magic.account_record import quotable
 from berlin_magic.errors import (
     BerlinError,
     IncorrectAnswerError,
@@ -61,12 +62,12 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
         Where it is none, and the HTTP status is an error: a gateway's page, for example.
     """
     try:
-        value = json.loads(body)
+        value = json.loads(body.removeprefix("\ufeff"))  # PHP's servers begin with a byte order mark now and then
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, Mapping) and is_envelope(value):
         return value
-    shown = clean(body) or "an empty body"
+    shown = quotable(body) or "an empty body"
     if status in (_UNAUTHORIZED_STATUS, _TOO_MANY_STATUS):
         return {"code": -1, "data": [], "message": shown}
     if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
@@ -74,13 +75,13 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
             f"{where} answered with HTTP {status}: {shown}\n"
             "If that is a gateway's page, the server behind it is down: try again later, or check the address.",
             status=status,
-            body=body[:_BODY_SHOWN],
+            body=quotable(body, _BODY_SHOWN),
             retry_after=retry_after,
         )
     raise IncorrectAnswerError(
         f"{where} gave an incorrect answer: {shown}\n{_ADDRESS}",
         status=status,
-        body=body[:_BODY_SHOWN],
+        body=quotable(body, _BODY_SHOWN),
     )
 
 
@@ -123,23 +124,24 @@ def envelope_error(
     """
     code = envelope.get("code")
     if code == 0:
+        # Its `data` is not quoted: the answer to a login, for one, is the account's whole record.
+        said = quotable(_said(envelope, {}))
+        quoted = f", “{said}”" if said else ""
         return IncorrectAnswerError(
-            f"{where} gave an incorrect answer, a success without a reply: {clean(str(dict(envelope)))}\n{_ADDRESS}",
-            status=status,
-            code=0,
+            f"{where} gave an incorrect answer, a success without a reply{quoted}.\n{_ADDRESS}", status=status, code=0
         )
     engine = _engine_error(envelope.get("data"))
     said = _said(envelope, engine)
     words = f"{said} {engine.get('code', '')} {engine.get('type', '')}"
-    quoted = f"“{clean(said)}”" if said else "no reason given"
+    quoted = f"“{quotable(said)}”" if said else "no reason given"
     kind = _kind(status, code, words, login=login)
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
     advice = _ADVICE[kind].format(model=clean(model, 80), wait=wait)
     return kind(
-        f"{where}: {quoted} (HTTP {status}, code {clean(str(code), 20)}).\n{advice}",
+        f"{where}: {quoted} (HTTP {status}, code {quotable(str(code), 20)}).\n{advice}",
         status=status,
         code=code if isinstance(code, (int, str)) else None,
-        body=clean(said, _BODY_SHOWN),
+        body=quotable(said, _BODY_SHOWN),
         retry_after=retry_after,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from berlin_magic import transport
 from berlin_magic.access import Access
 from berlin_magic.decoder import Decoder, Refusal
-from berlin_magic.envelope import data_of, envelope_error, parse_envelope
+from berlin_magic.envelope import data_of, envelope_error, is_envelope, parse_envelope
 from berlin_magic.errors import BerlinError, IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
 from berlin_magic.retries import told_wait
 from berlin_magic.secret import Secret
@@ -19,6 +20,7 @@ from berlin_magic.secret import Secret
 __all__ = ["balance", "chat", "login", "models"]
 
 _OK = 200
+_OBJECT = re.compile(r"[{\[]|%[57]B|&#0*(?:91|123);|&(?:lbrace|lcub|lbrack|lsqb);", re.IGNORECASE)
 
 
 async def login(access: Access) -> Secret:
@@ -29,14 +31,14 @@ async def login(access: Access) -> Secret:
     LoginRefusedError, RateLimitError, ServerError
         As the server says.
     IncorrectAnswerError
-        Where the answer is no envelope. It is quoted only where it can't be a broken record of the account.
+        Where the answer is no envelope. It is quoted only where nothing in it can be a record of the account.
     ServerUnreachableError, SilentTooLongError
         As `transport.requested` and `transport.whole_body`.
     """
     credentials = {"account": access.account, "password": access.password, "invite_code": ""}
     status, text, wait = await _answer(access, "POST", "api/login", credentials)
-    if text.lstrip().startswith(("{", "[")) and not _parses(text):
-        text = "(what begins like a record of the account, and is not shown)"
+    if not _is_envelope(text) and _OBJECT.search(text):
+        text = "(what may hold a record of the account, and is not shown)"
     envelope = parse_envelope(text, status=status, where=access.where, retry_after=wait)
     data = data_of(envelope, status=status, where=access.where, login=True, retry_after=wait)
     token = data.get("token") if isinstance(data, Mapping) else None
@@ -163,9 +165,8 @@ def _headers(access: Access) -> dict[str, str]:
     }
 
 
-def _parses(text: str) -> bool:
+def _is_envelope(text: str) -> bool:
     try:
-        json.loads(text)
+        return is_envelope(json.loads(text.removeprefix("\ufeff")))
     except (ValueError, RecursionError):
         return False
-    return True

@@ -1,70 +1,50 @@
-"""Secrets taken out of an error: a server may repeat in its answer what it was sent."""
+"""Secrets taken out of an error: a server may repeat in its answer what it was sent, or what it knows of an account."""
 
 from __future__ import annotations
 
-import html
-import json
-import re
 from collections.abc import Iterable
-from itertools import takewhile
 from typing import TypeVar
-from urllib.parse import quote, quote_plus
 
-from berlin_magic.errors import BerlinError, clean
+from berlin_magic.account_record import without_record
+from berlin_magic.errors import BerlinError
+from berlin_magic.spellings import without_secrets
 
-__all__ = ["redacted", "without_secrets"]
+__all__ = ["redacted", "untraced", "without_secrets"]
 
 _SHORTEST = 4
 """Shorter ones are not looked for: they would be found in every second word, and hide it."""
 
-_HEAD = 6
-"""A secret is found by its first characters, as a message may be cut in the middle of it."""
-
 _Error = TypeVar("_Error", bound=BerlinError)
-
-
-def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` with each of `secrets` replaced, also where it is escaped (JSON, URL, HTML) or its end is cut."""
-    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
-    if not spellings:
-        return text
-    heads = re.compile("|".join(sorted({re.escape(spelling[:_HEAD]) for spelling in spellings}, key=len, reverse=True)))
-    kept, start = "", 0
-    while found := heads.search(text, start):
-        rest = text[found.start() :]
-        kept += text[start : found.start()] + "<secret>"
-        start = found.start() + max(_shared(rest, spelling) for spelling in spellings)
-    return kept + text[start:]
-
-
-def _shared(text: str, spelling: str) -> int:
-    """Return how many characters at the beginning the two have in common."""
-    same = takewhile(lambda pair: pair[0] == pair[1], zip(text, spelling, strict=False))
-    return sum(1 for _ in same)
+_Raised = TypeVar("_Raised", bound=BaseException)
 
 
 def redacted(error: _Error, secrets: Iterable[str]) -> _Error:
-    """Return `error` itself, fit to be shown: without `secrets`, and without the frames that hold what was received.
+    """Return `error` itself, fit to be shown: without `secrets`, an account's record, and the frames that held them.
 
     Verbose tracebacks print the variables of each frame, and loggers follow ``__context__``: an account's record or
-    a token in a request's headers is in reach of both.
+    a token in a request's headers is in reach of both. A provider of one's own raises its errors through it::
+
+        raise redacted(error, [key]) from None
+
+    Parameters
+    ----------
+    error : BerlinError
+        Its message, notes and attributes are searched, in whatever spelling a server may have given a secret.
+    secrets : iterable of str
+        What was sent: keys, tokens, passwords. Of fewer than four characters they are not looked for.
     """
     wanted = [secret for secret in secrets if len(secret) >= _SHORTEST]
-    error.args = tuple(without_secrets(str(arg), wanted) for arg in error.args)
-    error.body = None if error.body is None else without_secrets(error.body, wanted)
-    error.code = without_secrets(error.code, wanted) if isinstance(error.code, str) else error.code
+
+    def fit(value: object) -> object:
+        return without_record(without_secrets(value, wanted)) if isinstance(value, str) else value
+
+    error.args = tuple(fit(arg if isinstance(arg, int | None) else str(arg)) for arg in error.args)
+    for name, value in vars(error).items():
+        setattr(error, name, [fit(note) for note in value] if name == "__notes__" else fit(value))
+    return untraced(error)
+
+
+def untraced(error: _Raised) -> _Raised:
+    """Return `error` itself without the frames that it came through, and the errors before it, with theirs."""
     error.__context__ = error.__cause__ = None
     return error.with_traceback(None)
-
-
-def _spellings(secret: str) -> set[str]:
-    plain = str(secret)
-    return {
-        plain,
-        clean(plain, len(plain)),
-        json.dumps(plain)[1:-1],
-        json.dumps(plain, ensure_ascii=False)[1:-1],
-        quote(plain, safe=""),
-        quote_plus(plain),
-        html.escape(plain),
-    } - {""}

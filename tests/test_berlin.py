@@ -488,6 +488,52 @@ async def test_a_broken_answer_to_a_login_shows_nothing_of_the_account(server, b
     assert Berlin._token is None
 
 
+WHOLE = json.dumps({"code": 0, "data": {"user_info": RECORD, "token": NEW_TOKEN}, "message": "ok"})
+NO_CODE = json.dumps({"user_info": RECORD, "token": NEW_TOKEN})
+WRAPPED = [
+    NO_CODE,
+    json.dumps({"data": json.loads(NO_CODE)}),
+    f"[{WHOLE}]",
+    f"<br /><b>Deprecated</b>: x in y\n{WHOLE}",
+    f"data: {WHOLE}\n\n",
+    f")]}}',\n{WHOLE}",
+    json.dumps({"code": 200, "message": WHOLE}),
+    json.dumps({"code": -1, "data": [], "message": f"Error {NO_CODE}"}),
+    json.dumps({"code": -1, "data": [], "message": f"Error {json.dumps(NO_CODE)[:-30]}"}),
+]
+
+
+@pytest.mark.parametrize("status", [200, 401, 406, 500])
+@pytest.mark.parametrize("body", WRAPPED)
+async def test_a_record_in_the_answer_to_a_login_is_told_in_no_wrapping(server, body, status):
+    server.on(LOGIN, [reply(status, body.encode())])
+    result = await outcome(ask_with_account(server))
+    assert isinstance(result.failure, errors.ServerError | errors.IncorrectAnswerError)
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("body", [WHOLE, *WRAPPED])
+async def test_a_question_answered_like_a_login_tells_nothing_of_the_account(server, body, status):
+    server.on(CHAT, [reply(status, body.encode())], [reply(status, body.encode()[:-30])])
+    for _ in range(2):
+        result = await outcome(ask(server, token=TOKEN))
+        assert isinstance(result.failure, errors.BerlinError)
+
+
+@pytest.mark.parametrize("body", [WHOLE, NO_CODE, NO_CODE[:-30]])
+async def test_a_record_in_the_middle_of_a_reply_is_not_told(server, body):
+    server.on(CHAT, [HEAD + chunk("Hello") + body.encode()])
+    result = await outcome(ask(server, token=TOKEN))
+    assert result.text == "Hello"
+    assert isinstance(result.failure, errors.BerlinError)
+
+
+async def test_a_login_with_a_byte_order_mark_is_one(server):
+    server.on(LOGIN, [reply(200, b"\xef\xbb\xbf" + WHOLE.encode())])
+    server.on(CHAT, [ANSWER])
+    assert (await outcome(ask_with_account(server))).text == "Hello you"
+
+
 async def test_a_login_answered_by_a_page_names_it(server):
     server.on(LOGIN, [reply(200, b"<title>Hotel Wi-Fi</title>")])
     result = await outcome(ask_with_account(server))

@@ -95,10 +95,32 @@ def test_a_servers_words_are_one_line_without_control_characters_and_not_endless
     assert len(first) < 500
 
 
-def test_a_success_where_a_reply_was_due_is_an_incorrect_answer():
-    error = envelope_error({"code": 0, "data": "x"}, status=200, where=WHERE)
+def test_a_success_where_a_reply_was_due_is_an_incorrect_answer_and_its_data_is_not_quoted():
+    envelope = {"code": 0, "data": {"user_info": {"ip": "canary-ip"}, "token": "canary"}, "message": "Welcome"}
+    error = envelope_error(envelope, status=200, where=WHERE)
     assert type(error) is errors.IncorrectAnswerError
-    assert "'data': 'x'" in str(error)
+    assert "“Welcome”" in str(error)
+    assert "canary" not in str(error) + repr(vars(error))
+
+
+def test_a_record_in_a_servers_message_is_not_quoted():
+    record = json.dumps({"user_info": {"ip": "canary-ip"}, "token": "canary", "why": "full"})
+    error = error_of(message=f"Error: {record}", status=500)
+    assert "canary" not in str(error) + repr(vars(error))
+    assert "full" in str(error)
+
+
+@pytest.mark.parametrize("status", [200, 401, 429, 500])
+def test_a_record_in_what_is_no_envelope_is_not_quoted(status):
+    body = json.dumps({"data": {"user_info": {"ip": "canary-ip"}, "token": "canary"}, "why": "full"})
+    with pytest.raises(errors.BerlinError) as caught:
+        raise envelope_error(parse_envelope(body, status=status, where=WHERE), status=status, where=WHERE)
+    assert "canary" not in str(caught.value) + repr(vars(caught.value))
+    assert "full" in str(caught.value)
+
+
+def test_a_byte_order_mark_before_an_envelope_is_no_matter():
+    assert parse_envelope('\ufeff{"code": 0, "data": 1}', status=200, where=WHERE)["data"] == 1
 
 
 def test_a_body_that_is_no_envelope_is_named():

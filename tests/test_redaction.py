@@ -29,6 +29,52 @@ def test_a_secret_is_found_in_every_spelling(spelling):
     assert without_secrets(f"a {spelling} b {spelling}", [PASSWORD]) == "a <secret> b <secret>"
 
 
+TYPED = "Tr0ub4dor!&3'x/Q-é\U0001f511-tail77"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        quote(TYPED, safe="!'()*~"),  # JavaScript's encodeURIComponent
+        quote(TYPED).lower(),
+        quote(quote(TYPED, safe=""), safe=""),
+        html.escape(TYPED).replace("&#x27;", "&#39;"),  # Express
+        html.escape(TYPED).replace("é", "&eacute;"),
+        json.dumps(TYPED).replace("/", "\\/")[1:-1],  # PHP
+        json.dumps(TYPED).replace("00e9", "00E9")[1:-1],
+        json.dumps(json.dumps(TYPED))[1:-1],
+        json.dumps(json.dumps({"a": json.dumps(TYPED)}).replace("/", "\\/"))[12:-7],
+        repr(TYPED.encode())[2:-1],
+        ascii(TYPED)[1:-1],
+        TYPED.encode().decode("latin-1"),
+        TYPED.encode().decode("ascii", "replace"),
+        TYPED.upper(),
+    ],
+)
+def test_a_secret_is_found_whole_as_other_programs_spell_it(spelling):
+    shown = without_secrets(f"a {spelling} b", [TYPED])
+    assert shown.replace("\\", "").replace('"', "") == "a <secret> b"
+
+
+def test_a_token_in_capitals_is_found():
+    assert without_secrets("no token 0123ABCDEF4567!", ["0123abcdef4567"]) == "no token <secret>!"
+
+
+def test_where_the_spelling_gets_unknown_the_rest_is_hidden_too():
+    assert without_secrets("a Tr0ub4dor!~amp~3'x/Q-tail77 b", ["Tr0ub4dor!&3'x/Q-tail77"]) == "a <secret> b"
+    assert without_secrets("<p>Tr0ub4dor!~amp~</p> b", ["Tr0ub4dor!&3'x/Q-tail77"]) == "<p><secret></p> b"
+    assert without_secrets("a correct~20horse battery b", ["correct horse battery"]) == "a <secret> b"
+
+
+def test_secrets_that_overlap_are_both_hidden():
+    assert without_secrets("x abcdefghijkl y", ["abcdefgh", "efghijkl"]) == "x <secret> y"
+
+
+def test_a_secret_of_characters_that_nobody_sees_is_no_endless_search():
+    assert without_secrets("a b", ["\u200b" * 8]) == "a b"
+    assert without_secrets("a abcdefgh b", ["abc\u200bdefgh"]) == "a <secret> b"
+
+
 def test_a_secret_that_was_cut_is_found_by_its_beginning():
     assert without_secrets("token 0123456", ["0123456789abcdef"]) == "token <secret>"
     assert without_secrets("token 0123456 … (7 more", ["0123456789abcdef"]) == "token <secret> … (7 more"
@@ -69,3 +115,25 @@ def test_frames_and_the_errors_before_it_are_dropped_with_what_they_hold():
     error = caught.value
     assert redacted(error, []) is error
     assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
+
+
+def test_notes_and_attributes_of_another_packages_error_are_redacted_too():
+    class LineError(BerlinError):
+        pass
+
+    error = LineError("no", status=500)
+    error.answer = "abcdef"  # type: ignore[attr-defined]
+    error.add_note("it said abcdef")
+    told = redacted(error, ["abcdef"])
+    assert "abcdef" not in repr(vars(told))
+    assert told.status == 500
+
+
+def test_an_accounts_record_is_redacted_without_being_known():
+    assert "canary" not in str(redacted(BerlinError('got {"token": "canary"}'), []))
+
+
+def test_it_is_there_for_other_packages_providers():
+    import berlin_magic
+
+    assert berlin_magic.redacted is redacted
