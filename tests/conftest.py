@@ -38,7 +38,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 @pytest.fixture
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked again is asked again at once, as often as ever."""
-    for name in ("_NO_CONNECTION", "_NO_ENGINE", "_BUSY"):
+    for name in ("_NO_CONNECTION", "_NO_ENGINE", "_LOADING", "_BUSY"):
         monkeypatch.setattr(retries, name, replace(getattr(retries, name), first=0.001))
 
 
