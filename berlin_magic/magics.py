@@ -25,6 +25,7 @@ from berlin_magic.options import parsed, variable_name
 from berlin_magic.replay import Mode, mode_of
 from berlin_magic.showing import Outcome, Showing
 from berlin_magic.tab import Vocabulary
+from berlin_magic.ticking import ticking
 from berlin_magic.turn import Turn
 
 __all__ = ["BerlinMagics"]
@@ -171,7 +172,7 @@ class BerlinMagics(Magics):
     def line(self, line: str) -> None:
         """Show the state, or carry out a command: `%berlin help` lists them."""
         with in_one_line():
-            blocking.run(self._command(line, awaited=False))
+            blocking.run(ticking(self._command(line, awaited=False)))
 
     async def awaited_cell(self, line: str, cell: str = "") -> None:
         """Be `%%berlin` on the notebook's loop; the input transformer puts this call in its place."""
@@ -181,7 +182,7 @@ class BerlinMagics(Magics):
     async def awaited_line(self, line: str) -> None:
         """Be `%berlin` on the notebook's loop."""
         with in_one_line():
-            await self._command(line, awaited=True)
+            await ticking(self._command(line, awaited=True))
 
     def vocabulary(self) -> Vocabulary:
         """Return what the Tab key can offer; the models are those that `%berlin models` has listed."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import select
+import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from browser.scripted_server import Reply
 from kernel.conftest import PASSWORD, Server
-from kernel.rig import Kernel, Message, once
+from kernel.rig import Kernel, Message, Run, once
 
 pytestmark = pytest.mark.kernel
 
@@ -32,6 +36,48 @@ def wait_until(condition, timeout: float = 5.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+@contextmanager
+def silent_server() -> Iterator[socket.socket]:
+    """A server that lets everybody in and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(5)
+        yield listening
+
+
+def address_of(listening: socket.socket, scheme: str = "http") -> str:
+    return f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def assert_closed(listening: socket.socket) -> None:
+    """Hold the client to having closed the oldest connection that is not yet accepted."""
+    connection, _ = listening.accept()
+    with connection:
+        connection.settimeout(2)
+        while connection.recv(2**16):
+            pass
+
+
+@contextmanager
+def url_of(kernel: Kernel, url: str) -> Iterator[None]:
+    """Ask there meanwhile."""
+    kernel.good(f"%config BerlinMagics.url = {url!r}")
+    yield
+    kernel.good("%config BerlinMagics.url = ''")
+
+
+def assert_interruptible(kernel: Kernel, code: str, ready: Callable[[], object]) -> Run:
+    """Interrupt `code` when it is `ready`, and hold it to ending soon, in one line."""
+    request = kernel.send(code)
+    ready()
+    time.sleep(0.3)  # until the loop sleeps in its selector, where a signal does not wake it
+    began = time.monotonic()
+    kernel.interrupt()
+    run = kernel.finish(request, timeout=10)
+    assert time.monotonic() - began < 2
+    assert run.error.startswith("Interrupted") and len(run.error.splitlines()) == 1
+    return run
 
 
 def test_a_cut_reply_is_kept_and_the_cell_fails_in_a_few_lines(kernel: Kernel, server: Server) -> None:
@@ -104,6 +150,29 @@ def test_an_interrupt_of_a_blocking_run(kernel: Kernel, server: Server, way: str
     run = kernel.finish(request, timeout=20)
     assert "Interrupted" in run.error and "asyncio" not in run.error
     wait_until(server.asked[0].over.is_set)
+    assert_usable(kernel, server)
+
+
+@pytest.mark.parametrize("code", ["%berlin models", "get_ipython().run_line_magic('berlin', 'models')"])
+def test_an_interrupt_of_a_command_whose_request_hangs(kernel: Kernel, server: Server, code: str) -> None:
+    with silent_server() as silent, url_of(kernel, address_of(silent)):
+        assert_interruptible(kernel, code, lambda: select.select([silent], [], [], 5))
+        assert_closed(silent)
+    assert_usable(kernel, server)
+
+
+def test_an_interrupt_of_a_login_that_hangs(kernel: Kernel, server: Server) -> None:
+    def typed() -> None:
+        for answer in answers:
+            kernel.client.get_stdin_msg(timeout=10)
+            kernel.client.input(answer)
+        select.select([silent], [], [], 5)
+
+    answers = ["canary-account-5d0e", PASSWORD]
+    with silent_server() as silent:
+        run = assert_interruptible(kernel, f"%berlin login {address_of(silent)}", typed)
+        assert_closed(silent)
+    assert PASSWORD not in json.dumps([message.content for message in run.messages], default=str)
     assert_usable(kernel, server)
 
 
