@@ -151,7 +151,8 @@ class Showing:
         provider = self.turn.provider or self.provider
         thoughts = "" if state in {"waiting", "streaming"} else self.turn.reasoning
         notes = tuple(self._all_notes(state))
-        return Status(state, self.turn.model, provider, elapsed, self.turn.length, notes, thoughts)
+        remark = "" if state in {"waiting", "streaming"} else _remark(self.turn)
+        return Status(state, self.turn.model, provider, elapsed, self.turn.length, notes, remark, thoughts)
 
     def _all_notes(self, state: State) -> Iterator[str]:
         turn = self.turn
@@ -163,8 +164,8 @@ class Showing:
             yield f"{said} · {count:,} characters of reasoning"
         if turn.completion_tokens is not None:
             yield f"{turn.completion_tokens:,} tokens"
-        if turn.reason in _REASONS:
-            yield _REASONS[turn.reason]
+        if turn.reason not in _KNOWN_REASONS:
+            yield f"ended with “{turn.reason}”"
         yield from self.notes
         if turn.replayed:
             yield "replay"
@@ -188,6 +189,19 @@ _REASONS = {
     "tool_calls": "the model asked for a tool, and has none here",
 }
 """What is said of an engine's reason to end a reply; the usual one, ``stop``, is not worth a word."""
+
+_KNOWN_REASONS = {"", "stop", *_REASONS}
+
+
+def _remark(turn: Turn) -> str:
+    """Return what the reply may lack; nothing where it is as it should be."""
+    if turn.finish != "complete" or turn.reply or turn.reason in {"content_filter", "tool_calls"}:
+        return _REASONS.get(turn.reason, "")
+    if turn.reason == "length":
+        return "the length limit was used up before the first word: --max-tokens raises it"
+    return "the model thought, and then gave no reply" if turn.reasoning else "the reply is empty"
+
+
 
 _INTERRUPTED = "Interrupted; what had arrived is kept, in the conversation too."
 _INTERRUPTED_EMPTY = "Interrupted before the first word."

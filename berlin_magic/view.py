@@ -30,6 +30,9 @@ class Status:
         Characters of the reply so far.
     notes : tuple of str
         Quiet remarks, e.g. ``"3 earlier turns left out"``, ``"busy, trying again in 4 s"``.
+    remark : str
+        What a reply that has ended may lack, such as that it reached its limit: our own words, which every form of the
+        output holds.
     reasoning : str
         What the model thought before it answered, once the reply has ended; no part of it. Untrusted text.
     """
@@ -40,6 +43,7 @@ class Status:
     elapsed: float = 0.0
     characters: int = 0
     notes: tuple[str, ...] = ()
+    remark: str = ""
     reasoning: str = field(default="", repr=False)
 
 

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from asking import assert_fit_to_be_shown
 from scripted import ScriptedServer, Then, reply
 
 from berlin_magic import providers, survey
 from berlin_magic.chat import Conversation
-from berlin_magic.errors import ServerError
+from berlin_magic.errors import IncompleteReplyError, ServerError, ServerUnreachableError
 
 README = Path(__file__).parents[1] / "README.md"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
@@ -81,6 +82,22 @@ async def test_its_errors_are_the_users(server: ScriptedServer) -> None:
     server.on("/ask", [reply(500, b"no")])
     with pytest.raises(ServerError, match="500"):
         await Conversation(model="lines:m", url=f"{server.url}/ask").ask("Hello")
+
+
+async def test_a_server_that_is_not_there_is_told(order: None, unused_tcp_port: int) -> None:
+    with pytest.raises(ServerUnreachableError) as caught:
+        await Conversation(model="lines:m", url=f"http://127.0.0.1:{unused_tcp_port}/ask").ask("Hello")
+    assert_fit_to_be_shown(caught.value)
+
+
+@pytest.mark.parametrize("end", [[Then.RESET], [Then.HOLD]], ids=["reset", "silent"])
+async def test_a_reply_that_is_cut_is_kept_and_told(server: ScriptedServer, end: list[Then]) -> None:
+    server.on("/ask", [HEAD.replace(b"Connection", b"Content-Length: 100\r\nConnection"), b"so far", 0.1, *end])
+    talk = Conversation(model="lines:m", url=f"{server.url}/ask", silence=0.3)
+    with pytest.raises(IncompleteReplyError) as caught:
+        await talk.ask("Hello")
+    assert_fit_to_be_shown(caught.value)
+    assert (talk[0].reply, talk[0].finish) == ("so far", "cut")
 
 
 async def test_it_is_in_the_list(order: None) -> None:

@@ -263,6 +263,26 @@ async def test_why_a_reply_ended_is_said_where_it_is_worth_a_word(reason: str, w
     showing, task = await show(reply, view)
     told(showing, Usage(7, 1234), Finish(reason))
     (await task).check()
-    notes = view.finished[0][0].notes
-    assert notes[0] == "1,234 tokens"
-    assert (words in notes[1]) if words else len(notes) == 1
+    status = view.finished[0][0]
+    assert status.notes == ("1,234 tokens",)
+    assert (words in status.remark) if words else status.remark == ""
+
+
+async def test_a_reason_that_nobody_knows_is_told_as_the_server_says_it() -> None:
+    reply, view = Reply("some", 0.05), NotedView()
+    showing, task = await show(reply, view)
+    told(showing, Finish("moon"))
+    (await task).check()
+    assert view.finished[0][0].notes == ("ended with “moon”",)
+
+
+@pytest.mark.parametrize(
+    ("thought", "reason", "words"),
+    [("hm", "length", "used up before the first word"), ("hm", "stop", "gave no reply"), ("", "stop", "is empty")],
+)
+async def test_a_reply_without_a_word_says_so(thought: str, reason: str, words: str) -> None:
+    reply, view = Reply(0.05), NotedView()
+    showing, task = await show(reply, view)
+    told(showing, Reasoning(thought), Finish(reason))
+    (await task).check()
+    assert words in view.finished[0][0].remark

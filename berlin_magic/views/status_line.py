@@ -31,6 +31,7 @@ def sentence(status: Status, hint: str = "") -> str:
         parts.append(f"{status.characters:,} characters")
         if status.elapsed >= 1 and status.state == "streaming":
             parts.append(f"{status.characters / status.elapsed:,.0f}/s")
+    parts.append(status.remark)
     parts += [clean(note, 160) for note in status.notes]
     parts.append(hint)
     return " · ".join(part for part in parts if part)
@@ -42,10 +43,12 @@ def as_html(status: Status, hint: str = "") -> str:
 
 
 def as_markdown(status: Status) -> str:
-    """Return the remark that marks a reply which ended too early; nothing for a complete one.
+    """Return the remark that marks a reply which ended too early, or lacks something; nothing for any other.
 
     It holds no word of the server's: Markdown has no escape that every parser reads alike.
     """
-    if status.state not in _ENDED_EARLY:
-        return ""
-    return f"*({_WORDS[status.state]} after {status.elapsed:.1f} s)*"
+    parts = [status.remark]
+    if status.state in _ENDED_EARLY:
+        parts.insert(0, f"{_WORDS[status.state]} after {status.elapsed:.1f} s")
+    said = " · ".join(filter(None, parts))
+    return f"*({said})*" if said else ""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from status_of import status_of
 
@@ -19,6 +21,12 @@ def test_it_says_that_the_first_word_is_awaited():
 def test_a_reply_that_ended_too_early_is_marked_in_html_and_in_markdown(state):
     assert status_line.as_markdown(status_of(state))
     assert status_line.sentence(status_of(state)) != status_line.sentence(status_of("complete"))
+
+
+def test_what_a_reply_lacks_is_in_every_form_of_its_output():
+    status = replace(status_of("complete"), remark="ended at the length limit")
+    assert status_line.as_markdown(status) == "*(ended at the length limit)*"
+    assert "ended at the length limit" in status_line.as_html(status)
 
 
 def test_a_complete_reply_has_no_remark_in_its_markdown():
