@@ -271,6 +271,11 @@ class BerlinMagics(Magics):
         *,
         background: bool = False,
     ) -> Outcome:
+        def keep() -> None:
+            if into and showing.turn.reply and self.shell is not None:
+                self.shell.user_ns[into] = showing.turn.reply
+
+        showing.ended = keep  # whoever sees the finished output finds the variable
         self._showings.add(showing)
         try:
             outcome = await showing.run(pieces, background=background)
@@ -279,8 +284,6 @@ class BerlinMagics(Magics):
             talk.note(showing.turn)  # one that was stopped before it began was ended by nobody else
         await self.notebook.settle()
         self._warn()
-        if into and outcome.turn.reply and self.shell is not None:
-            self.shell.user_ns[into] = outcome.turn.reply
         return outcome
 
     def _warn(self) -> None:

@@ -48,12 +48,15 @@ class Showing:
         For the status line; may grow while it runs.
     describe : callable, optional
         Gives what goes into the output's metadata, once the turn has ended.
+    ended : callable, optional
+        Is called once the turn has ended, before the finished output is shown.
     """
 
     turn: Turn
     provider: str
     notes: list[str] = field(default_factory=list)
     describe: Callable[[], Mapping[str, object]] | None = None
+    ended: Callable[[], None] | None = None
     _task: asyncio.Task[None] | None = None
     _view: View | None = None
     _started: float = 0.0
@@ -113,6 +116,8 @@ class Showing:
         state = self._final_state(error, interrupted=interrupted)
         if background and error is not None:
             self.notes.append(clean(str(error)))  # nobody will raise it in its cell
+        if self.ended is not None:
+            self.ended()
         view.finish(self._status(state), self._metadata())
         if interrupted:
             error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)

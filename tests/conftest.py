@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import secrets
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -16,6 +17,12 @@ from scripted import ScriptedServer, scripted_server
 
 from berlin_magic import retries, shared_token
 from berlin_magic.berlin import Berlin
+
+
+def pytest_configure() -> None:
+    """Let interrupts through: whoever runs the tests in the background of a script has SIGINT ignored, for good."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -254,6 +254,16 @@ async def test_reasoning_is_counted_while_it_comes_and_handed_over_at_the_end_ap
     assert view.text == reply.turn.reply == "42" and status.characters == 2
 
 
+async def test_its_end_is_told_before_the_finished_output_is_shown() -> None:
+    reply, view = Reply("some"), NotedView()
+    ends: list[int] = []
+    showing, task = await show(reply, view)
+    showing.ended = lambda: ends.append(len(view.finished))
+    (await task).check()
+    assert ends == [0]
+    assert view.finished
+
+
 @pytest.mark.parametrize(
     ("reason", "words"),
     [("length", "--max-tokens"), ("content_filter", "content filter"), ("tool_calls", "tool"), ("stop", ""), ("", "")],
