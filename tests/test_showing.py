@@ -255,7 +255,7 @@ async def test_reasoning_is_counted_while_it_comes_and_handed_over_at_the_end_ap
 
 
 async def test_its_end_is_told_before_the_finished_output_is_shown() -> None:
-    reply, view = Reply("some"), NotedView()
+    reply, view = Reply("some", 0.2), NotedView()
     ends: list[int] = []
     showing, task = await show(reply, view)
     showing.ended = lambda: ends.append(len(view.finished))
