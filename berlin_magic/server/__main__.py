@@ -5,9 +5,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import io
+import math
 import os
+import re
 import signal
+import socket
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,8 +25,11 @@ from berlin_magic.server import accounts_command
 from berlin_magic.server.account_file import AccountFile
 from berlin_magic.server.accounts import Accounts, OpenAccounts
 from berlin_magic.server.application import application
+from berlin_magic.server.connections import tell_in_one_line
 from berlin_magic.server.context import ROWS
+from berlin_magic.server.descriptors import raise_limit
 from berlin_magic.server.engine import Engine, EngineError
+from berlin_magic.server.question import default_model
 from berlin_magic.server.serving import cut_connections, listen
 from berlin_magic.server.state import State
 from berlin_magic.server.upstream import Upstream, base_url
@@ -35,6 +42,7 @@ PORT = 8731
 
 _HIGHEST_PORT = 65_535
 _DAY = 86_400.0
+_VARIABLE = re.compile(r"[A-Z][A-Z_]{2,40}[0-9]?")  # no key looks like this
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,13 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given[:1] == ["accounts"]:
         return accounts_command.main(given[1:])
     parser = _parser()
-    arguments = parser.parse_args(given)
+    arguments, unknown = parser.parse_known_args(given)
+    if unknown:  # not argparse's own words: what follows a mistyped option may be a key
+        options = [clean(word.partition("=")[0], 40) for word in unknown if word.startswith("-")]
+        parser.error(f"there is no option {options[0]}" if options else "every argument belongs to an option")
     try:
         accounts = _accounts(arguments)
         engine = _engine(arguments)
         state = State(_state_file(arguments))
     except (BerlinError, ValueError) as error:
         parser.error(clean(str(error), 500))
+    raise_limit()
     try:
         asyncio.run(_serve(arguments, engine, accounts, state))
     except KeyboardInterrupt:
@@ -60,13 +72,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"berlin-server: {_address_trouble(arguments, error)}", file=sys.stderr)
         return 1
-    print("Stopped.")
+    _say("Stopped.")
+    try:
+        sys.stdout.flush()
+    except OSError:  # else Python tries once more at its end, and complains
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
+def _say(line: str) -> None:
+    with suppress(OSError):  # a full disk, a reader that is gone: no reason to stop
+        print(line, flush=True)
+
+
 async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accounts, state: State) -> None:
-    write = (lambda line: print(line, flush=True)) if arguments.log else None
-    app = application(engine, accounts, state=state, rows=arguments.rows, log=write)
+    tell_in_one_line(asyncio.get_running_loop())
+    app = application(engine, accounts, state=state, rows=arguments.rows, log=_say if arguments.log else None)
     runner, url = await listen(app, (arguments.host, arguments.port), grace=arguments.grace)
     stop, at_once = asyncio.Event(), asyncio.Event()
 
@@ -80,7 +101,7 @@ async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accoun
         await stop.wait()
         saying.cancel()
     finally:
-        print(f"\nStopping; replies have {arguments.grace:g} s to end (Ctrl-C again: at once).", flush=True)
+        _say(f"\nStopping; replies have {arguments.grace:g} s to end (Ctrl-C again: at once).")
         cutting = asyncio.create_task(_cut(runner, at_once))
         await runner.cleanup()
         cutting.cancel()
@@ -101,25 +122,24 @@ async def _cut(runner: web.AppRunner, when: asyncio.Event) -> None:
 
 def _announce(arguments: argparse.Namespace, url: str, engine: Engine, accounts: Accounts) -> None:
     said = f"in front of {engine!r}" if arguments.upstream else "with the embedded guide (no language model)"
-    print(f"berlin-server listens on {url} {said}.")
-    print("Ctrl-C ends it. In a notebook, or before it starts:")
-    print(f"  BERLIN_URL={url}")
+    _say(f"berlin-server listens on {url} {said}.")
+    _say("Ctrl-C ends it. In a notebook, or before it starts:")
+    _say(f"  BERLIN_URL={url}")
     if accounts.are_open:
-        print("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any will do: whoever is on this machine may ask)")
+        _say("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any will do: whoever is on this machine may ask)")
     else:
-        print("  BERLIN_ACCOUNT=...  BERLIN_PASSWORD=...  (one of the accounts in the file)")
-    print(f"Conversations and logins are kept in {clean(str(_state_file(arguments) or 'memory, until it ends'), 200)}.")
-    sys.stdout.flush()
+        _say("  BERLIN_ACCOUNT=...  BERLIN_PASSWORD=...  (one of the accounts in the file)")
+    _say(f"Conversations and logins are kept in {clean(str(_state_file(arguments) or 'memory, until it ends'), 200)}.")
 
 
 async def _say_models(engine: Engine) -> None:
     try:
         models = await engine.models()
     except EngineError as error:
-        print(f"The engine does not answer yet: {clean(error.message)}", flush=True)
+        _say(f"The engine does not answer yet: {clean(error.message)}")
         return
     if models:
-        print(f"Who names no model gets {clean(models[0], 100)}; {len(models)} served.", flush=True)
+        _say(f"Who names no model gets {clean(default_model(models), 100)}; {len(models)} served.")
 
 
 def _accounts(arguments: argparse.Namespace) -> Accounts:
@@ -133,7 +153,7 @@ def _accounts(arguments: argparse.Namespace) -> Accounts:
         return file
     if not _stays_here(arguments.host):
         raise ValueError(f"--host {arguments.host} is open to other machines: it needs --accounts FILE")
-    if arguments.upstream and not arguments.open:
+    if arguments.upstream is not None and not arguments.open:
         raise ValueError(
             "--upstream needs --accounts FILE, or --open: with it, everybody who has a login on this machine may ask"
         )
@@ -154,46 +174,53 @@ def _stays_here(host: str) -> bool:
 
 
 def _engine(arguments: argparse.Namespace) -> Engine:
-    if not arguments.upstream:
-        if arguments.model or arguments.upstream_key_env:
+    if arguments.upstream is None:
+        if arguments.model or arguments.upstream_key_env is not None:
             raise ValueError("--model and --upstream-key-env go with --upstream")
         from berlin_magic.server.embedded import EmbeddedEngine  # noqa: PLC0415 - not needed with an upstream
 
         return EmbeddedEngine()
     base_url(arguments.upstream)
     key = ""
-    if arguments.upstream_key_env:
-        key = os.environ.get(arguments.upstream_key_env, "")
-        if not key:
-            raise ValueError(f"the environment variable {arguments.upstream_key_env} is not set")
+    if arguments.upstream_key_env is not None:
+        name = arguments.upstream_key_env
+        # os.environ itself objects to some names on some systems.
+        key = os.environ.get(name, "") if name and not set(name) & set("=\0") else ""
+        if not key and _VARIABLE.fullmatch(name):
+            raise ValueError(f"the environment variable {name} is not set")
+        if not key:  # it is not repeated: it may be the key
+            raise ValueError("--upstream-key-env wants the name of an environment variable that is set")
     return Upstream(arguments.upstream, key=key, models=arguments.model)
 
 
 def _address_trouble(arguments: argparse.Namespace, error: OSError) -> str:
-    where = f"{arguments.host} port {arguments.port}"
-    # The codes differ between systems, and asyncio wraps them; what to do does not.
+    where = f"{clean(arguments.host, 100)} port {arguments.port}"
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"can't listen on {where}: --host wants an address or name of this machine"
+    # The other codes differ between systems, and asyncio wraps them; what to do does not.
     return f"can't listen on {where} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 0:
-        raise ValueError
-    return count
+    return int(_number(text, int, 0, 10**9, "a whole number"))
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= _HIGHEST_PORT:
-        raise ValueError
-    return port
+    return int(_number(text, int, 0, _HIGHEST_PORT, "a port"))
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < _DAY:
-        raise ValueError
-    return seconds
+    return _number(text, float, 0.001, _DAY, "a number of seconds")
+
+
+def _number(text: str, kind: Callable[[str], float], least: float, most: float, what: str) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"{clean(text, 40)!r} is not {what} from {least:g} to {most:g}")
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -208,8 +235,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=_port, default=PORT, help="port to listen on; 0 takes a free one (default: %(default)s)")
     add("--upstream", metavar="URL", help="an OpenAI-compatible server, with or without /v1")
     add("--upstream-key-env", metavar="NAME", help="the environment variable that holds the upstream's key")
-    add("--model", metavar="NAME", action="append", default=[], help="a model to serve, the default one first; "
-        "can be repeated (default: all that the upstream lists)")  # fmt: skip
+    add("--model", metavar="NAME", action="append", default=[], help="a model to serve, can be repeated "
+        "(default: all that the upstream lists); who names none gets gpt-3.5-turbo where that is served, "
+        "else the first")  # fmt: skip
     add("--accounts", metavar="FILE", help="who may log in; see `berlin-server accounts --help`")
     add("--open", action="store_true", help="let everybody on this machine use the upstream")
     add("--state", metavar="FILE", help="where conversations and logins are kept (default: beside the accounts file, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -27,7 +28,7 @@ class Visit:
     account : str
         Who made it; empty where nobody is logged in.
     outcome : str
-        How a reply ended, where there was one.
+        How a reply ended, where there was one; else why there was none.
     """
 
     account: str = ""
@@ -62,7 +63,9 @@ def visits(write: Writer | None) -> Middleware:
                 who = clean(current.account, 60) or "-"
                 took = time.perf_counter() - start
                 at = time.strftime("%Y-%m-%d %H:%M:%S")
-                write(f"{at} {who} {request.method} {path} {status} {took:.2f}s {current.outcome}".rstrip())
+                outcome = clean(current.outcome, 120)
+                with suppress(OSError, ValueError):  # a full disk, a reader that is gone: the answer is worth more
+                    write(f"{at} {who} {request.method} {path} {status} {took:.2f}s {outcome}".rstrip())
         return response
 
     return middleware

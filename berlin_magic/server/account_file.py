@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
+import logging
 import os
 import secrets
 import tempfile
 import time
+import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -21,6 +24,8 @@ from berlin_magic.server.accounts import Account
 from berlin_magic.server.passwords import NOBODYS, hash_password, is_password
 
 __all__ = ["AccountFile"]
+
+_log = logging.getLogger(__name__)
 
 _AT_ONCE = 4  # hashes computed at a time: each takes memory and a processor
 _VERSION = 2  # 1 had neither ids nor balances
@@ -53,7 +58,8 @@ _Stamp = tuple[int, int, int]
 class AccountFile:
     """The accounts of one file; what is written to it while the server runs counts from the next request on.
 
-    Every change is made to what is in the file by then, under a lock: of two at once, none is lost.
+    Every change is made to what is in the file by then, under a lock: of two at once, none is lost. While the file
+    can't be read, what was read last still holds, and that is said once. Names count in their composed form (NFC).
 
     Parameters
     ----------
@@ -72,6 +78,8 @@ class AccountFile:
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._charging = asyncio.Lock()
         self._owed: dict[str, int] = {}  # by name: what the file does not know yet
+        self._unread: _Stamp | None = None  # which version of the file can't be read
+        self._gone = False
         self._entries, self._stamp = self._read()
 
     @property
@@ -87,7 +95,7 @@ class AccountFile:
     async def check(self, name: str, password: str) -> Account | None:
         """Return the account where `password` is its password; an unknown name takes as long as a wrong password."""
         self._read_if_changed()
-        entry = self._entries.get(name)
+        entry = self._entries.get(_composed(name))
         async with self._hashing:
             right = await asyncio.to_thread(is_password, password, entry.password if entry else NOBODYS)
         return self.find(name) if right else None
@@ -103,7 +111,7 @@ class AccountFile:
         Raises
         ------
         OSError
-            Where the file can't be written; the tokens are kept in mind until it can.
+            Where the file can't be written, or is not there; the tokens are kept in mind until it can.
         """
         if account.balance is None or tokens <= 0:
             return
@@ -112,7 +120,7 @@ class AccountFile:
             taken = dict(self._owed)
             if not taken:
                 return
-            self._entries, self._stamp = await asyncio.to_thread(self._change, lambda now: _charged(now, taken))
+            self._entries, self._stamp = await asyncio.to_thread(self._charge, taken)
             self._owed = {name: left for name, owed in self._owed.items() if (left := owed - taken.get(name, 0))}
 
     def add(self, name: str, password: str, balance: int | None = None) -> bool:
@@ -125,6 +133,7 @@ class AccountFile:
         balance : int, optional
             Tokens that it may use; without it, an account that is there keeps what it has.
         """
+        name = _composed(name)
         new = _Entry(hash_password(password), secrets.token_hex(9)[:17], balance)
         was: list[_Entry] = []
 
@@ -147,7 +156,7 @@ class AccountFile:
 
         def removed(now: _Entries) -> _Entries:
             left = dict(now)
-            del left[name]
+            del left[_composed(name)]
             return left
 
         self._update(removed)
@@ -160,6 +169,7 @@ class AccountFile:
         KeyError
             Where the file has none of that name.
         """
+        name = _composed(name)
 
         def balanced(now: _Entries) -> _Entries:
             before = now[name].balance or 0
@@ -170,6 +180,7 @@ class AccountFile:
         return self._entries[name].balance
 
     def _account(self, name: str) -> Account | None:
+        name = _composed(name)
         entry = self._entries.get(name)
         if entry is None:
             return None
@@ -177,18 +188,37 @@ class AccountFile:
         return Account(name, balance, entry.id, hashlib.sha256(entry.password.encode()).hexdigest()[:17])
 
     def _read_if_changed(self) -> None:
-        with suppress(BerlinError):  # half written, or gone for a moment: what was read last still holds
-            stamp = self._stamp_now()
-            if stamp is not None and stamp != self._stamp:
-                self._entries, self._stamp = self._read()
+        stamp = self._stamp_now()
+        if stamp is None:
+            if self._stamp is not None and not self._gone:
+                _log.error("%s is gone; the accounts that were read from it still hold", clean(str(self._path), 200))
+            self._gone = True
+            return
+        self._gone = False
+        if stamp in (self._stamp, self._unread):
+            return
+        try:
+            self._entries, self._stamp = self._read()
+        except BerlinError as error:
+            self._unread = stamp
+            _log.error("%s; the accounts that were read before still hold", error)
+
+    def _charge(self, owed: Mapping[str, int]) -> tuple[_Entries, _Stamp | None]:
+        # A file that is not there is not an empty one: written anew, it would have lost every account.
+        return self._change(lambda now: _charged(now, owed), must_exist=True)
 
     def _update(self, change: Callable[[_Entries], _Entries]) -> None:
         self._entries, self._stamp = self._change(change)
 
-    def _change(self, change: Callable[[_Entries], _Entries]) -> tuple[_Entries, _Stamp | None]:
+    def _change(
+        self, change: Callable[[_Entries], _Entries], *, must_exist: bool = False
+    ) -> tuple[_Entries, _Stamp | None]:
         """Write what `change` makes of what the file holds now; return what it holds then."""
         with held_briefly(self._lock):
-            entries = change(self._read()[0])
+            now, stamp = self._read()
+            if must_exist and stamp is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            entries = change(now)
             accounts = {name: entries[name].written() for name in sorted(entries)}
             # Replaced in one step, so that nobody ever reads half a file; `mkstemp` makes it 0600.
             descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name, suffix=".new")
@@ -209,7 +239,7 @@ class AccountFile:
         shown = clean(str(self._path), 200)
         try:
             value = json.loads(self._path.read_text("utf-8"))
-            entries = {str(name): _Entry.read(name, account) for name, account in value["accounts"].items()}
+            entries = {_composed(str(name)): _Entry.read(name, account) for name, account in value["accounts"].items()}
             version = value.get("version", 1)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise BerlinError(f"{shown} can't be read as an account file ({type(error).__name__})") from error
@@ -232,6 +262,10 @@ def _charged(now: _Entries, owed: Mapping[str, int]) -> _Entries:
         if name in now and now[name].balance is not None
     }
     return {**now, **charged}
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _first(given: int | None, otherwise: int | None) -> int | None:

@@ -15,6 +15,7 @@ from berlin_magic.server.account_file import AccountFile
 __all__ = ["main"]
 
 _LONGEST = 200
+_DIGITS = 15  # of a number of tokens
 _UNLIMITED = "unlimited"
 
 
@@ -73,7 +74,7 @@ def _list(file: AccountFile) -> None:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
         raise BerlinError(f"{clean(text, 40)!r} is no number of tokens: 50000 is one; nothing was changed")
     return int(text)
 

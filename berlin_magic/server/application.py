@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import sqlite3
+import unicodedata
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -18,6 +19,7 @@ from yarl import URL
 from berlin_magic.errors import BerlinError
 from berlin_magic.server.access_log import Writer, visit, visits
 from berlin_magic.server.accounts import Account, Accounts
+from berlin_magic.server.addresses import address_of
 from berlin_magic.server.bill import Bill
 from berlin_magic.server.context import ROWS, Context, StoredTurn, timestamp
 from berlin_magic.server.engine import Engine, EngineError
@@ -25,7 +27,7 @@ from berlin_magic.server.envelopes import body_of, errors_in_envelopes, success,
 from berlin_magic.server.question import Question
 from berlin_magic.server.reply import send_reply
 from berlin_magic.server.segments import Segments
-from berlin_magic.server.state import State
+from berlin_magic.server.state import State, trouble
 from berlin_magic.server.tokens import Tokens
 from berlin_magic.server.tries import LoginTries
 from berlin_magic.transport import is_loopback
@@ -42,7 +44,13 @@ class Limits:
     Attributes
     ----------
     body : int
-        Bytes of a request.
+        Bytes of a question.
+    login : int
+        Bytes of a login: it comes from anybody.
+    login_time : float
+        Seconds within which a login has to be there.
+    reply : int
+        Characters of a reply, the model's thoughts included; one that is longer is ended there.
     streams : int
         Replies at a time.
     counted_streams : int
@@ -52,6 +60,9 @@ class Limits:
     """
 
     body: int = 16 * 2**20
+    login: int = 8 * 2**10
+    login_time: float = 15.0
+    reply: int = 4_000_000
     streams: int = 1_000
     counted_streams: int = 16
     stall: float = 120.0
@@ -93,9 +104,7 @@ def application(
     state = state or State()
     tokens = tokens or Tokens(state)
     routes = _Routes(engine, accounts, Context(state, rows=rows), limits, tokens, tries or LoginTries())
-    app = web.Application(
-        client_max_size=limits.body, middlewares=[visits(log), errors_in_envelopes, routes.own_names_only]
-    )
+    app = web.Application(middlewares=[visits(log), errors_in_envelopes, routes.own_names_only])
     app.router.add_post("/api/login", routes.login)
     app.router.add_post("/api/chat/completions", routes.chat)
     app.router.add_get("/api/config", routes.config)
@@ -140,7 +149,7 @@ class _Routes:
         """Refuse requests for other hosts' names where anybody may ask.
 
         Otherwise a web page could have its own name resolve to this machine (DNS rebinding) and ask through the
-        browser of whoever looks at it.
+        browser of whoever looks at it. A web server in front (nginx) speaks for anybody, and gives our name for it.
         """
         if self._accounts.are_open and not _is_for_this_machine(request):
             raise EngineError("A server without accounts is for this machine only", status=403, code=-1)
@@ -148,16 +157,21 @@ class _Routes:
 
     async def login(self, request: web.Request) -> web.Response:
         """``POST /api/login``: an account and its password for a token."""
-        body = await body_of(request)
+        body = await body_of(request, most=self._limits.login, within=self._limits.login_time)
         name, password = (body.get("account"), body.get("password")) if isinstance(body, dict) else (None, None)
         if not (isinstance(name, str) and isinstance(password, str) and name and password):
             raise EngineError("A required field is missing", status=406, code=-1)
-        wait = math.ceil(self._tries.wait(name))
+        name, address = unicodedata.normalize("NFC", name), address_of(request)
+        wait = math.ceil(self._tries.wait(address, name))
         if wait:
-            return too_many(f"Too many refused logins: try again in {wait} s", retry_after=wait)
-        account = await self._accounts.check(name, password)
+            visit().outcome = "refused: too many tries"
+            return too_many(f"Too many tries to log in: try again in {wait} s", retry_after=wait)
+        begun, account = self._tries.begin(address, name), None
+        try:
+            account = await self._accounts.check(name, password)
+        finally:  # whoever does not wait for the answer has tried all the same
+            self._tries.end(begun, succeeded=account is not None)
         if account is None:
-            self._tries.refused(name)
             raise EngineError("There is no such account, or the password is wrong", status=406, code=-1)
         visit().account = account.name
         token = await self._tokens.issue(account)
@@ -202,7 +216,7 @@ class _Routes:
     async def chat(self, request: web.Request) -> web.StreamResponse:
         """``POST /api/chat/completions``: a question for a streamed reply."""
         account = self._account(request)
-        question = Question.read(await body_of(request))
+        question = Question.read(await body_of(request, most=self._limits.body))
         if account.is_empty:
             raise EngineError("Insufficient balance on this account", status=400, code=-1)
         if self._is_busy(account):
@@ -236,10 +250,16 @@ class _Routes:
         try:
             async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as pieces:
                 return await send_reply(
-                    request, pieces, Segments(question.parent), bill, stall=self._limits.stall, completed=completed
+                    request,
+                    pieces,
+                    Segments(question.parent),
+                    bill,
+                    stall=self._limits.stall,
+                    most=self._limits.reply,
+                    completed=completed,
                 )
         finally:
-            if due := bill.settle():  # of a reply that was cut, or left
+            if due := bill.settle():  # of a reply that was cut, or left, be it before its first word
                 self._charge(account, due)
 
     def _is_busy(self, account: Account) -> bool:
@@ -265,7 +285,7 @@ class _Routes:
         try:
             await self._context.append(account.id, parent, turn)
         except sqlite3.Error as error:  # e.g. a full disk: the reply is whole all the same
-            _log.error("A turn can't be stored: %s", type(error).__name__)
+            _log.error("A turn can't be stored: %s", trouble(error))
 
     def _account(self, request: web.Request) -> Account:
         login = self._tokens.owner(request.headers.get("token", ""))
@@ -278,6 +298,6 @@ class _Routes:
 
 def _is_for_this_machine(request: web.Request) -> bool:
     try:
-        return is_loopback(URL(f"http://{request.host}"))
+        return is_loopback(URL(f"http://{request.host}")) and "X-Forwarded-For" not in request.headers
     except ValueError:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from berlin_magic.events import Reasoning, Usage
+from berlin_magic.events import Finish, Reasoning, Usage
 from berlin_magic.server.engine import Message, Piece
 
 __all__ = ["Bill"]
@@ -32,7 +32,7 @@ class Bill:
         self._due = True
         if isinstance(piece, Usage):
             self._told = piece  # some engines tell it again and again, as it grows
-        else:
+        elif not isinstance(piece, Finish):
             self._received += _size(piece.text if isinstance(piece, Reasoning) else piece)
 
     @property
@@ -41,6 +41,10 @@ class Bill:
         sent = self._told.prompt_tokens or self._sent // _BYTES_A_TOKEN
         received = self._told.completion_tokens or self._received // _BYTES_A_TOKEN
         return max(1, sent + received)
+
+    def waive(self) -> None:
+        """Ask nothing for a question that was refused after all."""
+        self._due = False
 
     def settle(self) -> int:
         """Return what is to be paid, once: 0 the second time, and where the engine has given nothing."""

@@ -71,6 +71,7 @@ class Context:
         Newest rows that are kept and sent with the next prompt; two make a turn, and a turn is never halved.
     most_characters : int
         Characters that are kept of one account; past it, its conversation that was added to least recently is dropped.
+        A single turn may take half of them.
     most_bytes : int
         What the whole database may grow to; past it, the account that has the most loses its oldest conversations.
     """
@@ -87,6 +88,7 @@ class Context:
         self._turns = rows // 2
         self._most_characters = most_characters
         self._most_bytes = most_bytes
+        self._most_of_a_turn = most_characters // 2
 
     async def messages(self, account: str, parent: str) -> list[Message]:
         """Return what is to be sent before the next prompt, oldest first."""
@@ -99,8 +101,8 @@ class Context:
         ]
 
     async def append(self, account: str, parent: str, turn: StoredTurn) -> None:
-        """Store a finished turn under `parent`."""
-        if self._turns:
+        """Store a finished turn under `parent`; one that would drive out most others is not kept."""
+        if self._turns and turn.size <= self._most_of_a_turn:
             await self._state.run(lambda connection: self._append(connection, account, parent, turn))
 
     async def drop(self, account: str, parent: str) -> int:

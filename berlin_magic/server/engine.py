@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
-from berlin_magic.events import Reasoning, Usage
+from berlin_magic.events import Finish, Reasoning, Usage
 
 __all__ = ["Engine", "EngineError", "Message", "Piece"]
 
 Message = Mapping[str, Any]
 """One message of the conversation: ``{"role": "system" | "user" | "assistant", "content": str}``."""
 
-Piece = str | Reasoning | Usage
-"""A piece of a reply: text; what the model thinks, which is no part of it; or the tokens that it cost so far."""
+Piece = str | Reasoning | Usage | Finish
+"""A piece of a reply: text; what the model thinks, no part of it; the tokens that it cost so far; why it ended.
+
+A `Usage` that tells nothing says that the engine has accepted the question: from then on it costs.
+"""
 
 
 class EngineError(Exception):
@@ -31,10 +34,19 @@ class EngineError(Exception):
         For the envelope's ``data``, e.g. the engine's own ``{"error": {...}}``.
     retry_after : str
         For the ``Retry-After`` of the answer; none where it is empty.
+    reason : str
+        For the server's log, without a word of what a user has said; `message` where it is empty.
     """
 
     def __init__(
-        self, message: str, *, status: int = 500, code: int = 5000, data: Any = None, retry_after: str = ""
+        self,
+        message: str,
+        *,
+        status: int = 500,
+        code: int = 5000,
+        data: Any = None,
+        retry_after: str = "",
+        reason: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -42,6 +54,7 @@ class EngineError(Exception):
         self.code = code
         self.data: Any = [] if data is None else data
         self.retry_after = retry_after
+        self.reason = reason or message
 
 
 class Engine(Protocol):

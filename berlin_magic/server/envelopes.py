@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import sqlite3
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from berlin_magic.server.access_log import visit
 from berlin_magic.server.engine import EngineError
 from berlin_magic.server.segments import encode
+from berlin_magic.server.state import trouble
 
 __all__ = ["body_of", "errors_in_envelopes", "log_failure", "success", "too_many"]
 
@@ -34,24 +38,47 @@ async def errors_in_envelopes(request: web.Request, handler: Handler) -> web.Str
     try:
         return await handler(request)
     except EngineError as error:
+        visit().outcome = f"refused: {error.reason}"
         return _envelope(error.code, error.data, error.message, status=error.status, retry_after=error.retry_after)
     except web.HTTPException as error:
         return _envelope(-1, [], HTTPStatus(error.status).phrase, status=error.status)
+    except sqlite3.Error as error:  # e.g. a full disk
+        _log.error("Conversations and logins can't be read or written: %s", trouble(error))
+        visit().outcome = f"failed: {trouble(error)}"
+        return _envelope(5000, [], "The server can't read or write what it keeps: whoever runs it has to see to it",
+                         status=500)  # fmt: skip
     except Exception as error:  # noqa: BLE001 - an engine is anybody's code; its fault is one answer, not the server
         log_failure(error)
+        visit().outcome = f"failed: {type(error).__name__}"
         return _envelope(5000, [], "The engine failed", status=500)
 
 
-async def body_of(request: web.Request) -> Any:
+async def body_of(request: web.Request, *, most: int, within: float | None = None) -> Any:
     """Return the JSON of a request.
+
+    Parameters
+    ----------
+    request : web.Request
+        The request.
+    most : int
+        The most bytes that it may have.
+    within : float, optional
+        Seconds within which it has to be there.
 
     Raises
     ------
     EngineError
-        Where it is none.
+        Where it is none, too long, or not there in time.
     """
     try:
-        return json.loads(await request.read())
+        async with asyncio.timeout(within):
+            return json.loads(await request.clone(client_max_size=most).read())
+    except web.HTTPRequestEntityTooLarge:
+        raise EngineError(
+            f"That is longer than the {most:,} bytes that this server takes: shorten it", status=413, code=-1
+        ) from None
+    except TimeoutError:
+        raise EngineError("The request did not arrive in time", status=408, code=-1) from None
     except (ValueError, RecursionError):
         raise EngineError("The body is not JSON", status=400, code=-1) from None
 

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import unicodedata
 
 __all__ = ["NOBODYS", "hash_password", "is_password"]
 
@@ -35,4 +36,6 @@ def is_password(password: str, hashed: str) -> bool:
 
 
 def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    return hashlib.scrypt(password.encode("utf-8", "replace"), salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)
+    # One system types an é as one character, another as two (RFC 8265, section 4.2).
+    typed = unicodedata.normalize("NFC", password).encode("utf-8", "replace")
+    return hashlib.scrypt(typed, salt=salt, n=n, r=r, p=p, maxmem=_MEMORY, dklen=32)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from berlin_magic.server.engine import EngineError
 
-__all__ = ["DEFAULT_MODEL", "Question"]
+__all__ = ["DEFAULT_MODEL", "Question", "default_model"]
 
 DEFAULT_MODEL = "gpt-3.5-turbo"
 """What every client of the family asks for when its user chose no model (protocol page, "Chat")."""
 
 _LONGEST_ID = 200
+
+
+def default_model(served: Sequence[str]) -> str:
+    """Return what whoever names no model gets out of those `served`.
+
+    Its client names `DEFAULT_MODEL` for it; where that is served, there is no telling who has chosen it.
+    """
+    return DEFAULT_MODEL if not served or DEFAULT_MODEL in served else served[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class Question:
     def model(self, served: tuple[str, ...]) -> str:
         """Return the model to answer with, out of those `served` (empty where the engine does not tell).
 
-        The name that a client sends when its user chose none stands for the first model served.
+        The name that a client sends when its user chose none stands for the first model served, unless it is one.
 
         Raises
         ------
@@ -70,5 +78,5 @@ class Question:
         if asked in served or (not served and isinstance(asked, str)):
             return str(asked)
         if asked == DEFAULT_MODEL:
-            return served[0]
-        raise EngineError(f"Model {str(asked)[:_LONGEST_ID]} is not supported")
+            return default_model(served)
+        raise EngineError(f"Model {str(asked)[:_LONGEST_ID]} is not supported", reason="no such model")

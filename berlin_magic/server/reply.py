@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from aiohttp import web
 
-from berlin_magic.events import Usage
+from berlin_magic.events import Finish, Reasoning, Usage
 from berlin_magic.server.access_log import visit
 from berlin_magic.server.bill import Bill
-from berlin_magic.server.engine import Piece
+from berlin_magic.server.engine import EngineError, Piece
 from berlin_magic.server.envelopes import log_failure
 from berlin_magic.server.segments import Segments
 
 __all__ = ["send_reply"]
+
+_TOO_LONG = "length"
+"""OpenAI's word for a reply that has reached its limit; told of one that has reached the server's, too."""
 
 
 async def send_reply(
@@ -24,6 +28,7 @@ async def send_reply(
     bill: Bill,
     *,
     stall: float,
+    most: int,
     completed: Callable[[str], Awaitable[None]],
 ) -> web.StreamResponse:
     """Send `pieces` as they come, and return the finished response.
@@ -40,6 +45,8 @@ async def send_reply(
         Counts them.
     stall : float
         Seconds that the client may leave them unread.
+    most : int
+        Characters, thoughts included, after which the reply is ended: some models never find an end.
     completed : callable
         Awaited with the whole text when there is no more, before the client is told so.
 
@@ -49,8 +56,9 @@ async def send_reply(
         Where the engine refuses before its first piece. Later failures cut the connection, so that no client takes
         the reply for whole.
     """
+    visit().outcome = "left by its client"
     # Nothing is sent before the engine has said something: until then a refusal can have its own HTTP status.
-    piece = await anext(pieces, None)
+    piece = await _first(pieces, bill)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream;charset=utf-8", "Cache-Control": "no-cache"}
     )
@@ -60,25 +68,46 @@ async def send_reply(
         async with asyncio.timeout(stall):
             await response.write(data)
 
-    text: list[str] = []
-    visit().outcome = "left by its client"
+    text, said, reason = io.StringIO(newline=""), 0, ""
     try:
         await response.prepare(request)
         await send(segments.start())
         while piece is not None:
             bill.add(piece)
-            if not isinstance(piece, Usage):
-                text.append(piece if isinstance(piece, str) else "")
-                await send(segments.text(text[-1]))  # an empty one says that the model thinks
+            if isinstance(piece, Finish):
+                reason = piece.reason
+            elif not isinstance(piece, Usage):
+                word = piece if isinstance(piece, str) else ""  # an empty one says that the model thinks
+                said += len(piece.text if isinstance(piece, Reasoning) else piece)
+                text.write(word)
+                await send(segments.text(word))
+                if said > most:
+                    reason = _TOO_LONG
+                    await pieces.aclose()
+                    break
             piece = await anext(pieces, None)
-        await completed("".join(text))
-        await send(segments.stop())
-        visit().outcome = f"complete, {bill.tokens} tokens"
+        await completed(text.getvalue())
+        await send(segments.stop(reason))
+        visit().outcome = f"complete, {bill.tokens} tokens{'' if reason in {'', 'stop'} else f', {reason}'}"
     except Exception as error:  # noqa: BLE001 - whatever it was, the reply is cut and must not look complete
-        visit().outcome = "cut"
+        visit().outcome = f"cut: {error.reason}" if isinstance(error, EngineError) else "cut"
         log_failure(error)
         _cut(request, at_once=isinstance(error, TimeoutError))
     return response
+
+
+async def _first(pieces: AsyncGenerator[Piece, None], bill: Bill) -> Piece | None:
+    """Return the first piece that is for the client; None where there is none.
+
+    A client that leaves before it pays its question all the same, once the engine has accepted that.
+    """
+    try:
+        while isinstance(piece := await anext(pieces, None), Usage):
+            bill.add(piece)
+    except Exception:
+        bill.waive()
+        raise
+    return piece
 
 
 def _cut(request: web.Request, *, at_once: bool) -> None:

@@ -40,11 +40,15 @@ class Segments:
         """Add `piece` to the reply."""
         return self._segment("text", piece) + b"\n\n"
 
-    def stop(self) -> bytes:
-        """End the reply. Nothing follows the last object, not even a line end (wire/chat-first-turn)."""
-        return self._segment("stop", "")
+    def stop(self, reason: str = "") -> bytes:
+        """End the reply. Nothing follows the last object, not even a line end (wire/chat-first-turn).
 
-    def _segment(self, segment: str, content: str) -> bytes:
+        `reason` is the engine's word for why, e.g. ``length``. The protocol has no place for it: it is told under a key
+        that clients which do not know it pass over.
+        """
+        return self._segment("stop", "", **({"finishReason": reason} if reason else {}))
+
+    def _segment(self, segment: str, content: str, **more: str) -> bytes:
         return encode(
             {
                 "id": self._id,
@@ -53,5 +57,6 @@ class Segments:
                 "dateTime": timestamp(),
                 "content": content,
                 "parentMessageId": self._parent,
+                **more,
             }
         )

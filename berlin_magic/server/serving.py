@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 
 from aiohttp import web
 
+from berlin_magic.server.connections import Connections
+from berlin_magic.server.descriptors import most_connections
+
 __all__ = ["cut_connections", "listen"]
+
+_IDLE = 75.0  # seconds that a connection may stay open without a request
 
 # aiohttp quotes what it could not parse, which may hold a token, and Python shows a log that nobody reads on standard
 # error: in a kernel, in the user's cell. The application has a log of its own.
@@ -20,6 +26,8 @@ async def listen(
     at: socket.socket | tuple[str, int],
     *,
     grace: float = 5.0,
+    idle: float = _IDLE,
+    most: int | None = None,
 ) -> tuple[web.AppRunner, str]:
     """Serve `app` and return its runner, with the URL that it listens on; to end it, await `runner.cleanup()`.
 
@@ -31,29 +39,59 @@ async def listen(
         A bound socket, or an address; port 0 takes a free one.
     grace : float
         Seconds that running replies have to end when the runner is cleaned up; more than 0.
+    idle : float
+        Seconds that a connection may stay open without a request.
+    most : int, optional
+        Connections at a time; as many as this process can have without it.
 
     Raises
     ------
     OSError
         Where the address can't be had.
     """
+    connections = Connections(most_connections() if most is None else most)
+    app.middlewares.insert(0, connections.middleware)
     runner = web.AppRunner(
         app,
         # Without it an engine would go on talking, and be paid, until its next word finds the client gone.
         handler_cancellation=True,
         shutdown_timeout=grace,
+        keepalive_timeout=idle,
         logger=_silent,
         access_log=None,  # ours is a part of the application: it knows the account and how a reply ended
     )
     await runner.setup()
+    connections.server = runner.server
     try:
-        site: web.BaseSite = web.TCPSite(runner, at[0], at[1]) if isinstance(at, tuple) else web.SockSite(runner, at)
-        await site.start()
+        await _Site(runner, at, connections).start()
     except BaseException:
         await runner.cleanup()
         raise
     host, port = runner.addresses[0][:2]
     return runner, f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Site(web.BaseSite):
+    """An address whose connections `connections` takes; aiohttp's own sites know no limit."""
+
+    def __init__(self, runner: web.AppRunner, at: socket.socket | tuple[str, int], connections: Connections) -> None:
+        super().__init__(runner)
+        self._at = at
+        self._connections = connections
+
+    @property
+    def name(self) -> str:
+        """The address."""
+        return str(self._at)
+
+    async def start(self) -> None:
+        """Listen."""
+        await super().start()
+        loop, accept = asyncio.get_running_loop(), self._connections.accept
+        if isinstance(self._at, tuple):
+            self._server = await loop.create_server(accept, *self._at, backlog=self._backlog)
+        else:
+            self._server = await loop.create_server(accept, sock=self._at, backlog=self._backlog)
 
 
 def cut_connections(runner: web.AppRunner) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from berlin_magic.errors import BerlinError, clean
 
-__all__ = ["SCHEMA_VERSION", "State"]
+__all__ = ["SCHEMA_VERSION", "State", "trouble"]
 
 T = TypeVar("T")
 
@@ -30,6 +30,8 @@ _SCHEMA = (
         account TEXT PRIMARY KEY, name BLOB NOT NULL, mark TEXT NOT NULL, digest BLOB NOT NULL, expiry REAL NOT NULL
     )""",
 )
+
+_TABLES = {"turns", "logins"}
 
 
 class State:
@@ -62,7 +64,8 @@ class State:
         except sqlite3.Error as error:
             if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 raise BerlinError(
-                    f"{shown} is in use by another berlin-server; give this one a file of its own"
+                    f"{shown} is in use by another program: a second berlin-server needs a file of its own, a backup "
+                    "has to end"
                 ) from None
             raise BerlinError(f"{shown} can't be used ({error}), and was left as it is; name another file") from None
         except OSError as error:
@@ -89,6 +92,11 @@ class State:
             self._worker.shutdown()
         else:
             self._connection.close()
+
+
+def trouble(error: sqlite3.Error) -> str:
+    """Return what is wrong, in SQLite's word for it: a message may quote what was to be stored."""
+    return str(getattr(error, "sqlite_errorname", "") or type(error).__name__)
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -127,9 +135,11 @@ def _version(connection: sqlite3.Connection) -> int:
     """Return the version of our database, 0 for an empty one."""
     (owner,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
     if owner != _OURS and (owner or version or tables):
         raise sqlite3.DatabaseError("it is another program's database")
     if version > SCHEMA_VERSION:
         raise sqlite3.DatabaseError(f"a newer berlin-server wrote it, in version {version}")
+    if version == SCHEMA_VERSION and not tables >= _TABLES:
+        raise sqlite3.DatabaseError("a table of it is missing")
     return int(version)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import sqlite3
 import time
@@ -11,9 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from berlin_magic.server.accounts import Account
-from berlin_magic.server.state import State
+from berlin_magic.server.state import State, trouble
 
 __all__ = ["LIFETIME", "Login", "Tokens"]
+
+_log = logging.getLogger(__name__)
 
 LIFETIME = 30 * 24 * 3600.0
 """How long a token lives, in seconds (protocol page, "Login")."""
@@ -85,7 +88,10 @@ class Tokens:
             self._take(Login(account, name.decode("utf-8", "surrogatepass"), mark, digest, expiry))
 
     async def issue(self, account: Account) -> str:
-        """Return a new token (32 hexadecimal digits) for `account` and end the one that it had."""
+        """Return a new token (32 hexadecimal digits) for `account` and end the one that it had.
+
+        Where it can't be stored, on a full disk for example, it is valid all the same, until the server ends.
+        """
         token = secrets.token_hex(16)
         login = Login(account.id, account.name, account.mark, _digest(token), self._clock() + self._lifetime)
         ended = self._take(login)
@@ -96,7 +102,10 @@ class Tokens:
             connection.execute("DELETE FROM logins WHERE expiry <= ?", (self._clock(),))
             connection.execute("INSERT OR REPLACE INTO logins VALUES (?, ?, ?, ?, ?)", values)
 
-        await self._state.run(write)
+        try:
+            await self._state.run(write)
+        except sqlite3.Error as error:
+            _log.error("A login can't be stored, and ends with the server: %s", trouble(error))
         return token
 
     def owner(self, token: str) -> Login | None:

@@ -1,25 +1,44 @@
-"""Login tries: how often a wrong password may be tried."""
+"""Login tries: how often a password may be tried, by whom and for which account."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-__all__ = ["LoginTries"]
+__all__ = ["LoginTries", "Try"]
 
 _NAME = 200  # characters of a name that are kept
+_SOON = 1.0  # seconds until a check that is under way has ended, roughly
+_REMEMBERED = 10_000
+
+
+@dataclass(slots=True, eq=False)
+class Try:
+    """One try to log in, which counts as refused until it has succeeded."""
+
+    at: float
+    address: str
+    account: str
+    pending: bool = True
 
 
 class LoginTries:
-    """Counts refused logins within a window of time, for each account and for the server as a whole.
+    """Counts tries to log in within a window of time: those that were refused, and those that are being checked.
+
+    A try counts before its password is checked: a hundred at once are not a hundred that nobody has counted yet.
 
     Parameters
     ----------
     each : int
-        Refused logins that one account may have in the window.
-    total : int
-        Refused logins that all accounts together may have in the window; bounds the memory, too.
+        Tries that one account may have in the window from one address; whoever else has tried it does not matter.
+    account : int
+        Tries that one account may have from all addresses together.
+    address : int
+        Tries that one address may have for all accounts together: a class may share one.
+    checks, address_checks : int
+        Passwords that may wait for being checked, of all and of one address: each takes a processor for a while.
     window : float
         Seconds.
     clock : callable
@@ -30,27 +49,50 @@ class LoginTries:
         self,
         *,
         each: int = 10,
-        total: int = 300,
+        account: int = 50,
+        address: int = 100,
+        checks: int = 64,
+        address_checks: int = 40,
         window: float = 60.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._each = each
-        self._total = total
+        self._account = account
+        self._address = address
+        self._checks = checks
+        self._address_checks = address_checks
         self._window = window
         self._clock = clock
-        self._refused: deque[tuple[float, str]] = deque(maxlen=total)
+        self._tries: deque[Try] = deque(maxlen=_REMEMBERED)
 
-    def wait(self, account: str) -> float:
-        """Return the seconds until `account` may be tried again; 0 where it may be now."""
+    def wait(self, address: str, account: str) -> float:
+        """Return the seconds until `account` may be tried again from `address`; 0 where it may be now."""
         now = self._clock()
-        while self._refused and self._refused[0][0] <= now - self._window:
-            self._refused.popleft()
-        mine = [at for at, name in self._refused if name == account[:_NAME]]
-        blocking = [mine[-self._each]] if len(mine) >= self._each else []
-        if len(self._refused) >= self._total:
-            blocking.append(self._refused[0][0])
-        return max((at + self._window - now for at in blocking), default=0.0)
+        while self._tries and self._tries[0].at <= now - self._window:
+            self._tries.popleft()
+        return max(self._waits(address, account[:_NAME], now), default=0.0)
 
-    def refused(self, account: str) -> None:
-        """Count one refused login of `account`."""
-        self._refused.append((self._clock(), account[:_NAME]))
+    def begin(self, address: str, account: str) -> Try:
+        """Count one try, whose password is to be checked now."""
+        begun = Try(self._clock(), address, account[:_NAME])
+        self._tries.append(begun)
+        return begun
+
+    def end(self, begun: Try, *, succeeded: bool) -> None:
+        """Say how `begun` has ended; a success is not counted any more."""
+        begun.pending = False
+        if succeeded and begun in self._tries:
+            self._tries.remove(begun)
+
+    def _waits(self, address: str, account: str, now: float) -> Iterator[float]:
+        here = [one for one in self._tries if one.address == address]
+        theirs = [one for one in self._tries if one.account == account]
+        both = [one for one in here if one.account == account]
+        for tries, most in ((both, self._each), (theirs, self._account), (here, self._address)):
+            if len(tries) >= most:
+                # Those that are being checked may yet be right, and count no more then.
+                checked = any(one.pending for one in tries[-most:])
+                yield _SOON if checked else tries[-most].at + self._window - now
+        for tries, most in ((here, self._address_checks), (list(self._tries), self._checks)):
+            if sum(one.pending for one in tries) >= most:
+                yield _SOON

@@ -19,27 +19,25 @@ from yarl import URL
 from berlin_magic.completion import CompletionDecoder
 from berlin_magic.delta import Delta
 from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError, clean
-from berlin_magic.events import Reasoning
+from berlin_magic.events import Finish, Reasoning, Usage
 from berlin_magic.secret import Secret
 from berlin_magic.server.engine import EngineError, Message, Piece
+from berlin_magic.server.refusal import Refusals
+from berlin_magic.server.sampling import RefusedOptions, sampling
 from berlin_magic.transport import is_loopback
 
 __all__ = ["Upstream", "base_url"]
 
 _CONNECT = 10.0  # seconds
 _AFTERWARDS = 2.0  # seconds for what follows the last word: usage, [DONE]
+_MORE = 15.0  # the same where the reason to finish came with text: it may not have been the last
 _MODELS_FRESH = 60.0  # seconds
 _LARGEST_OBJECT = 32 * 2**20  # bytes
 _LARGEST_ERROR = 64 * 2**10  # bytes
 _VERSION = re.compile(r"/v\d+[a-z]*(/|$)")
-_USAGE = {"stream_options": {"include_usage": True}}
-_MALFORMED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
-_KEYS_FAULT = {HTTPStatus.UNAUTHORIZED, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}
-# What would change the form of the answer, or what it costs whoever owns the key.
-_NOT_THE_CLIENTS = {
-    *("messages", "prompt", "stream", "stream_options", "n", "tools", "tool_choice", "functions", "function_call"),
-    *("modalities", "audio", "store", "background", "service_tier", "metadata", "user"),
-}
+_FAILED = 500
+# OpenRouter; SGLang; DeepSeek.
+_BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}
 
 
 def base_url(url: str) -> URL:
@@ -48,15 +46,20 @@ def base_url(url: str) -> URL:
     Raises
     ------
     ValueError
-        Where `url` is no HTTP address, or holds a user name or password.
+        Where `url` is no HTTP address, or holds a user name or password, which the message does not repeat.
     """
-    given = URL(url if "://" in url else f"http://{url}")
-    if given.scheme not in {"http", "https"} or not given.host:
-        raise ValueError(f"{clean(url)!r} is no address of a server: http://HOST:PORT is one")
-    if given.user is not None or given.password is not None:
+    text = url if "://" in url else f"http://{url}"
+    if "@" in text.partition("://")[2].partition("/")[0]:  # first: no other message may quote it
         raise ValueError(
             "put the key into an environment variable and name it with --upstream-key-env, not into the URL"
         )
+    try:
+        given = URL(text)
+    except ValueError:
+        given = URL()
+    if given.scheme not in {"http", "https"} or not given.host:
+        quoted = "the URL" if "@" in text else repr(clean(url))
+        raise ValueError(f"{quoted} is no address of a server: http://HOST:PORT is one")
     path = given.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
     if not path:
         path = "/v1"
@@ -87,7 +90,8 @@ class Upstream:
         self._listed: tuple[str, ...] = ()
         self._listed_at = -_MODELS_FRESH
         self._listing = asyncio.Lock()
-        self._tells_usage = True
+        self._refused_options = RefusedOptions()
+        self._refusals = Refusals([key, *self._base.query.values()])
 
     def __repr__(self) -> str:
         return f"<Upstream {self._base.with_query(None)}>"
@@ -116,22 +120,11 @@ class Upstream:
         EngineError
             With the server's own status and error object where it refuses; in the middle where the reply is cut.
         """
-        body = {
-            **{key: value for key, value in options.items() if value is not None and key not in _NOT_THE_CLIENTS},
-            "messages": list(messages),
-            "stream": True,
-        }
+        body = {**sampling(options), "messages": list(messages), "stream": True}
         try:
-            async with self._asked(body) as answer, aclosing(self._deltas(answer)) as deltas:
-                async for delta in deltas:
-                    if delta.error is not None:
-                        raise self._refusal(delta.status, delta.error)
-                    if delta.reasoning:
-                        yield Reasoning(delta.reasoning)
-                    if delta.text:
-                        yield delta.text
-                    if delta.usage is not None:
-                        yield delta.usage
+            async with self._asked(body) as answer, aclosing(self._pieces(answer)) as pieces:
+                async for piece in pieces:
+                    yield piece
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._out_of_reach(error) from None
         except ReplyTooLargeError as error:
@@ -148,28 +141,49 @@ class Upstream:
 
     @asynccontextmanager
     async def _asked(self, body: Mapping[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Ask for a chat completion and give its answer, which is no refusal."""
-        if self._tells_usage:
-            async with self._request("POST", "chat/completions", json={**body, **_USAGE}) as answer:
-                refusal = None if answer.status == HTTPStatus.OK else await self._refused(answer)
-                if refusal is None:
+        """Ask for a chat completion and give its answer, which is no refusal.
+
+        What was refused was not answered: it is asked again where only an option was wrong that nobody has chosen.
+        """
+        while True:
+            request = self._refused_options.written(body)
+            async with self._request("POST", "chat/completions", json=request) as answer:
+                if answer.status == HTTPStatus.OK:
+                    self._refusals.accepted()
                     yield answer
                     return
-            if refusal.status not in _MALFORMED or "stream_options" not in json.dumps(refusal.data):
+                refusal = await self._refused(answer)
+            if not self._refused_options.learn(request, refusal):
                 raise refusal
-            self._tells_usage = False  # Mistral's refuses what it does not know, and tells the usage by itself
-        async with self._request("POST", "chat/completions", json=body) as answer:
-            if answer.status != HTTPStatus.OK:
-                raise await self._refused(answer)
-            yield answer
+
+    async def _pieces(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Piece, None]:
+        yield Usage()
+        finish = ""
+        async with aclosing(self._deltas(answer)) as deltas:
+            async for delta in deltas:
+                if delta.error is not None:
+                    raise self._refusals.read(delta.status or _FAILED, delta.error)
+                if delta.reasoning:
+                    yield Reasoning(delta.reasoning)
+                if delta.text:
+                    yield delta.text
+                if delta.usage is not None:
+                    yield delta.usage
+                finish = delta.finish or finish
+        if finish in _BROKEN_OFF:
+            raise EngineError("The engine broke its reply off")
+        if finish:
+            yield Finish(clean(finish, 40))
 
     async def _deltas(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
         """Yield what comes, and what comes after the last word for a moment: that may be the usage."""
         decoder = CompletionDecoder(_LARGEST_OBJECT)
         parts = answer.content.iter_any()
+        latest: float | None = None
         while not decoder.done:
+            worded = False
             try:
-                async with asyncio.timeout(_AFTERWARDS if decoder.finished else None):
+                async with asyncio.timeout_at(latest):
                     data = await anext(parts, b"")
             except (aiohttp.ClientError, TimeoutError):
                 if not decoder.finished:
@@ -179,6 +193,9 @@ class Upstream:
                 break
             for delta in decoder.feed(data):
                 yield delta
+                worded = worded or bool(delta.text or delta.reasoning)
+            if decoder.finished and (latest is None or worded):
+                latest = asyncio.get_running_loop().time() + (_AFTERWARDS if decoder.ended_apart else _MORE)
         else:
             await _read_rest(answer)
         for delta in decoder.flush():
@@ -192,30 +209,13 @@ class Upstream:
             value = json.loads(text)
         except (ValueError, RecursionError):
             value = None
-        error = Delta.read(value).error or (value if isinstance(value, dict) and value else {"message": clean(text)})
+        given = value if isinstance(value, dict) and value else {"message": self._refusals.shown(text)}
         retry_after = answer.headers.get("Retry-After", "")
-        return self._refusal(
-            answer.status, error, retry_after if retry_after.isascii() and retry_after.isdigit() else ""
+        return self._refusals.read(
+            answer.status,
+            Delta.read(value).error or given,
+            retry_after if retry_after.isascii() and retry_after.isdigit() else "",
         )
-
-    def _refusal(self, status: int, error: Mapping[str, Any], retry_after: str = "") -> EngineError:
-        # To a client, 401 and 402 would speak of its own login and balance: it would log in again, in vain.
-        if (
-            status in _KEYS_FAULT
-            or error.get("code") == "insufficient_quota"
-            or error.get("type") == "insufficient_quota"
-        ):
-            return EngineError(
-                f"The engine does not accept this server's key or has nothing left for it (HTTP {status}): whoever "
-                "runs the server has to see to it",
-                code=-1,
-            )
-        return EngineError("", status=status, code=-1, data=self._told(error), retry_after=retry_after)
-
-    def _told(self, error: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an error object for the client's eyes: engines quote the key that they refuse."""
-        told = json.dumps({"error": error})
-        return dict(json.loads(told.replace(self._key, "[key]") if self._key else told))
 
     def _out_of_reach(self, error: Exception) -> EngineError:
         reason = "it was silent for too long" if isinstance(error, TimeoutError) else "the connection failed"

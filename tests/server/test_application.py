@@ -187,6 +187,40 @@ async def test_a_reply_that_is_cut_or_left_is_paid_as_far_as_it_came_and_a_refus
     assert accounts.charged == ([] if how == "refused" else [110])
 
 
+async def test_a_question_that_is_left_before_the_first_word_is_paid_once_the_engine_has_accepted_it(serve):
+    for script, charged in (([Usage()], [100]), ([], [])):
+        engine, accounts = ScriptedEngine(*script), OneBalance(1_000)
+        client = await (await serve(engine, accounts)).login()
+        left = asyncio.create_task(client.refusal(prompt="x" * 400))
+        await asyncio.wait_for(engine.started.wait(), 5)
+        left.cancel()
+        await asyncio.wait_for(engine.ended.wait(), 5)
+        await client.runner.cleanup()
+        assert accounts.charged == charged
+
+
+async def test_a_question_that_is_refused_after_all_is_free_and_has_the_status_of_its_refusal(serve):
+    accounts = OneBalance(1_000)
+    client = await (await serve(ScriptedEngine(Usage(), EngineError("x", status=503)), accounts)).login()
+    assert (await client.refusal())[0] == 503
+    await client.runner.cleanup()
+    assert accounts.charged == []
+
+
+@pytest.mark.parametrize("script", [["x" * 60, "y" * 60], [Reasoning("x" * 60), Reasoning("y" * 60)]])
+async def test_a_reply_without_end_is_ended_at_the_limit_said_so_kept_and_paid(serve, script):
+    engine, accounts = ScriptedEngine(*script, *["z"] * 100), OneBalance(1_000)
+    client = await (await serve(engine, accounts, limits=Limits(reply=100))).login()
+    async with client.chat("q") as answer:
+        chunks = objects(await answer.text())
+    assert (chunks[-1]["segment"], chunks[-1]["finishReason"]) == ("stop", "length")
+    assert len(chunks) == 4
+    assert engine.ended.is_set()
+    assert accounts.charged == [1 // 4 + 30]
+    kept = (await client.ask("GET", "/api/user/messages"))[1]["data"][0]["data"]
+    assert kept[1]["text"] == "".join(chunk["content"] for chunk in chunks)
+
+
 async def test_a_balance_that_cannot_be_written_down_does_not_cost_the_reply(serve, caplog):
     class Full(OneBalance):
         async def charge(self, account, tokens):
@@ -221,6 +255,48 @@ async def test_a_turn_that_cannot_be_stored_does_not_cost_the_reply(serve, caplo
         assert [chunk["segment"] for chunk in objects(await answer.text())] == ["start", "text", "stop"]
     assert "turn can't be stored" in caplog.text
     assert "canary" not in caplog.text
+
+
+class Full(State):
+    """A state whose disk is full from the first login on."""
+
+    async def run(self, work):
+        if work.__qualname__.startswith("Tokens.load"):
+            return await super().run(work)
+        error = sqlite3.OperationalError("canary")
+        error.sqlite_errorname = "SQLITE_FULL"
+        raise error
+
+
+async def test_with_a_full_disk_a_login_is_valid_until_the_server_ends_and_the_reason_is_logged(serve, caplog):
+    client = await (await serve(ScriptedEngine(), state=Full())).login()
+    assert (await client.ask("GET", "/api/user/info"))[0] == 200
+    assert "login can't be stored" in caplog.text
+    assert "SQLITE_FULL" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_with_a_full_disk_what_can_not_be_deleted_or_read_is_the_servers_trouble_not_the_engines(serve, caplog):
+    lines: list[str] = []
+    client = await (await serve(ScriptedEngine(), state=Full(), log=lines.append)).login()
+    caplog.clear()
+    for method, path in (("DELETE", "?parent_message_id=p"), ("GET", "")):
+        status, envelope = await client.ask(method, "/api/user/messages" + path)
+        assert (status, envelope["code"]) == (500, 5000)
+        assert "whoever runs it" in envelope["message"]
+        assert "engine" not in envelope["message"]
+    assert caplog.text.count("SQLITE_FULL") == 2
+    assert lines[-1].endswith("failed: SQLITE_FULL")
+
+
+@pytest.mark.parametrize("failure", [OSError(28, "full"), BrokenPipeError(), ValueError("closed file")])
+async def test_a_log_that_can_not_be_written_costs_no_answer(serve, failure):
+    def write(_: str) -> None:
+        raise failure
+
+    client = await (await serve(ScriptedEngine("x", None), log=write)).login()
+    async with client.chat() as answer:
+        assert objects(await answer.text())[-1]["segment"] == "stop"
 
 
 async def test_what_the_model_thinks_keeps_the_stream_alive_and_is_no_text(serve):
@@ -269,6 +345,15 @@ async def test_an_unknown_model_is_500_with_code_5000(serve):
         500,
         {"code": 5000, "data": [], "message": "Model gpt-9 is not supported"},
     )
+
+
+@pytest.mark.parametrize("model", [None, "", "gpt-3.5-turbo"])
+async def test_a_client_whose_user_chose_no_model_gets_its_own_default_where_that_is_served(serve, model):
+    engine = ScriptedEngine(None, models=("m-1", "gpt-3.5-turbo"))
+    client = await (await serve(engine)).login()
+    async with client.chat(model=model) as answer:
+        assert answer.status == 200
+    assert engine.asked[0][1]["model"] == "gpt-3.5-turbo"
 
 
 @pytest.mark.parametrize("model", [None, "", "gpt-3.5-turbo"])
@@ -335,6 +420,7 @@ async def test_a_body_over_the_limit_is_413_and_an_unknown_path_404_in_envelopes
     client = await (await serve(ScriptedEngine(), limits=Limits(body=1000))).login()
     status, envelope = await client.refusal(prompt="x" * 2000)
     assert (status, envelope["code"]) == (413, -1)
+    assert "shorten it" in envelope["message"]
     assert (await client.ask("GET", "/nowhere"))[1]["code"] == -1
     assert (await client.ask("GET", "/api/login"))[0] == 405
 
@@ -489,11 +575,58 @@ async def test_user_info_has_account_and_balance(serve):
     assert (envelope["data"]["account"], envelope["data"]["integral"]) == ("ada", 70)
 
 
+async def refused_logins(client: Any, times: int, account: str = "x", **headers: str) -> list[int]:
+    body = {"account": account, "password": "y"}
+    return [(await client.ask("POST", "/api/login", body, headers=headers))[0] for _ in range(times)]
+
+
 async def test_wrong_passwords_are_slowed_down_for_that_account_alone(serve):
     client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
-    statuses = [(await client.ask("POST", "/api/login", {"account": "x", "password": "y"}))[0] for _ in range(11)]
-    assert statuses == [406] * 10 + [429]
+    assert await refused_logins(client, 11) == [406] * 10 + [429]
     await client.login("ada", "right")
+
+
+async def test_wrong_passwords_tried_at_once_are_slowed_down_as_those_one_after_the_other(serve):
+    class Slow(SecretAccount):
+        checked = 0
+
+        async def check(self, name, password):
+            self.checked += 1
+            await asyncio.sleep(0.05)
+            return await super().check(name, password)
+
+    accounts = Slow("ada", "right")
+    client = await serve(ScriptedEngine(), accounts)
+    statuses = await asyncio.gather(*(refused_logins(client, 1, "ada") for _ in range(40)))
+    assert sorted(statuses) == [[406]] * 10 + [[429]] * 30
+    assert accounts.checked == 10
+
+
+async def test_a_right_password_is_no_failed_try(serve):
+    client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
+    for _ in range(15):
+        await client.login("ada", "right")
+
+
+async def test_whoever_fails_under_a_name_behind_a_proxy_on_this_machine_does_not_lock_its_owner_out(serve):
+    client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
+    assert (await refused_logins(client, 11, "ada", **{"X-Forwarded-For": "192.0.2.1"}))[-1] == 429
+    assert (await refused_logins(client, 1, "ada", **{"X-Forwarded-For": "forged, 192.0.2.1"})) == [429]
+    await client.login("ada", "right")
+
+
+async def test_a_name_typed_in_two_ways_is_one_account(serve):
+    client = await serve(ScriptedEngine(), SecretAccount("Jos\u00e9", "right"))
+    await client.login("Jose\u0301", "right")
+
+
+async def test_a_login_of_more_than_a_few_kilobytes_or_one_that_never_ends_is_refused(serve):
+    client = await serve(ScriptedEngine(), limits=Limits(login_time=0.1))
+    assert (await client.ask("POST", "/api/login", {"account": "ada", "password": "x" * 10_000}))[0] == 413
+    reader, writer = await asyncio.open_connection(*client.url.removeprefix("http://").split(":"))
+    writer.write(b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+    assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
+    writer.close()
 
 
 async def test_an_open_server_answers_to_no_foreign_name(serve):
@@ -501,6 +634,8 @@ async def test_an_open_server_answers_to_no_foreign_name(serve):
     client = await serve(ScriptedEngine())
     for host, status in [("evil.example", 403), ("localhost:80", 200), ("127.0.0.1", 200), ("[::1]:8731", 200)]:
         assert (await client.ask("GET", "/api/config", headers={"Host": host}))[0] == status
+    behind_nginx = {"Host": "127.0.0.1:8731", "X-Forwarded-For": "192.0.2.1"}
+    assert (await client.ask("GET", "/api/config", headers=behind_nginx))[0] == 403
     client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
     assert (await client.ask("GET", "/api/config", headers={"Host": "school.example"}))[0] == 200
 
@@ -532,8 +667,19 @@ async def test_the_log_says_who_and_how_it_ended_and_nothing_that_was_said(serve
         ["ada", "POST", "/api/chat/completions"],
     ]
     ends = [re.split(r"\ds ", line)[1] for line in lines[1:4]]
-    assert ends == ["complete, 2 tokens", "cut", "left by its client"]
+    assert ends == ["complete, 2 tokens", "cut: x", "left by its client"]
     assert not re.search("PARIS|FRANCE|CONVERSATION|PASSWORD|SECRET|" + client.headers["token"], "\n".join(lines))
+
+
+async def test_the_log_says_why_there_was_no_reply(serve):
+    lines: list[str] = []
+    refusal = EngineError("", status=429, code=-1, data={"error": {"message": "FRANCE"}}, reason="rate_limit")
+    client = await (await serve(ScriptedEngine(refusal, KeyError("FRANCE")), log=lines.append)).login()
+    for _ in range(2):
+        await client.refusal()
+    await client.refusal(model="FRANCE")
+    ends = [re.split(r"\ds ", line)[1] for line in lines[1:]]
+    assert ends == ["refused: rate_limit", "failed: KeyError", "refused: no such model"]
 
 
 async def test_the_engine_is_closed_with_the_server():

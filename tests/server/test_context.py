@@ -86,9 +86,14 @@ async def test_past_its_bound_an_account_loses_the_conversation_it_added_to_leas
     await context.append("ada", "a", StoredTurn("x", ""))
     await context.append("ada", "c", StoredTurn("x" * 3_000, ""))
     assert await ids(context) == ["c", "a"]
-    await context.append("ada", "d", StoredTurn("x" * 20_000, ""))
-    assert await ids(context) == []
     assert await ids(context, "bob") == ["a"]
+
+
+async def test_a_turn_that_would_drive_out_the_others_is_not_kept(state: State):
+    context = Context(state, most_characters=10_000)
+    await context.append("ada", "a", StoredTurn("q", "a"))
+    await context.append("ada", "a", StoredTurn("q", "x" * 20_000))
+    assert await said(context, parent="a") == ["q", "a"]
 
 
 async def test_past_the_bound_of_all_the_account_with_the_most_loses_its_oldest(state: State):

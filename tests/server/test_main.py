@@ -267,4 +267,4 @@ def test_one_state_has_one_server(tmp_path):
         command = [sys.executable, "-m", "berlin_magic.server", "--port", "0", "--state", state]
         second = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 2
-    assert "in use by another berlin-server" in second.stderr
+    assert "in use by another program" in second.stderr

@@ -65,7 +65,7 @@ async def test_its_files_are_for_their_owner_alone(path: Path):
 
 async def test_two_servers_cannot_have_one_file(path: Path):
     state = State(path)
-    with pytest.raises(BerlinError, match="in use by another berlin-server"):
+    with pytest.raises(BerlinError, match="in use by another program"):
         State(path)
     await state.close()
     await State(path).close()

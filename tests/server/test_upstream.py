@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
@@ -12,7 +12,7 @@ import pytest
 
 from berlin_magic.berlin import Berlin
 from berlin_magic.errors import ServerError
-from berlin_magic.events import Reasoning, Usage
+from berlin_magic.events import Finish, Reasoning, Usage
 from berlin_magic.server.accounts import OpenAccounts, SecretAccount
 from berlin_magic.server.engine import EngineError, Piece
 from berlin_magic.server.upstream import Upstream, base_url
@@ -100,8 +100,18 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 async def reply(upstream: Upstream, **options: Any) -> list[Piece]:
+    """Return the pieces of a reply but for the first, which says that the question was accepted, and its usual end."""
     async with asyncio.timeout(20):
-        return [piece async for piece in upstream.stream(HELLO, {"model": "llama", **options})]
+        first, *pieces = [piece async for piece in upstream.stream(HELLO, {"model": "llama", **options})]
+    assert first == Usage()
+    return pieces[:-1] if pieces[-1:] == [Finish("stop")] else pieces
+
+
+async def begun(upstream: Upstream) -> AsyncGenerator[Piece, None]:
+    """Return the pieces of a reply that are still to come when the question was accepted."""
+    pieces = upstream.stream(HELLO, {})
+    assert await anext(pieces) == Usage()
+    return pieces
 
 
 @pytest.mark.parametrize(
@@ -208,7 +218,7 @@ async def test_an_end_without_a_blank_line_completes_the_reply(raw, connect):
 @pytest.mark.parametrize("end", [b"", b'data: {"choices": [{"del', b"data: \xf0\x9f", b"\n", b"data: nonsense\n\n"])
 async def test_a_stream_that_stops_before_its_end_is_cut_after_its_text(raw, connect, end):
     raw.streams(text("one"), text("two"), end=end)
-    pieces = connect(raw.url).stream(HELLO, {})
+    pieces = await begun(connect(raw.url))
     assert [await anext(pieces), await anext(pieces)] == ["one", "two"]
     with pytest.raises(EngineError):
         await anext(pieces)
@@ -238,7 +248,7 @@ async def test_a_refusal_is_what_the_model_says(raw, connect):
         (404, b'{"error": "model \'x\' not found"}', {"error": {"message": "model 'x' not found"}}),
         (422, b'{"detail": "what"}', {"error": {"message": "what"}}),
         (503, b"<html>\x1b[31mbusy</html>", {"error": {"message": "<html> [31mbusy</html>"}}),
-        (400, f'{{"error": {{"message": "bad key {KEY}"}}}}'.encode(), {"error": {"message": "bad key [key]"}}),
+        (400, f'{{"error": {{"message": "bad key {KEY}"}}}}'.encode(), {"error": {"message": "bad key <secret>"}}),
     ],
 )
 async def test_what_the_server_refuses_keeps_its_status_and_its_error(raw, connect, status, body, data):
@@ -320,7 +330,7 @@ async def test_a_server_that_falls_silent_is_cut_when_the_limit_is_reached(raw, 
 async def test_closing_the_generator_closes_the_connection_at_once(raw, connect):
     raw.streams(text("one"), end=b"")
     raw.hold = asyncio.Event()
-    pieces = connect(raw.url).stream(HELLO, {})
+    pieces = await begun(connect(raw.url))
     assert await anext(pieces) == "one"
     await pieces.aclose()
     await asyncio.wait_for(raw.client_left.wait(), 5)
@@ -330,7 +340,7 @@ async def test_more_replies_run_at_once_than_aiohttps_own_limit_of_100(raw, conn
     raw.streams(text("one"), end=b"")
     raw.hold = asyncio.Event()
     engine = connect(raw.url)
-    replies = [engine.stream(HELLO, {}) for _ in range(101)]
+    replies = [await begun(engine) for _ in range(101)]
     assert await asyncio.wait_for(asyncio.gather(*map(anext, replies)), 20) == ["one"] * 101
     for pieces in replies:
         await pieces.aclose()
@@ -389,3 +399,124 @@ def free_port() -> int:
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("cut", range(270, 300, 3))
+async def test_a_key_that_the_server_quotes_where_its_words_are_cut_is_not_told(raw, connect, cut):
+    raw.parts = [
+        b"HTTP/1.1 500 No\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n",
+        f"{'x' * cut} Authorization: Bearer {KEY} was refused".encode(),
+    ]
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url, key=KEY))
+    assert "sk-c" not in json.dumps(refusal.value.data)
+
+
+@pytest.mark.parametrize("quoted", [KEY[:-4], KEY.replace("-", "%2D"), f"\\u0073{KEY[1:]}"])
+async def test_a_key_that_the_server_quotes_cut_or_escaped_is_not_told(raw, connect, quoted):
+    raw.parts = error(400, f'{{"error": {{"message": "bad {quoted}", "more": [{{"deep": "{quoted}"}}]}}}}'.encode())
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url, key=KEY))
+    assert "canary" not in json.dumps(refusal.value.data)
+
+
+async def test_a_secret_in_the_query_of_the_address_is_not_told(raw, connect):
+    raw.parts = error(404, b'{"error": {"message": "no route /v1?code=canary-query"}}')
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url + "/v1?code=canary-query"))
+    assert "canary" not in json.dumps(refusal.value.data)
+
+
+async def test_an_error_of_any_depth_is_passed_on_as_far_as_anybody_reads(raw, connect):
+    raw.parts = error(400, b'{"error": {"message": "x", "deep": ' + b"[" * 500 + b"]" * 500 + b"}}")
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url))
+    assert refusal.value.data["error"]["message"] == "x"
+
+
+async def test_a_reasoning_model_is_asked_as_it_wants_and_the_next_time_at_once(raw, connect, serve):
+    def unsupported(param: str) -> list[bytes]:
+        words = {"message": f"Unsupported parameter: '{param}'", "param": param, "code": "unsupported_parameter"}
+        return error(400, json.dumps({"error": words}).encode())
+
+    raw.before = [unsupported("max_tokens"), unsupported("temperature")]
+    raw.streams(text("42"), STOP)
+    client = await serve(connect(raw.url, models=["o"]), OpenAccounts())
+    for _ in range(2):
+        generator = Berlin.create_async_generator("o", HELLO, url=client.url, account="ada", password="pw")
+        assert [piece async for piece in generator] == ["42"]
+    asked = [body for _, _, body in raw.requests]
+    assert [set(body) & {"max_tokens", "max_completion_tokens", "temperature"} for body in asked] == [
+        {"max_tokens", "temperature"},
+        {"max_completion_tokens", "temperature"},
+        {"max_completion_tokens"},
+        {"max_completion_tokens"},
+    ]
+    assert asked[-1]["max_completion_tokens"] == 1888
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_why_a_reply_ended_reaches_the_client(raw, connect, serve, reason):
+    raw.streams(text("half"), {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+    client = await (await serve(connect(raw.url, models=["llama"]), OpenAccounts())).login()
+    async with client.chat(model="llama") as answer:
+        last = json.loads((await answer.text()).split("\n\n")[-1])
+    assert (last["segment"], last["finishReason"]) == ("stop", reason)
+
+
+async def test_a_reply_that_the_engine_broke_off_is_no_whole_one(raw, connect):
+    raw.streams(text("half"), {"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}]})
+    with pytest.raises(EngineError, match="broke"):
+        await reply(connect(raw.url))
+
+
+async def test_a_reason_to_finish_with_every_piece_ends_none_but_the_last(raw, connect, monkeypatch):
+    monkeypatch.setattr("berlin_magic.server.upstream._AFTERWARDS", 0.01)
+    raw.streams(text("one", finish_reason="stop"), end=b"")
+    engine = connect(raw.url)
+    raw.hold = asyncio.Event()
+    pieces = await begun(engine)
+    assert await anext(pieces) == "one"
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(anext(pieces), 0.2)
+
+
+async def test_trouble_with_the_key_is_told_to_whoever_runs_the_server_once_and_without_the_key(raw, connect, caplog):
+    engine = connect(raw.url, key=KEY)
+    refused = error(401, f'{{"error": {{"message": "Incorrect API key provided: {KEY}"}}}}'.encode())
+    raw.before = [refused, refused]
+    raw.streams(text("x"), STOP)
+    for _ in range(2):
+        with pytest.raises(EngineError) as refusal:
+            await reply(engine)
+    assert [("--upstream-key-env" in record.message, "401" in record.message) for record in caplog.records] == [
+        (True, True)
+    ]
+    assert "canary" not in caplog.text
+    assert "401" in refusal.value.reason
+    await reply(engine)
+    raw.before = [refused]
+    with pytest.raises(EngineError):
+        await reply(engine)
+    assert len(caplog.records) == 2, "it was mended, and is broken again"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"error": {"message": "FRANCE", "code": "context_length_exceeded"}}', "context_length_exceeded"),
+        (b'{"error": {"message": "FRANCE", "type": "You said FRANCE"}}', "HTTP 400"),
+        (b"FRANCE", "HTTP 400"),
+    ],
+)
+async def test_the_reason_for_the_log_holds_no_word_of_a_question(raw, connect, body, reason):
+    raw.parts = error(400, body)
+    with pytest.raises(EngineError) as refusal:
+        await reply(connect(raw.url))
+    assert refusal.value.reason == reason
+
+
+async def test_a_question_is_accepted_with_the_status_and_before_any_word(raw, connect):
+    raw.parts, raw.hold = [ok("text/event-stream")], asyncio.Event()
+    pieces = await asyncio.wait_for(begun(connect(raw.url)), 5)
+    await pieces.aclose()

@@ -1,0 +1,33 @@
+"""The address of a client, as far as it can be believed."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+
+from aiohttp import web
+
+__all__ = ["address_of"]
+
+_A_HOME = 64  # bits: who has one IPv6 address usually has as many as begin with these (RFC 6177)
+
+
+def address_of(request: web.Request) -> str:
+    """Return from where `request` comes: an IPv4 address or an IPv6 network.
+
+    From this machine it is a proxy's word, in ``X-Forwarded-For``; from elsewhere that header is the client's own
+    invention. A proxy adds to what is in it, so that the last address is the one that it has seen itself.
+    """
+    peer = _parsed(request.remote or "")
+    if peer is not None and peer.is_loopback:
+        told = ",".join(request.headers.getall("X-Forwarded-For", []))
+        peer = _parsed(told.rpartition(",")[2]) or peer
+    if isinstance(peer, IPv6Address):
+        return str(peer.ipv4_mapped or ip_network((peer, _A_HOME), strict=False))
+    return str(peer or "")
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text.strip().partition("%")[0])
+    except ValueError:
+        return None

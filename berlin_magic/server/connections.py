@@ -1,0 +1,93 @@
+"""The open connections of one server: no more than it can hold, and those that ask nothing make room for others."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import time
+from typing import Any
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from berlin_magic.server.segments import encode
+
+__all__ = ["Connections", "tell_in_one_line"]
+
+_log = logging.getLogger(__name__)
+
+_BODY = encode({"code": -1, "data": [], "message": "Too many connections: try again in a moment"})
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 2\r\n"
+    b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
+) % (len(_BODY), _BODY)
+_OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_TOLD_AGAIN = 60.0  # seconds
+
+
+class Connections:
+    """Takes connections for an aiohttp server.
+
+    Past the most, a new one takes the place of the one that has asked nothing for longest; where each has a request
+    under way, the new one is refused.
+
+    Parameters
+    ----------
+    most : int
+        Connections at a time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._asking: set[asyncio.BaseProtocol] = set()
+        self.server: web.Server | None = None
+
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Note whose request is being answered."""
+        self._asking.add(request.protocol)
+        try:
+            return await handler(request)
+        finally:
+            self._asking.discard(request.protocol)
+
+    def accept(self) -> asyncio.BaseProtocol:
+        """Return the protocol for a new connection."""
+        assert self.server is not None  # noqa: S101 - `listen` has set it
+        there = [
+            (each, each.transport)
+            for each in self.server.connections
+            if each.transport is not None and not each.transport.is_closing()
+        ]
+        if len(there) >= self._most:
+            idle = next((transport for each, transport in there if each not in self._asking), None)
+            if idle is None:
+                return _Refused()
+            idle.abort()
+        return self.server()
+
+
+class _Refused(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.WriteTransport):
+            transport.write(_FULL)
+        transport.close()
+
+
+def tell_in_one_line(loop: asyncio.AbstractEventLoop) -> None:
+    """Have `loop` tell in one line, now and then, that no connection can be taken: it would in a traceback each."""
+    told_at = -_TOLD_AGAIN
+
+    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal told_at
+        error = context.get("exception")
+        if not (isinstance(error, OSError) and error.errno in _OUT_OF):
+            loop.default_exception_handler(context)
+        elif time.monotonic() - told_at >= _TOLD_AGAIN:
+            told_at = time.monotonic()
+            reason = os.strerror(error.errno or 0)
+            _log.error("No further connection can be taken (%s): give the server more, with `ulimit -n`", reason)
+
+    loop.set_exception_handler(tell)

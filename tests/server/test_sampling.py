@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from berlin_magic.server.engine import EngineError
+from berlin_magic.server.sampling import RefusedOptions, sampling
+
+DEFAULTS = {"temperature": 0, "presence_penalty": 0, "frequency_penalty": 0, "max_tokens": 1888}
+BODY = {"model": "o", "messages": [], **DEFAULTS}
+
+
+def refusal(error: Any, status: int = 400) -> EngineError:
+    return EngineError("", status=status, code=-1, data={"error": error})
+
+
+def asked(error: Any, status: int = 400, **options: Any) -> dict[str, Any] | None:
+    """Return what is asked after `error`; None where it is to be passed on."""
+    refused = RefusedOptions()
+    body = {**BODY, **options}
+    return refused.written(body) if refused.learn(refused.written(body), refusal(error, status)) else None
+
+
+def test_only_what_shapes_the_text_of_one_answer_is_a_clients_to_say():
+    wanted = {**DEFAULTS, "model": "m", "top_p": 0.5, "seed": 1, "stop": ["x"], "reasoning_effort": "low"}
+    spends = ["models", "fallbacks", "route", "provider", "plugins", "web_search_options", "api_base", "n", "tools"]
+    assert sampling({**wanted, **dict.fromkeys(spends, "dear"), "top_k": None}) == wanted
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {
+            "message": "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
+            "param": "max_tokens",
+            "code": "unsupported_parameter",
+        },
+        {"message": "`max_tokens` is not supported for this model"},
+    ],
+)
+def test_a_limit_that_has_another_name_is_asked_for_by_that(error):
+    request = asked(error, max_tokens=7)
+    assert request is not None
+    assert request["max_completion_tokens"] == 7
+    assert "max_tokens" not in request
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {
+            "message": "Unsupported value: 'temperature' does not support 0 with this model. "
+            "Only the default (1) value is supported.",
+            "param": "temperature",
+            "code": "unsupported_value",
+        },
+        {"message": "`temperature` is deprecated for this model."},
+        {"message": "[{'type': 'extra_forbidden', 'loc': ['body', 'temperature'], 'input': 0}]"},
+    ],
+)
+@pytest.mark.parametrize("status", [400, 422])
+def test_what_clients_send_unasked_is_left_out_where_a_model_does_not_take_it(error, status):
+    request = asked(error, status)
+    assert request is not None
+    assert "temperature" not in request
+    assert request["presence_penalty"] == 0
+    assert asked(error, status, temperature=0.7) is None, "what a user has chosen is sent, or refused"
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        ({"message": "max_tokens is too large: 99999. This model supports at most 4096", "param": "max_tokens"}, 400),
+        ({"message": "Invalid type for 'temperature'", "param": "temperature", "code": "invalid_type"}, 400),
+        ({"message": "temperature is not supported"}, 500),
+        ({"message": "Unsupported parameter: 'stop'", "param": "stop"}, 400),
+        ({}, 400),
+    ],
+)
+def test_any_other_refusal_is_passed_on(error, status):
+    assert asked(error, status) is None
+
+
+def test_it_is_remembered_for_that_model_alone_and_ends_when_nothing_is_left_to_change():
+    refused = RefusedOptions()
+    for name in ("max_tokens", "temperature", "max_completion_tokens", "stream_options"):
+        error = refusal({"message": f"Unsupported parameter: '{name}'", "param": name})
+        assert refused.learn(refused.written(BODY), error)
+        assert not refused.learn(refused.written(BODY), error)
+    assert set(refused.written(BODY)) == {"model", "messages", "presence_penalty", "frequency_penalty"}
+    other = {**BODY, "model": "gpt"}
+    assert refused.written(other) == {**other, "stream_options": {"include_usage": True}}
+
+
+def test_only_so_many_models_are_remembered():
+    refused = RefusedOptions(most=2)
+    error = refusal({"message": "Unsupported parameter: 'temperature'"})
+    for model in "abc":
+        assert refused.learn(refused.written({**BODY, "model": model}), error)
+    assert ["temperature" in refused.written({**BODY, "model": model}) for model in "abc"] == [True, False, False]
