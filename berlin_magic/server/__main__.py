@@ -195,7 +195,8 @@ def _engine(arguments: argparse.Namespace) -> Engine:
 
 def _address_trouble(arguments: argparse.Namespace, error: OSError) -> str:
     where = f"{clean(arguments.host, 100)} port {arguments.port}"
-    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+    # No number: asyncio from Python 3.13 on, which tries every address that a name has.
+    if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}:
         return f"can't listen on {where}: --host wants an address or name of this machine"
     # The other codes differ between systems, and asyncio wraps them; what to do does not.
     return f"can't listen on {where} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"

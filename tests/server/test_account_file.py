@@ -165,6 +165,50 @@ async def test_what_cannot_be_written_down_counts_and_is_written_when_it_can(fil
     assert not file._owed
 
 
+async def test_a_file_that_was_moved_away_is_not_written_anew_and_what_is_owed_is_paid_when_it_is_back(
+    file: AccountFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    path, away = tmp_path / "accounts.json", tmp_path / "accounts.bak"
+    file.add("ada", "canary", 50)
+    file.add("bob", "canary")
+    path.rename(away)
+    with pytest.raises(FileNotFoundError):
+        await file.charge(file.find("ada"), 20)
+    assert not path.exists()
+    assert file.find("bob")
+    assert file.find("ada").balance == 30
+    assert [record.message.count("is gone") for record in caplog.records] == [1]
+    away.rename(path)
+    await file.charge(file.find("ada"), 1)
+    assert AccountFile(path).find("ada").balance == 29
+    assert AccountFile(path).find("bob")
+
+
+def test_an_edit_that_can_not_be_read_is_told_once_and_the_next_one_again(
+    file: AccountFile, tmp_path: Path, caplog: pytest.LogCaptureFixture
+):
+    file.add("ada", "canary")
+    for number in (1, 2):
+        (tmp_path / "accounts.json").write_text('{"accounts": {},}' + " " * number)
+        for _ in range(3):
+            assert file.find("ada")
+        assert len(caplog.records) == number
+    assert "accounts.json can't be read" in caplog.text
+    assert "still hold" in caplog.text
+
+
+async def test_a_name_and_a_password_that_are_typed_in_two_ways_are_one(file: AccountFile, tmp_path: Path):
+    file.add("Jos\u00e9", "caf\u00e9")
+    assert await file.check("Jose\u0301", "cafe\u0301")
+    assert not file.add("Jose\u0301", "two", 50)
+    assert file.set_balance("Jose\u0301", 5, more=True) == 55
+    text = (tmp_path / "accounts.json").read_text()
+    (tmp_path / "accounts.json").write_text(text.replace("Jos\\u00e9", "Jose\\u0301"))
+    assert await file.check("Jos\u00e9", "two")
+    file.remove("Jose\u0301")
+    assert file.accounts == []
+
+
 def _full(*_: object) -> None:
     raise OSError(28, "full")
 

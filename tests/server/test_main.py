@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_engine import ScriptedEngine
 
-from berlin_magic.server.__main__ import main
+from berlin_magic.server.__main__ import _say_models, main
 from berlin_magic.server.account_file import AccountFile
 
 ROOT = Path(__file__).parents[2]
@@ -116,9 +117,43 @@ def test_a_port_in_use_is_one_clear_line_and_exit_code_1(capsys):
     assert out == ""
 
 
+@pytest.mark.parametrize("host", ["nonsense.invalid", "192.0.2.1"])
+def test_an_address_that_is_not_this_machines_is_told_as_such(tmp_path, capsys, host, monkeypatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "canary")
+
+    if "invalid" in host:
+        monkeypatch.setattr("socket.getaddrinfo", unknown)
+    AccountFile(tmp_path / "class.json").add("ada", "pw")
+    assert main(["--host", host, "--port", "0", "--accounts", str(tmp_path / "class.json")]) == 1
+    _, err = capsys.readouterr()
+    assert f"{host} port 0: --host wants an address or name of this machine" in err
+    assert "canary" not in err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows can't send these signals to one process")
+def test_a_reader_of_the_output_that_is_gone_costs_no_answer_and_no_complaint_at_the_end():
+    with running("--log") as (process, url, _):
+        assert process.stdout is not None
+        process.stdout.close()
+        for _ in range(2):
+            assert json.loads(post(url, "/api/login", {"account": "me", "password": "me"}))["code"] == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(("models", "default"), [(["a", "gpt-3.5-turbo"], "gpt-3.5-turbo"), (["a", "b"], "a")])
+async def test_who_names_no_model_gets_what_is_announced(capsys, models, default):
+    await _say_models(ScriptedEngine(models=models))
+    assert f"no model gets {default};" in capsys.readouterr().out
+
+
 @pytest.fixture(autouse=True)
 def fails_instead_of_serving_for_ever(request, monkeypatch):
-    if "capsys" in request.fixturenames and "in_use" not in request.node.name:
+    binds = ("in_use", "not_this_machines")
+    if "capsys" in request.fixturenames and not any(name in request.node.name for name in binds):
         monkeypatch.setattr("berlin_magic.server.__main__.listen", None)
 
 
@@ -146,7 +181,19 @@ def test_an_upstream_needs_accounts_or_open_said_out_loud(capsys):
         (["--upstream", "http://me:canary@h", "--open"], "--upstream-key-env"),
         (["--upstream", "http://h", "--open", "--upstream-key-env", "NOT_THERE"], "NOT_THERE is not set"),
         (["--model", "m"], "go with --upstream"),
-        (["--port", "70000"], "--port"),
+        (["--upstream", "ftp://me:canary@h", "--open"], "--upstream-key-env"),
+        (["--upstream", "http://me:can/ary@h:canary", "--open"], "no address"),
+        (["--upstream", "", "--open"], "no address"),
+        (["--upstream", "http://h", "--open", "--upstream-key-env", CANARY], "name of an environment variable"),
+        (["--upstream", "http://h", "--open", "--upstream-key-env", "gsk_canary"], "name of an environment variable"),
+        (["--upstream", "http://h", "--open", "--upstream-key-env", ""], "name of an environment variable"),
+        (["--upstream", "http://h", "--open", "--upstream-key-env", "A=B"], "name of an environment variable"),
+        (["--upstream-key-env", "NOT_THERE"], "go with --upstream"),
+        (["--api-key", CANARY], "no option --api-key"),
+        ([f"--api-key={CANARY}"], "no option --api-key"),
+        ([CANARY], "belongs to an option"),
+        (["--port", "70000"], "--port: '70000' is not a port from 0 to 65535"),
+        (["--port", "http"], "--port: 'http' is not a port"),
         (["--grace", "0"], "--grace"),
         (["--rows", "-2"], "--rows"),
         (["--grace", "nan"], "--grace"),
@@ -206,6 +253,7 @@ def test_balances_are_given_changed_and_listed(tmp_path, capsys):
         (["balance", "bob", "5"], "no account 'bob'"),
         (["balance", "ada", "much"], "'much' is no number of tokens"),
         (["balance", "ada", "+-5"], "no number"),
+        (["balance", "ada", "9" * 5_000], "no number"),
         (["add", "ada", "--balance", "²", "--generate"], "no number"),
         (["add", "", "--generate"], "a name has"),
     ],

@@ -77,6 +77,10 @@ async def test_two_servers_cannot_have_one_file(path: Path):
         ("CREATE TABLE theirs (x)", "another program's"),
         ("PRAGMA application_id = 7", "another program's"),
         (f"PRAGMA application_id = {0x42657253}; PRAGMA user_version = {SCHEMA_VERSION + 1}", "newer"),
+        (
+            f"CREATE TABLE turns (x); PRAGMA application_id = {0x42657253}; PRAGMA user_version = 1",
+            "table of it is missing",
+        ),
     ],
 )
 def test_what_is_not_ours_or_too_new_is_left_as_it_is(tmp_path: Path, script: str, says: str):
