@@ -26,6 +26,7 @@ from berlin_magic.errors import (
 )
 from berlin_magic.faults import no_response, proxy_refusal, silence_error
 from berlin_magic.proxies import is_socks, proxy_for, socks_connector, socks_errors
+from berlin_magic.redaction import untraced
 from berlin_magic.retries import PASSING_STATUSES
 from berlin_magic.sessions import Reuse, new_session, session_of_loop
 from berlin_magic.trust import trusted
@@ -49,7 +50,7 @@ CONNECT_LIMIT = 15.0
 
 _BODY_LIMIT = 8 * 2**20
 _GRACE = 0.05  # seconds in which the end of HTTP's framing follows the end of a reply, or its connection is closed
-_USER = re.compile("//[^/]*@")
+_USER = re.compile(r"^\s*((?:[a-z][a-z0-9+.-]*:)?//)?.*@", re.IGNORECASE | re.DOTALL)
 
 
 def address(text: str, setting: str = "BERLIN_URL") -> URL:
@@ -72,8 +73,9 @@ def address(text: str, setting: str = "BERLIN_URL") -> URL:
     except ValueError:
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
+        shown = clean(re.split("[?#]", _USER.sub(r"\1", text))[0], 80)
         raise NotConfiguredError(
-            f"{clean(_USER.sub('//', text), 80)!r} is not a server's address.\nSet {setting} to one such as http://127.0.0.1:8731"
+            f"{shown!r} is not a server's address.\nSet {setting} to one such as http://127.0.0.1:8731"
         )
     return url.with_user(None).with_path(url.raw_path.rstrip("/"), encoded=True)  # drops query and fragment
 
@@ -141,6 +143,10 @@ async def requested(
             raise proxy_refusal(where, None) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT) from None
+        except asyncio.CancelledError as error:
+            raise untraced(error) from None  # aiohttp's frames show the proxy's password
+        finally:
+            del proxy
         lost = _end_with_connection(response)
         try:
             _check_response(response, where)
@@ -258,7 +264,7 @@ async def received(
             if limit is not None and size > limit:
                 raise ReplyTooLargeError(
                     f"{where} has sent more than {limit:,} bytes, and the reply is not complete.\n"
-                    "Ask for less at a time, or allow more: `reply_limit` (bytes)."
+                    f"Ask for less at a time, or allow more: `%config BerlinMagics.reply_limit = {4 * limit}` (bytes)."
                 )
     # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
     # this, the last words before a cut are lost to whoever reads slowly.

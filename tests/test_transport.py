@@ -59,10 +59,24 @@ def test_what_is_no_address_is_told_with_what_to_set(text):
     assert_fit_to_be_shown(caught.value)
 
 
-def test_an_address_that_is_none_is_not_shown_with_its_password():
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ftp://ada:canary@school.example",
+        "ada:canary@school.example",
+        "htps://ada:can/canary@school.example",
+        "//ada:canary@school.example",
+        "ada:canary@x://school.example",
+        "ada@home:canary@school.example",
+        "school.example?token=canary",
+        "https://ada:[canary@school.example",
+    ],
+)
+def test_an_address_that_is_none_is_not_shown_with_its_password(text):
     with pytest.raises(errors.NotConfiguredError) as caught:
-        address("ftp://ada:canary@school.example")
+        address(text)
     assert_fit_to_be_shown(caught.value)
+    assert "school.example" in str(caught.value)
 
 
 def test_an_origin_is_scheme_host_and_port():
