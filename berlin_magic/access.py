@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from yarl import URL
 
 from berlin_magic.credentials import stored_login
-from berlin_magic.errors import NotConfiguredError
+from berlin_magic.errors import BerlinError, NotConfiguredError
 from berlin_magic.proxies import proxy_secrets
+from berlin_magic.redaction import untraced
 from berlin_magic.secret import Secret
-from berlin_magic.transport import REPLY_LIMIT, address, origin_of
+from berlin_magic.transport import REPLY_LIMIT, address
 
 __all__ = ["Access", "access_to", "sendable"]
 
@@ -30,9 +30,11 @@ class Access:
     """Given for this one question."""
     standing_token: Secret = _NONE
     """From the environment; a later login's goes before it."""
-    proxy: str | None = field(default=None, repr=False)  # its address may hold a password
+    proxy: Secret | None = field(default=None, repr=False)  # its address may hold a password
     silence: float | None = None
     reply_limit: int | None = REPLY_LIMIT
+    stored: bool = False
+    """Whether account and password are those of `%berlin login`."""
     in_keyring: bool = False
     """Whether the keyring has the password; it is asked when there is no other way in."""
     shared: bool = True
@@ -40,8 +42,9 @@ class Access:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What a token is good for: an origin, and an account there."""
-        return origin_of(self.url), self.account
+        """What a token is good for: a server, and an account there. ``localhost`` is ``127.0.0.1`` by another name."""
+        url = self.url.with_host("127.0.0.1") if self.url.host == "localhost" else self.url
+        return str(url), self.account
 
     @property
     def where(self) -> str:
@@ -82,34 +85,31 @@ def access_to(
     NotConfiguredError
         Where the address is none, or a token can't be sent.
     ValueError
-        Where `silence` is no time.
+        Where `silence` is no time, or one of the others is no text.
     """
-    if silence is not None and not silence > 0:
-        raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
-    named = os.environ.get("BERLIN_URL", "")
-    own_url = class_url if class_url != default_url else ""
-    latest = None if url or own_url or named else stored_login()
-    server = address(url or own_url or named or (latest.url if latest else default_url))
-    elsewhere = named and origin_of(address(named)) != origin_of(server)
-    environment: Mapping[str, str] = {} if elsewhere else os.environ
-    standing_account = environment.get("BERLIN_ACCOUNT", "")
-    standing = account is None or account == standing_account
-    account = account or standing_account
-    known = Secret(password or (environment.get("BERLIN_PASSWORD", "") if standing else ""))
-    login = None if account and known else stored_login(origin_of(server))
-    stored = login if login and account in {"", login.account} and not known else None
-    return Access(
-        url=server,
-        account=stored.account if stored else account,
-        password=stored.password if stored else known,
-        token=sendable(token or ""),
-        standing_token=sendable(environment.get("BERLIN_TOKEN", "") if standing else ""),
-        proxy=proxy,
-        silence=silence,
-        reply_limit=reply_limit,
-        in_keyring=bool(stored and stored.in_keyring),
-        shared=shared,
-    )
+    try:
+        _check(silence, url=url, account=account, password=password, token=token, proxy=proxy)
+        server, elsewhere = _server(url or (class_url if class_url != default_url else ""), default_url)
+        known = _known(server, account, Secret(password or ""), elsewhere=elsewhere)
+        standing = "" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", "")
+        return Access(
+            url=server,
+            account=known.account,
+            password=known.password,
+            token=sendable(token or ""),
+            standing_token=sendable(standing),
+            proxy=Secret(proxy) if proxy else None,
+            silence=silence,
+            reply_limit=reply_limit,
+            stored=known.stored,
+            in_keyring=known.in_keyring,
+            shared=shared,
+        )
+    except (BerlinError, ValueError) as error:
+        raise untraced(error) from None
+    finally:
+        # A verbose traceback would show them, and the address as well: some hold a name and a password.
+        del url, password, token, proxy
 
 
 def sendable(token: str) -> Secret:
@@ -120,7 +120,46 @@ def sendable(token: str) -> Secret:
     NotConfiguredError
         Where it holds a character that a header can't carry.
     """
-    plain = token.strip()
+    plain = Secret(token.strip())
     if any(char in plain for char in "\r\n\0"):
         raise NotConfiguredError("The token has a line break in it, and can't be sent.\nSet BERLIN_TOKEN anew.")
-    return Secret(plain)
+    return plain
+
+
+def _check(silence: object, **texts: object) -> None:
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{name} must be a text, not of type {type(value).__name__}")
+    if silence is not None and not (isinstance(silence, int | float) and silence > 0):
+        raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
+
+
+def _server(named: str, default: str) -> tuple[URL, bool]:
+    """Return the server to ask, and whether it is another than that of the environment."""
+    standing = os.environ.get("BERLIN_URL", "")
+    latest = None if named or standing else stored_login()
+    server = address(named or standing or (latest.url if latest else default))
+    return server, bool(standing) and address(standing) != server
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Who is to log in."""
+
+    account: str
+    password: Secret
+    foreign: bool
+    """Whether it is another account than that of the environment."""
+    stored: bool = False
+    in_keyring: bool = False
+
+
+def _known(server: URL, account: str | None, password: Secret, *, elsewhere: bool) -> _Known:
+    standing = "" if elsewhere else os.environ.get("BERLIN_ACCOUNT", "")
+    foreign = account is not None and account != standing
+    account = account or standing
+    password = password or Secret("" if elsewhere or foreign else os.environ.get("BERLIN_PASSWORD", ""))
+    login = None if password else stored_login(str(server))
+    if login is None or account not in {"", login.account}:
+        return _Known(account, password, foreign)
+    return _Known(login.account, login.password, foreign, stored=True, in_keyring=login.in_keyring)

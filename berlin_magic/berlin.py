@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
+import random
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -15,12 +18,12 @@ from berlin_magic.access import Access, access_to
 from berlin_magic.credentials import stored_login
 from berlin_magic.envelope import UNAUTHORIZED_CODE
 from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError
-from berlin_magic.events import Event
+from berlin_magic.events import Event, Notice
 from berlin_magic.kept_tokens import KeptTokens, shared_token
 from berlin_magic.messages import flatten
 from berlin_magic.nearest import with_nearest
 from berlin_magic.provider import Provider, text_of
-from berlin_magic.redaction import redacted
+from berlin_magic.redaction import redacted, untraced
 from berlin_magic.retries import RETRIES, retried
 from berlin_magic.secret import Secret
 from berlin_magic.transport import REPLY_LIMIT
@@ -38,6 +41,9 @@ DEFAULT_SILENCE = 120.0
 
 _MOST_TOKENS = 4
 """Tokens that are tried for one question, where the server refuses what other processes have just been given."""
+
+_APART = 1.0
+"""Seconds within which processes that can share no token log in again at random, the second and third time in more."""
 
 _DEFAULT_OPTIONS: Mapping[str, Any] = {
     "temperature": 0,
@@ -165,10 +171,6 @@ class Berlin(KeptTokens, Provider):
                 reply_limit=reply_limit,
                 shared=shared,
             )
-        except BerlinError as error:
-            raise redacted(error, [password or "", token or ""]) from None
-        except ValueError as error:
-            raise error.with_traceback(None) from None
         finally:
             del password, token, proxy  # a verbose traceback of what is raised here would show them
         options = {"model": model or DEFAULT_MODEL, **_DEFAULT_OPTIONS}
@@ -198,11 +200,14 @@ class Berlin(KeptTokens, Provider):
         BerlinError
             As `create_async_generator`.
         """
-        del kwargs
         try:
-            return await protocol.models(cls._access(url, proxy=proxy, silence=silence))
-        except BerlinError as error:
-            raise redacted(error, ()) from None
+            access = cls._access(url, proxy=proxy, silence=silence)
+        finally:
+            del proxy, kwargs  # as above
+        try:
+            return await protocol.models(access)
+        except (BerlinError, asyncio.CancelledError) as error:
+            raise _fit(error, access.secrets) from None
 
     @classmethod
     async def balance(
@@ -227,12 +232,13 @@ class Berlin(KeptTokens, Provider):
         shared = bool(kwargs.get("shared", True))
         try:
             access = cls._access(url, account=account, token=token, proxy=proxy, silence=silence, shared=shared)
-            known = access.token or cls._known(access) or access.standing_token or await shared_token(access).read()
-            return await protocol.balance(access, known) if known else None
-        except BerlinError as error:
-            raise redacted(error, [token or ""]) from None
         finally:
-            del token, kwargs  # as above
+            del token, proxy, kwargs  # as above
+        known = access.token or cls._known(access) or access.standing_token or await shared_token(access).read()
+        try:
+            return await protocol.balance(access, known) if known else None
+        except (BerlinError, asyncio.CancelledError) as error:
+            raise _fit(error, [known, *access.secrets]) from None
 
     @classmethod
     def configured(cls) -> bool:
@@ -242,7 +248,10 @@ class Berlin(KeptTokens, Provider):
 
     @classmethod
     def _access(cls, url: str | None, **given: Any) -> Access:
-        return access_to(url, class_url=cls.url, default_url=DEFAULT_URL, **given)
+        try:
+            return access_to(url, class_url=cls.url, default_url=DEFAULT_URL, **given)
+        finally:
+            del url, given  # as above
 
     @classmethod
     async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
@@ -255,8 +264,8 @@ class Berlin(KeptTokens, Provider):
             model = str(body["options"]["model"])
             told = await with_nearest(error, model, lambda: protocol.models(access))
             raise redacted(told, sent) from None
-        except BerlinError as error:
-            raise redacted(error, sent) from None
+        except (BerlinError, asyncio.CancelledError) as error:
+            raise _fit(error, sent) from None
 
     @classmethod
     def _one_try(
@@ -265,16 +274,17 @@ class Berlin(KeptTokens, Provider):
         """Return what asks `body` with a token that the server accepts, and adds each token to `sent`."""
         refused: list[Secret] = []  # what one try has learnt of tokens holds for the next
         refusal: NotAllowedError | None = None
-        renewed = False
+        logins = renewals = 0
 
         async def once() -> AsyncGenerator[str | Event, None]:
-            nonlocal refusal, renewed
+            nonlocal refusal, logins, renewals
             while True:  # until the reply, or the refusal of a token that is new
                 if refusal is None:
-                    token = await cls._first_token(access)
+                    token, new = await cls._first_token(access)
                 else:
                     token, new = await cls._other_token(access, refused)
-                    renewed = renewed or new
+                    renewals += new
+                logins += new
                 if not token:
                     raise refusal or _no_way_in(access)
                 sent.append(token)
@@ -288,12 +298,23 @@ class Berlin(KeptTokens, Provider):
                 except NotAllowedError as error:
                     expired = error.status == HTTPStatus.UNAUTHORIZED or error.code == UNAUTHORIZED_CODE
                     refused.append(token)
+                    alone = not shared_token(access).usable
                     # A reply that has begun is never asked for again.
-                    if begun or renewed or not expired or len(refused) == _MOST_TOKENS:
+                    if begun or not expired or len(refused) == _MOST_TOKENS or (renewals and not alone):
                         raise
                     refusal = redacted(error, sent)
+                if alone and logins:
+                    # What ended it was another process's login: in step, each would go on ending the other's token.
+                    wait = random.uniform(0, _APART * 3**renewals)  # noqa: S311 - no secret depends on it
+                    yield Notice(f"the account has logged in elsewhere, trying again in {math.ceil(wait)} s")
+                    await asyncio.sleep(wait)
 
         return once
+
+
+def _fit(error: BerlinError | asyncio.CancelledError, secrets: Sequence[str]) -> BaseException:
+    """Return `error` without what no traceback may show; who gives up waiting sees the frames that were waiting."""
+    return redacted(error, secrets) if isinstance(error, BerlinError) else untraced(error)
 
 
 def _no_way_in(access: Access) -> NotConfiguredError:

@@ -47,62 +47,69 @@ class StoredLogin:
         return not self.password
 
 
-def stored_login(origin: str | None = None) -> StoredLogin | None:
-    """Return what is stored for the server at `origin`, or the latest of all; None where there is none.
+def stored_login(server: str | None = None) -> StoredLogin | None:
+    """Return what is stored for the server at that address, or the latest of all; None where there is none.
 
-    A file that can't be read counts as none.
+    A file that can't be read counts as none. Nothing is waited for: this is asked on the user's loop.
     """
     try:
-        records = PrivateFile(_path()).read()
+        records = PrivateFile(_path()).glance()
     except OSError:
         return None
-    name = origin or next(reversed(records), "")
+    name = server or next(reversed(records), "")
     record = records.get(name)
     if not record or not record.get("url") or not record.get("account"):
         return None
     return StoredLogin(str(record["url"]), str(record["account"]), record.get("password", Secret()))
 
 
-async def store(origin: str, url: str, account: str, password: Secret) -> bool:
-    """Keep a login for `origin`, in place of the former one; return whether its password went into the keyring.
+async def store(server: str, account: str, password: Secret) -> bool:
+    """Keep a login for a server, in place of the former one; return whether its password went into the keyring.
+
+    Parameters
+    ----------
+    server : str
+        Its whole address: another path of the same host may be another's server.
+    account, password
+        What it lets in.
 
     Raises
     ------
     OSError
         Where nothing could be kept.
     """
-    kept = await _in_keyring(lambda keyring: _put(keyring, origin, account, password), otherwise=False)
+    kept = await _in_keyring(lambda keyring: _put(keyring, server, account, password), otherwise=False)
 
     def put(records: Records) -> None:
-        records.pop(origin, None)  # so that it is the latest
-        records[origin] = {"url": Secret(url), "account": Secret(account)}
+        records.pop(server, None)  # so that it is the latest
+        records[server] = {"url": Secret(server), "account": Secret(account)}
         if not kept:
-            records[origin]["password"] = password
+            records[server]["password"] = password
 
     file = PrivateFile(_path())
     await aside(lambda: file.change(put), patience=_PATIENCE)
     return kept
 
 
-async def forget(origin: str) -> bool:
-    """Delete the login for `origin`, in file and keyring; return whether there was one.
+async def forget(server: str) -> bool:
+    """Delete the login for a server, in file and keyring; return whether there was one.
+
+    A damaged file that was set aside is deleted too: nobody can tell whose passwords it holds.
 
     Raises
     ------
     OSError
         Where the file can't be changed.
     """
-    login = stored_login(origin)
-    if login is None:
-        return False
-    if login.in_keyring:
-        await _in_keyring(lambda keyring: keyring.delete_password(_service(origin), login.account), otherwise=None)
+    login = stored_login(server)
+    if login and login.in_keyring:
+        await _in_keyring(lambda keyring: keyring.delete_password(_service(server), login.account), otherwise=None)
     file = PrivateFile(_path())
-    await aside(lambda: file.change(lambda records: _drop(records, origin)), patience=_PATIENCE)
-    return True
+    await aside(lambda: file.forget(lambda name: name == server), patience=_PATIENCE)
+    return login is not None
 
 
-async def password_from_keyring(origin: str, account: str) -> Secret:
+async def password_from_keyring(server: str, account: str) -> Secret:
     """Return the password that `store` put into the keyring.
 
     Raises
@@ -110,18 +117,18 @@ async def password_from_keyring(origin: str, account: str) -> Secret:
     NotConfiguredError
         Where the keyring does not give it.
     """
-    password = await _in_keyring(lambda keyring: keyring.get_password(_service(origin), account), otherwise=None)
+    password = await _in_keyring(lambda keyring: keyring.get_password(_service(server), account), otherwise=None)
     if not password:
         raise NotConfiguredError(
-            f"The keyring does not give the password for {origin}.\n"
+            f"The keyring does not give the password for {server}.\n"
             "Unlock it and run the cell again, or log in anew: `%berlin login`."
         )
     return Secret(password)
 
 
-def _put(keyring: Any, origin: str, account: str, password: Secret) -> bool:
-    keyring.set_password(_service(origin), account, str(password))
-    return bool(keyring.get_password(_service(origin), account) == password)
+def _put(keyring: Any, server: str, account: str, password: Secret) -> bool:
+    keyring.set_password(_service(server), account, str(password))
+    return bool(keyring.get_password(_service(server), account) == password)
 
 
 async def _in_keyring(work: Callable[[Any], T], *, otherwise: T) -> T:
@@ -143,12 +150,8 @@ async def _in_keyring(work: Callable[[Any], T], *, otherwise: T) -> T:
         return otherwise
 
 
-def _drop(records: Records, origin: str) -> None:
-    records.pop(origin, None)
-
-
-def _service(origin: str) -> str:
-    return f"berlin_magic {origin}"
+def _service(server: str) -> str:
+    return f"berlin_magic {server}"
 
 
 def _path() -> Path:

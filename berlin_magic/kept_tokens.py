@@ -10,13 +10,12 @@ from weakref import WeakKeyDictionary
 
 from berlin_magic import protocol
 from berlin_magic.access import Access, sendable
-from berlin_magic.credentials import password_from_keyring
+from berlin_magic.credentials import password_from_keyring, stored_login
 from berlin_magic.errors import BerlinError
-from berlin_magic.redaction import redacted
+from berlin_magic.redaction import redacted, untraced
 from berlin_magic.secret import Secret
 from berlin_magic.shared_token import SharedToken
 from berlin_magic.state_folder import state_folder
-from berlin_magic.transport import origin_of
 
 __all__ = ["KeptTokens", "shared_token"]
 
@@ -55,17 +54,17 @@ class KeptTokens:
                 await cls._new_token(access, shared)
 
     @classmethod
-    def forget_tokens(cls, origin: str) -> None:
-        """Drop the tokens for the server at `origin`, as far as this process keeps them."""
-        gone = {key: token for key, token in cls._tokens.items() if key[0] == origin}
+    def forget_tokens(cls, server: str) -> None:
+        """Drop the tokens for the server with that address, as far as this process keeps them."""
+        gone = {key: token for key, token in cls._tokens.items() if key[0] == server}
         cls._tokens = {key: token for key, token in cls._tokens.items() if key not in gone}
         if cls._token in gone.values():
             cls._token = next(reversed(cls._tokens.values()), None)
 
     @classmethod
-    async def _first_token(cls, access: Access) -> Secret:
+    async def _first_token(cls, access: Access) -> tuple[Secret, bool]:
         known = access.token or cls._known(access) or access.standing_token
-        return known or (await cls._other_token(access, ()))[0]
+        return (known, False) if known else await cls._other_token(access, ())
 
     @classmethod
     async def _other_token(cls, access: Access, refused: Sequence[Secret]) -> tuple[Secret, bool]:
@@ -92,13 +91,20 @@ class KeptTokens:
     async def _new_token(cls, access: Access, shared: SharedToken) -> Secret:
         """Log in, and let everybody know the new token; to be called by one at a time."""
         if not access.password:
-            password = await password_from_keyring(origin_of(access.url), access.account)
+            password = await password_from_keyring(access.where, access.account)
             access = replace(access, password=password)
         try:
             token = cls._keep(access, await protocol.login(access))
         except BerlinError as error:
             raise redacted(error, access.secrets) from None
+        except asyncio.CancelledError as error:
+            raise untraced(error) from None  # the answer's frames hold the account's record
         await shared.write(token)
+        if access.stored and await _logged_out(access):
+            # `%berlin logout` came meanwhile. It deletes the login first and then the tokens: what is written before
+            # this look is either deleted by it, or here. To wait for each other would let it hang with the server.
+            cls.forget_tokens(access.key[0])
+            await shared.forget()
         return token
 
     @classmethod
@@ -121,6 +127,11 @@ class KeptTokens:
             cls._token = token = sendable(cls._token)
             cls._tokens = {access.key: token}
         return cls._tokens.get(access.key)
+
+
+async def _logged_out(access: Access) -> bool:
+    stored = await asyncio.to_thread(stored_login, access.where)
+    return stored is None or stored.account != access.account
 
 
 def shared_token(access: Access) -> SharedToken:

@@ -16,7 +16,6 @@ from berlin_magic.redaction import redacted
 from berlin_magic.secret import Secret
 from berlin_magic.shared_token import forget_tokens
 from berlin_magic.state_folder import state_folder
-from berlin_magic.transport import origin_of
 
 __all__ = ["goes_elsewhere", "log_in", "log_out", "server_of"]
 
@@ -61,11 +60,11 @@ async def log_in(access: Access, account: str, password: Secret) -> bool:
         Where it does not, or they can't be stored.
     """
     try:
-        await Berlin.log_in(replace(access, account=account, password=password, in_keyring=False))
+        await Berlin.log_in(replace(access, account=account, password=password, stored=False, in_keyring=False))
     except BerlinError as error:
-        raise redacted(error, [password]) from None
+        raise redacted(error, [password, *access.secrets]) from None
     try:
-        return await credentials.store(origin_of(access.url), access.where, account, password)
+        return await credentials.store(access.where, account, password)
     except OSError as error:
         raise _unusable(error) from None
 
@@ -78,11 +77,11 @@ async def log_out(access: Access) -> bool:
     BerlinError
         Where it can't be deleted.
     """
-    origin = origin_of(access.url)
-    Berlin.forget_tokens(origin)
+    server, _ = access.key
     try:
-        found = await credentials.forget(origin)
-        await asyncio.to_thread(forget_tokens, state_folder(), origin)
+        found = await credentials.forget(access.where)  # first: see `KeptTokens._new_token`
+        Berlin.forget_tokens(server)
+        await asyncio.to_thread(forget_tokens, state_folder(), server)
     except OSError as error:
         raise _unusable(error) from None
     return found
@@ -91,7 +90,7 @@ async def log_out(access: Access) -> bool:
 def goes_elsewhere(connection: Mapping[str, Any], access: Access) -> bool:
     """Say whether the notebook's next question goes to another server than that of `access`."""
     there = access_to(connection.get("url") or None, class_url=Berlin.url, default_url=DEFAULT_URL)
-    return origin_of(there.url) != origin_of(access.url)
+    return there.url != access.url
 
 
 def _unusable(error: OSError) -> BerlinError:

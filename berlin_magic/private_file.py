@@ -54,10 +54,28 @@ class PrivateFile:
             with self._locked():
                 records = self._read()  # it may have been set aside meanwhile
                 if records is None:
-                    aside = self.path.with_name(self.path.name + ".damaged")
-                    _patiently(lambda: self.path.replace(aside))
-                    message = f"berlin_magic: {self.path} was damaged; it is now {aside.name}, and a new one is begun"
+                    _patiently(lambda: self.path.replace(self._damaged))
+                    name = self._damaged.name
+                    message = f"berlin_magic: {self.path} was damaged; it is now {name}, and a new one is begun"
                     warnings.warn(message, stacklevel=2)
+        elif not self._is_private():
+            self._make_private()
+        return records or {}
+
+    def glance(self) -> Records:
+        """Return all records as they are, without a lock and without a change; none where the file is damaged.
+
+        Raises
+        ------
+        OSError
+            As `read`.
+        """
+        records = self._read()
+        if records is None:
+            warnings.warn(f"berlin_magic: {self.path} is damaged, and what was stored there is lost", stacklevel=2)
+        if not self._is_private():
+            with suppress(OSError):
+                self.path.chmod(0o600)
         return records or {}
 
     def change(self, change: Callable[[Records], None]) -> None:
@@ -74,14 +92,48 @@ class PrivateFile:
             change(records)
             self._write(records)
 
+    def forget(self, unwanted: Callable[[str], bool]) -> None:
+        """Delete the records whose name is `unwanted`, and a damaged file that was set aside, whatever it holds.
+
+        Raises
+        ------
+        OSError
+            As `change`.
+        """
+
+        def drop(records: Records) -> None:
+            for name in list(filter(unwanted, records)):
+                del records[name]
+
+        if self.path.exists():
+            self.change(drop)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            _patiently(self._damaged.unlink)
+
+    @property
+    def _damaged(self) -> Path:
+        return self.path.with_name(self.path.name + ".damaged")
+
+    def _is_private(self) -> bool:
+        try:
+            return os.name == "nt" or not self.path.stat().st_mode & _OTHERS
+        except FileNotFoundError:
+            return True
+
+    def _make_private(self) -> None:
+        try:
+            self.path.chmod(0o600)
+        except PermissionError:  # somebody else's, root's for one; in a folder of ours a copy can take its place
+            with self._locked():
+                if (records := self._read()) is not None:
+                    self._write(records)
+
     def _read(self) -> Records | None:
         """Return the records; None where the file is damaged."""
         try:
             data = _patiently(self.path.read_bytes)
         except FileNotFoundError:
             return {}
-        if os.name != "nt" and self.path.stat().st_mode & _OTHERS:
-            self.path.chmod(0o600)
         try:
             value = json.loads(data)
             return {

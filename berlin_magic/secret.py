@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn, Self
 
-__all__ = ["Secret", "unseen"]
+__all__ = ["Secret", "hidden_headers", "secrets_among", "unseen"]
 
-_HARMLESS = {"url", "account", "provider", "retries", "context"}  # settings that hold no secret; any other may
+# Settings that hold no secret; any other may.
+_HARMLESS = {"url", "account", "provider", "retries", "reply_limit", "silence", "context", "parent"}
+_HARMLESS_HEADERS = {
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "anthropic-beta",
+    "anthropic-version",
+    "cache-control",
+    "content-type",
+    "http-referer",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+    "origin",
+    "referer",
+    "user-agent",
+    "x-title",
+}
 
 
 class Secret(str):
@@ -25,11 +43,40 @@ class Secret(str):
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not pickled")
 
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: Mapping[int, object]) -> Self:
+        return self  # traitlets copies the settings that it is in, and copying goes by way of pickling otherwise
+
 
 def unseen(name: str, value: Any) -> Any:
     """Return the setting `name` as one whose `repr` says nothing, but for those that are known to be harmless."""
     if isinstance(value, str):
         return value if name in _HARMLESS or not value else Secret(value)
     if name == "headers" and isinstance(value, Mapping):
-        return {key: Secret(text) for key, text in value.items()}
+        return hidden_headers(value)
     return value
+
+
+def hidden_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return `headers` with their values as secrets, but for those that only say who asks for what.
+
+    What is hidden is also taken out of messages, where ``User-Agent`` or ``X-Title`` would take a word of the
+    sentence along.
+    """
+    return {
+        name: value if name.strip().lower() in _HARMLESS_HEADERS or not isinstance(value, str) else Secret(value)
+        for name, value in headers.items()
+    }
+
+
+def secrets_among(values: Iterable[Any]) -> list[Secret]:
+    """Return the secrets among `values`, and among the values of the mappings that are there."""
+    found: list[Secret] = []
+    for value in values:
+        if isinstance(value, Secret):
+            found.append(value)
+        elif isinstance(value, Mapping):
+            found += secrets_among(value.values())
+    return found

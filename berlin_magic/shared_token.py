@@ -36,7 +36,7 @@ class SharedToken:
     Parameters
     ----------
     key : tuple of str
-        Origin and account: a token is for these, and for no other.
+        A server's address and an account: a token is for these, and for no other.
     folder : Path, optional
         Where the file is. With none, nothing is kept anywhere.
     """
@@ -44,6 +44,11 @@ class SharedToken:
     def __init__(self, key: tuple[str, str], folder: Path | None) -> None:
         self._name = " ".join(key)
         self._folder = folder
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is anybody to share it with, as far as is known."""
+        return self._folder is not None and self._folder not in _told
 
     async def read(self) -> Secret:
         """Return the token that was written last, by whichever process; an empty one where there is none."""
@@ -57,6 +62,10 @@ class SharedToken:
             records[self._name] = {"token": token}
 
         await self._tried(lambda file: file.change(put), None)
+
+    async def forget(self) -> None:
+        """Take the token out of the file."""
+        await self._tried(lambda file: file.forget(lambda name: name == self._name), None)
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -85,21 +94,15 @@ class SharedToken:
             return otherwise
 
 
-def forget_tokens(folder: Path, origin: str) -> None:
-    """Take every token for `origin` out of the file in `folder`.
+def forget_tokens(folder: Path, server: str) -> None:
+    """Take every token for that server, whoever's it is, out of the file in `folder`.
 
     Raises
     ------
     OSError
         Where the file can't be changed.
     """
-
-    def forget(records: Records) -> None:
-        for name in [name for name in records if name.partition(" ")[0] == origin]:
-            del records[name]
-
-    if (folder / _FILE).exists():
-        PrivateFile(folder / _FILE).change(forget)
+    PrivateFile(folder / _FILE).forget(lambda name: name.startswith(f"{server} "))
 
 
 def _tell(folder: Path, error: OSError) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import threading
 from types import ModuleType
@@ -11,7 +12,7 @@ import pytest
 from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, TOKEN, assert_no_secret, outcome
 from scripted import HEAD, envelope, stream
 
-from berlin_magic import credentials, errors, logins
+from berlin_magic import credentials, errors, logins, private_file
 from berlin_magic.access import access_to
 from berlin_magic.berlin import DEFAULT_URL, Berlin
 from berlin_magic.secret import Secret
@@ -49,7 +50,7 @@ def install(monkeypatch: pytest.MonkeyPatch):
 
 
 async def store(url: str = HERE, account: str = ACCOUNT, password: str = PASSWORD) -> bool:
-    return await credentials.store(url, url, account, Secret(password))
+    return await credentials.store(url, account, Secret(password))
 
 
 def the_file() -> str:
@@ -272,6 +273,85 @@ async def test_logging_out_forgets_the_servers_tokens_and_no_others(server):
     assert Berlin._known(here) is None
     assert Berlin._known(there) == NEW_TOKEN
     assert credentials.stored_login() is None
+
+
+async def test_a_login_that_is_under_way_when_one_logs_out_leaves_no_token(server):
+    await store(server.url)
+    go_on = asyncio.Event()
+    server.on(LOGIN, [go_on, envelope(0, {"token": TOKEN})])
+    server.on(CHAT, [HEAD + stream("Hi")])
+    asking = asyncio.create_task(outcome(Berlin.create_async_generator("", HELLO, url=server.url)))
+    await server.request(LOGIN)
+    assert await asyncio.wait_for(logins.log_out(access(server.url)), 5), "it does not wait for a server that hangs"
+    go_on.set()
+    assert (await asking).text == "Hi"
+    assert Berlin._known(access(server.url, account=ACCOUNT)) is None
+    assert not Berlin._token
+    assert_no_secret(*(path.read_text() for path in state_folder().iterdir()))
+
+
+async def test_a_login_with_the_environments_password_is_kept_though_none_is_stored(server, monkeypatch):
+    monkeypatch.setenv("BERLIN_URL", server.url)
+    monkeypatch.setenv("BERLIN_ACCOUNT", ACCOUNT)
+    monkeypatch.setenv("BERLIN_PASSWORD", PASSWORD)
+    server.on(LOGIN, [envelope(0, {"token": TOKEN})])
+    server.on(CHAT, [HEAD + stream("Hi")])
+    for _ in range(2):
+        assert (await outcome(Berlin.create_async_generator("", HELLO))).text == "Hi"
+    assert len(server.to(LOGIN)) == 1
+
+
+async def test_servers_under_one_host_have_a_login_each():
+    await store(f"{HERE}/a", "ada", "canary-of-a")
+    await store(f"{HERE}/b", "ada", "canary-of-b")
+    assert access(f"{HERE}/a").password == "canary-of-a"
+    assert access(f"{HERE}/b/").password == "canary-of-b"
+    assert not access(HERE).can_login
+    assert await credentials.forget(f"{HERE}/a")
+    assert access(f"{HERE}/b").can_login
+
+
+async def test_the_environments_password_goes_to_no_other_path_of_its_host(monkeypatch):
+    monkeypatch.setenv("BERLIN_URL", f"{HERE}/a/")
+    monkeypatch.setenv("BERLIN_ACCOUNT", ACCOUNT)
+    monkeypatch.setenv("BERLIN_PASSWORD", PASSWORD)
+    monkeypatch.setenv("BERLIN_TOKEN", TOKEN)
+    assert access(f"{HERE}/a").can_login
+    assert not access(f"{HERE}/b").can_login
+    assert not access(f"{HERE}/b").standing_token
+
+
+def test_localhost_shares_the_token_of_its_address_and_no_other_name_does():
+    key = access("http://127.0.0.1:8731", account="ada").key
+    assert access("http://localhost:8731/", account="ada").key == key
+    others = ["http://localhost:8732", "https://localhost:8731", "http://[::1]:8731", "http://localhost.example:8731"]
+    assert all(access(url, account="ada").key != key for url in [*others, "http://localhost:8731/b"])
+
+
+@pytest.mark.filterwarnings("ignore:berlin_magic")
+@pytest.mark.parametrize("noticed", [True, False])
+async def test_logging_out_deletes_what_a_damaged_file_holds(noticed):
+    await store()
+    file = state_folder() / "logins.json"
+    file.write_text(file.read_text()[:-3])
+    if noticed:
+        await store("http://127.0.0.1:9", "bob", "canary-of-bob")
+        assert PASSWORD in json.loads(file.with_name("logins.json.damaged").read_text() + "}}")[HERE]["password"]
+    await logins.log_out(access(HERE))
+    left = "".join(path.read_text() for path in state_folder().iterdir())
+    assert "canary-password" not in left
+
+
+async def test_a_damaged_file_holds_up_nobody_who_only_asks(monkeypatch):
+    await store()
+    (state_folder() / "logins.json").write_text("{")
+
+    def wait(*_):
+        raise AssertionError("the loop would wait here")
+
+    monkeypatch.setattr(private_file, "held_briefly", wait)
+    with pytest.warns(UserWarning, match="damaged"):
+        assert credentials.stored_login(HERE) is None
 
 
 def test_where_no_server_is_named_there_is_none_to_log_in_to():

@@ -50,6 +50,49 @@ def test_it_is_for_its_user_alone_also_where_it_was_not_before(file):
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_somebody_elses_open_file_in_our_folder_is_replaced_by_a_copy_of_ours(file, monkeypatch):
+    put(file, "a", "canary-a")
+    file.path.chmod(0o644)
+    before = file.path.stat().st_ino
+
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert file.read() == {"a": {"token": "canary-a"}}
+    monkeypatch.undo()
+    assert file.path.stat().st_ino != before
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert file.read() == {"a": {"token": "canary-a"}}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_a_glance_changes_nothing_but_the_mode(file):
+    assert file.glance() == {}
+    assert not file.path.parent.exists()
+    put(file, "a", "canary-a")
+    file.path.chmod(0o644)
+    assert file.glance() == {"a": {"token": "canary-a"}}
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    file.path.write_text("{")
+    with pytest.warns(UserWarning, match="damaged"):
+        assert file.glance() == {}
+    assert file.path.read_text() == "{"
+
+
+def test_what_is_forgotten_is_gone_with_what_was_set_aside_and_the_rest_stays(file):
+    file.forget(lambda name: True)
+    assert not file.path.parent.exists()
+    for name in ("a", "b"):
+        put(file, name, f"canary-{name}")
+    damaged = file.path.with_name(file.path.name + ".damaged")
+    damaged.write_text("canary")
+    file.forget(lambda name: name == "a")
+    assert list(file.read()) == ["b"]
+    assert not damaged.exists()
+
+
 DAMAGED = [b"", b"{", b"\xff\xfe", b"[]", b"7", b'{"a": 1}', b'{"a": {"token": 1}}', b'{"a": {"token"', b"[" * 100_000]
 
 

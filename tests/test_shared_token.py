@@ -16,10 +16,11 @@ import pytest
 from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, TOKEN, assert_no_secret, outcome
 from scripted import HEAD, Then, envelope, stream
 
-from berlin_magic import connection, shared_token
+from berlin_magic import berlin, connection, shared_token
 from berlin_magic.berlin import Berlin
 from berlin_magic.chat import Conversation
 from berlin_magic.errors import NotAllowedError
+from berlin_magic.events import Notice
 from berlin_magic.secret import Secret
 from berlin_magic.shared_token import SharedToken
 from berlin_magic.state_folder import state_folder
@@ -305,6 +306,58 @@ async def test_a_folder_that_can_not_be_used_is_one_warning_and_the_token_stays_
     assert len(told) == 1, [str(warning.message) for warning in told]
     assert "can't be used" in str(told[0].message)
     assert len(server.to(LOGIN)) == 2
+
+
+def always_new(server):
+    """Let each login have a token of its own."""
+    server.on(LOGIN, lambda _: [envelope(0, {"token": f"canary-issued-{len(server.to(LOGIN))}"})])
+
+
+async def test_where_none_is_shared_a_token_that_another_login_has_ended_is_renewed_after_a_wait(server, monkeypatch):
+    monkeypatch.setattr(berlin, "_APART", 0.0)
+    always_new(server)
+    server.on(CHAT, [EXPIRED], [EXPIRED], [EXPIRED], [ANSWER])
+    asked = Berlin.stream("", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, shared=False)
+    items = [item async for item in asked]
+    assert [item for item in items if isinstance(item, str)] == ["Hello ", "you"]
+    assert ["logged in elsewhere" in item.text for item in items if isinstance(item, Notice)] == [True] * 3
+    assert len(server.to(LOGIN)) == 4
+
+
+async def test_the_waits_of_those_who_share_none_differ_and_are_bounded(server, monkeypatch):
+    waits: list[tuple[float, float]] = []
+    monkeypatch.setattr(berlin.random, "uniform", lambda *limits: waits.append(limits) or 0.0)
+    always_new(server)
+    server.on(CHAT, [EXPIRED])
+    assert type((await outcome(ask(server, shared=False))).failure) is NotAllowedError
+    assert len(server.to(LOGIN)) == len(server.to(CHAT)) == 4
+    assert waits == [(0, 1.0), (0, 3.0), (0, 9.0)]
+
+
+async def test_a_token_of_before_is_renewed_without_a_wait_also_where_none_is_shared(server, monkeypatch):
+    monkeypatch.setattr(berlin, "_APART", 1e9)
+    Berlin._token = TOKEN
+    always_new(server)
+    server.on(CHAT, [EXPIRED], [ANSWER])
+    assert (await outcome(ask(server, shared=False))).text == "Hello you"
+
+
+async def test_localhost_and_its_address_are_one_server_to_the_users_processes(server):
+    await in_file(server).write(Secret(TOKEN))
+    server.on(CHAT, [ANSWER])
+    named = server.url.replace("127.0.0.1", "localhost")
+    assert (await outcome(ask(server, url=named))).text == "Hello you"
+    assert tokens(server) == [TOKEN]
+
+
+async def test_servers_under_one_host_do_not_get_each_others_token(server):
+    for path in ("/a", "/b"):
+        server.on(f"{path}{LOGIN}", [envelope(0, {"token": f"canary-of-{path}"})])
+        server.on(f"{path}{CHAT}", [ANSWER])
+    for path in ("/a", "/b", "/a"):
+        assert (await outcome(ask(server, url=f"{server.url}{path}"))).text == "Hello you"
+    sent = [request.headers["token"] for request in server.requests if request.path.endswith(CHAT)]
+    assert sent == ["canary-of-/a", "canary-of-/b", "canary-of-/a"]
 
 
 async def test_tokens_that_nobody_logged_in_for_are_not_written(server, monkeypatch):
