@@ -15,7 +15,7 @@ T = TypeVar("T")
 _TICK = 0.1  # seconds
 
 
-async def aside(work: Callable[[], T], *, patience: float) -> T:
+async def aside(work: Callable[[], T], *, patience: float | None) -> T:
     """Return what `work` returns, or raise what it raises; it runs in a thread of its own.
 
     `asyncio.to_thread` is not for such work: its threads are waited for at the end of the process, so that a keyring
@@ -25,8 +25,8 @@ async def aside(work: Callable[[], T], *, patience: float) -> T:
     ----------
     work : callable
         Goes on in its thread when the wait for it is cancelled or over.
-    patience : float
-        Seconds to wait at most.
+    patience : float, optional
+        Seconds to wait at most; None where whoever calls sets the limit.
 
     Raises
     ------

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from berlin_magic.name_lookup import NameLookup
+
 __all__ = ["KEPT", "Reuse", "new_session", "session_of_loop"]
 
 KEPT = 4.0
@@ -45,8 +47,7 @@ async def session_of_loop() -> aiohttp.ClientSession:
     key = os.getpid(), asyncio.get_running_loop()
     kept = _kept.get(key)
     if kept is None or kept.session.closed:
-        # With its cache, a lookup that is given up goes on as a task of its own, on the user's loop.
-        session = new_session(aiohttp.TCPConnector(limit=0, keepalive_timeout=KEPT, use_dns_cache=False))
+        session = new_session()
         kept = _kept[key] = _Kept(session, _closing(session, key))
         await anext(kept.end)  # from here on the loop knows it, and closes it in `shutdown_asyncgens`
     return kept.session
@@ -54,6 +55,10 @@ async def session_of_loop() -> aiohttp.ClientSession:
 
 def new_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
     """Return a session that keeps no cookies (one more secret), and tells of reuse through a `Reuse`."""
+    # With its cache, a lookup that is given up goes on as a task of its own, on the user's loop.
+    connector = connector or aiohttp.TCPConnector(
+        limit=0, keepalive_timeout=KEPT, use_dns_cache=False, resolver=NameLookup()
+    )
     tracing = aiohttp.TraceConfig()
     tracing.on_connection_reuseconn.append(_tell)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[tracing])

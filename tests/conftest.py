@@ -8,8 +8,11 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from asking import assert_no_secret
@@ -47,6 +50,33 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked again is asked again at once, as often as ever."""
     for name in ("_NO_CONNECTION", "_NO_ENGINE", "_LOADING", "_BUSY"):
         monkeypatch.setattr(retries, name, replace(getattr(retries, name), first=0.001))
+
+
+@pytest.fixture
+def no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that end in .invalid are unknown, at once."""
+    _look_up(monkeypatch, lambda: None)
+
+
+@pytest.fixture
+def hanging_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Looking up a name that ends in .invalid takes until the event is set, or to the end of the test."""
+    found_out = threading.Event()
+    _look_up(monkeypatch, lambda: found_out.wait(60))
+    yield found_out
+    found_out.set()
+
+
+def _look_up(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], object]) -> None:
+    known = socket.getaddrinfo
+
+    def look_up(host: Any, *more: Any, **how: Any) -> Any:
+        if str(host).endswith(".invalid"):
+            wait()
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return known(host, *more, **how)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
 
 @pytest.fixture
