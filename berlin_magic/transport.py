@@ -24,12 +24,13 @@ from berlin_magic.errors import (
     SilentTooLongError,
     clean,
 )
-from berlin_magic.faults import no_response, proxy_refusal, silence_error
-from berlin_magic.proxies import is_socks, proxy_for, socks_connector, socks_errors
-from berlin_magic.redaction import untraced
+from berlin_magic.faults import no_proxy, no_response, proxy_refusal, silence_error
+from berlin_magic.proxies import Proxy, parsed_proxy, proxy_for
 from berlin_magic.retries import PASSING_STATUSES
 from berlin_magic.sessions import Reuse, new_session, session_of_loop
+from berlin_magic.socks import socks_connector, socks_errors
 from berlin_magic.trust import trusted
+from berlin_magic.upload import uploaded
 
 __all__ = [
     "CONNECT_LIMIT",
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 REPLY_LIMIT = 64 * 2**20
-"""The most bytes that a reply may have, as it comes over the wire, where the user sets no other."""
+"""The most bytes that a reply may have, unpacked where it comes compressed, where the user sets no other."""
 
 CONNECT_LIMIT = 15.0
 """Seconds that making a connection may take."""
@@ -131,25 +132,22 @@ async def requested(
         Where the server redirects.
     """
     where = origin_of(url)
+    found = proxy_for(url, proxy, loopback=is_loopback(url))
+    through = parsed_proxy(found) if found else None
     limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT, sock_read=silence)
     async with AsyncExitStack() as stack:
         try:
-            # sock_read begins when the request is written: a server that does not even read it needs a limit too.
-            async with asyncio.timeout(silence and silence + CONNECT_LIMIT):
-                way = await _way(url, proxy, stack)
-                given = {"headers": headers, "json": json, "allow_redirects": False, "timeout": limits, **way}
+            way = await _way(url, headers, through, stack)
+            async with uploaded(json, silence and silence + CONNECT_LIMIT) as body:
+                given = {**way, **body, "allow_redirects": False, "timeout": limits}
                 response = await _response(method, url, given, stack)
-        except socks_errors():
-            raise proxy_refusal(where, None) from None
+        except socks_errors() as error:
+            raise proxy_refusal(where, through, said=str(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT) from None
-        except asyncio.CancelledError as error:
-            raise untraced(error) from None  # aiohttp's frames show the proxy's password
-        finally:
-            del proxy
+            raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT, proxy=through) from None
         lost = _end_with_connection(response)
         try:
-            _check_response(response, where)
+            _check_response(response, where, through)
             yield response
             await _end_of_framing(response)
         finally:
@@ -157,15 +155,27 @@ async def requested(
             response.close()  # not release(): an unread stream has to end now, not be read to its end
 
 
-async def _way(url: URL, proxy: str | None, stack: AsyncExitStack) -> dict[str, Any]:
-    """Return how a request gets to `url`: its session, and the arguments for aiohttp that say the rest."""
-    address = proxy_for(url, proxy, loopback=is_loopback(url))
-    way: dict[str, Any] = {"proxy": address}
-    if url.scheme == "https" or str(address or "").lower().startswith("https:"):
+async def _way(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack: AsyncExitStack) -> dict[str, Any]:
+    """Return how a request gets to `url`: its headers, its session, and the arguments for aiohttp that say the rest."""
+    way: dict[str, Any] = {"headers": headers, "proxy": None}
+    if url.scheme == "https" or (proxy and proxy.where.startswith("https:")):
         way["ssl"] = await trusted()
-    if address and is_socks(address):
-        way["proxy"] = None
-        way["session"] = await stack.enter_async_context(new_session(socks_connector(address)))
+    if proxy is None:
+        return way
+    if proxy.is_socks:
+        try:
+            connector = await socks_connector(proxy, patience=CONNECT_LIMIT)
+        except TimeoutError:
+            raise no_proxy(origin_of(url), proxy, f"its name was not found within {CONNECT_LIMIT:g} s") from None
+        except OSError:
+            raise no_proxy(origin_of(url), proxy, "its name is unknown to the network") from None
+        way["session"] = await stack.enter_async_context(new_session(connector))
+        return way
+    way["proxy"] = proxy.where
+    if url.scheme == "https":
+        way["proxy_headers"] = proxy.authorization  # for the proxy alone: the rest goes by unseen
+    else:
+        way["headers"] = {**headers, **proxy.authorization}
     return way
 
 
@@ -219,13 +229,19 @@ def _end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], Any]:
     return lambda: closed.remove_done_callback(tell)
 
 
-def _check_response(response: aiohttp.ClientResponse, where: str) -> None:
+def _check_response(response: aiohttp.ClientResponse, where: str, proxy: Proxy | None) -> None:
     status = response.status
     if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
-        raise proxy_refusal(where, status)
-    if 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
-        target = clean(response.headers.get("Location", "nowhere"), 120)
+        raise proxy_refusal(where, proxy, status=status)
+    if not 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
+        return
+    if target := clean(response.headers.get("Location", ""), 120):
         raise ServerError(f"{where} redirects to {target}.\nSet the address that is meant.", status=status)
+    raise ServerError(
+        f"{where} answered with HTTP {status}, which is no answer to a question.\n"
+        "Check the address; where it is right, ask whoever runs the server, or a cache in front of it.",
+        status=status,
+    )
 
 
 async def received(

@@ -53,14 +53,34 @@ async def trusted() -> ssl.SSLContext:
         ) from None
 
 
-def trust_advice() -> str:
-    """Return what a user can do whose server's certificate is not trusted."""
+def trust_advice(code: int | None = None) -> str:
+    """Return what a user can do whose server's certificate is not trusted.
+
+    Parameters
+    ----------
+    code : int, optional
+        OpenSSL's reason (``X509_V_ERR_…``, its x509_vfy.h). For some, no further CA is of any help.
+    """
+    if code in _NO_MATTER_OF_TRUST:
+        return _NO_MATTER_OF_TRUST[code]
     file, variable = _file()
     if not file:
         return "Where it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
     if _stamp(file) is None:
         return f"{variable} names {clean(file, 120)}, which is not there: name the CA file of your organisation."
     return f"{variable} names {clean(file, 120)}: see that it holds the CA that issued it, as PEM."
+
+
+_OTHER_NAME = (
+    "Check the address: the certificate is for another. Use the name that it is for, or ask who runs the server."
+)
+_NO_MATTER_OF_TRUST = {
+    9: "It is not valid yet: check the clock of this machine; if that is right, tell whoever runs the server.",
+    10: "It has expired: tell whoever runs the server, or check the clock of this machine.",
+    23: "It was revoked: do not send anything there, and tell whoever runs the server.",
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,
+}
 
 
 def _context() -> ssl.SSLContext:

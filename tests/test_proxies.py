@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from contextlib import asynccontextmanager
 
 import pytest
@@ -20,7 +20,7 @@ from berlin_magic.access import Access
 from berlin_magic.berlin import Berlin
 from berlin_magic.errors import NotConfiguredError, ServerUnreachableError
 from berlin_magic.openai_compatible import OpenAICompatible
-from berlin_magic.proxies import is_socks, proxy_for, proxy_secrets
+from berlin_magic.proxies import parsed_proxy, proxy_for, proxy_secrets
 
 CHAT = "/api/chat/completions"
 AWAY = "http://school.example"
@@ -66,6 +66,60 @@ def test_the_environments_is_that_of_the_scheme(monkeypatch, variable, url, used
     assert proxy_for(URL(url), None, loopback=False) is None
 
 
+@pytest.mark.parametrize(
+    ("excepted", "url", "used"),
+    [
+        ("*", "http://school.example", False),
+        ("*.example", "http://school.example", False),
+        ("*.example", "http://school.example.org", True),
+        ("example", "http://school.example", False),
+        (".school.example", "http://school.example", False),
+        ("hool.example", "http://school.example", True),
+        ("a.example, SCHOOL.example", "http://school.example", False),
+        ("school.example:80", "http://school.example", False),
+        ("school.example:81", "http://school.example", True),
+        ("10.0.0.0/8", "http://10.2.3.4", False),
+        ("10.0.0.0/8", "http://11.2.3.4", True),
+        ("10.0.0.0/8", "http://school.example", True),
+        ("10.2.3.4", "http://10.2.3.4:8080", False),
+        ("[2001:db8::1]", "http://[2001:db8::1]", False),
+        ("2001:db8::1", "http://[2001:db8::1]:8080", False),
+        ("[2001:db8::1]:8080", "http://[2001:db8::1]:8080", False),
+        ("[2001:db8::1]:8081", "http://[2001:db8::1]:8080", True),
+        ("2001:db8::/32", "http://[2001:db8::1]", False),
+        ("2001:db8::/32", "http://10.2.3.4", True),
+        (",", "http://school.example", True),
+    ],
+)
+def test_what_no_proxy_names_in_whatever_form_goes_there_directly(monkeypatch, excepted, url, used):
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", excepted)
+    assert (proxy_for(URL(url), None, loopback=False) is not None) is used
+
+
+def test_a_proxy_without_a_scheme_is_an_http_proxy(monkeypatch):
+    monkeypatch.setenv("http_proxy", "ada:canary-pw@proxy.example:3128 ")
+    found = proxy_for(URL(AWAY), None, loopback=False)
+    assert found == "http://ada:canary-pw@proxy.example:3128"
+    assert "canary-pw" in proxy_secrets(URL(AWAY), None)
+    assert parsed_proxy(found).where == "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize(
+    "proxy", ["hhtp://ada:canary-pw@proxy", "socks9://ada:canary-pw@x", "http://", "http://[::1", "http://x:99999"]
+)
+async def test_an_address_that_is_no_proxys_is_told_without_it(order, proxy):
+    result = await ask(proxy=proxy)
+    assert type(result.failure) is NotConfiguredError
+    assert "proxy" in str(result.failure)
+
+
+def test_a_proxy_in_parts_shows_no_password():
+    proxy = parsed_proxy("http://ada:canary-pw@proxy.example")
+    assert (proxy.where, proxy.user, proxy.password) == ("http://proxy.example", "ada", "canary-pw")
+    assert "canary" not in f"{proxy!r} {proxy.authorization!r}"
+
+
 def test_a_proxys_address_is_a_secret(monkeypatch):
     monkeypatch.setenv("http_proxy", with_password("http://proxy.example:3128"))
     assert repr(proxy_for(URL(AWAY), None, loopback=False)) == "<secret>"
@@ -89,6 +143,19 @@ async def test_name_and_password_go_to_the_proxy_alone(server, provider):
     (request,) = server.requests
     assert request.headers["proxy-authorization"] == f"Basic {BASIC}"
     assert PROXY_PASSWORD not in str(request)
+
+
+async def test_a_password_may_hold_any_character(server):
+    server.on(f"{AWAY}{CHAT}", [HEAD + stream("Hello")])
+    assert (await ask(proxy=server.url.replace("://", "://ada:p%3A€ é@"))).text == "Hello"
+    sent = server.requests[0].headers["proxy-authorization"]
+    assert b64decode(sent.removeprefix("Basic ")).decode() == "ada:p:€ é"
+
+
+async def test_a_socks_password_that_can_not_be_sent_is_told(order):
+    error = (await ask(proxy="socks5://ada:canary€@127.0.0.1:1")).failure
+    assert type(error) is NotConfiguredError
+    assert "ASCII" in str(error)
 
 
 @pytest.mark.parametrize("provider", [Berlin, OpenAICompatible])
@@ -194,12 +261,62 @@ async def test_a_proxy_that_refuses_a_tunnel_is_told(order, status, tries):
     assert len(asked) == tries
 
 
+# -- Whose fault it was
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+@pytest.mark.parametrize("url", [AWAY, "https://school.example"])
+async def test_a_proxy_whose_name_is_unknown_is_told(order, no_names, scheme, url):
+    error = (await ask(url, f"{scheme}://ada:{PROXY_PASSWORD}@proxy.invalid:3128")).failure
+    assert type(error) is ServerUnreachableError
+    assert f"No connection to the proxy {scheme}://proxy.invalid:3128, which leads to {url}: its name is" in str(error)
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_a_proxy_whose_name_is_never_found_is_told(order, hanging_names, monkeypatch, scheme):
+    monkeypatch.setattr(transport, "CONNECT_LIMIT", 0.1)
+    error = (await ask(proxy=with_password(f"{scheme}://proxy.invalid:3128"))).failure
+    assert type(error) is ServerUnreachableError
+    assert "proxy.invalid" in str(error)
+    assert "within 0.1 s" in str(error)
+
+
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_a_proxy_that_hangs_before_it_leads_anywhere_is_told(order, monkeypatch, scheme):
+    monkeypatch.setattr(transport, "CONNECT_LIMIT", 0.1)
+    async with scripted_server() as silent:
+        silent.on("school.example:443", [Then.HOLD])
+        silent.url = silent.url.replace("http", scheme)
+        error = (await ask("https://school.example", with_password(silent.url))).failure
+        assert type(error) is ServerUnreachableError
+        assert silent.url in str(error)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+async def test_a_proxy_that_refuses_is_told_with_its_address(order, unused_tcp_port, scheme):
+    error = (await ask(proxy=with_password(f"{scheme}://127.0.0.1:{unused_tcp_port}"))).failure
+    assert f"{scheme}://127.0.0.1:{unused_tcp_port}" in str(error)
+
+
+async def test_a_proxy_whose_certificate_is_not_trusted_is_told(order):
+    async with company() as (_, port, _ca):
+        error = (await ask(proxy=with_password(f"https://127.0.0.1:{port}"))).failure
+    assert type(error) is ServerUnreachableError
+    assert f"The certificate of the proxy https://127.0.0.1:{port} is not trusted" in str(error)
+
+
+async def test_a_server_behind_a_proxy_whose_certificate_is_not_trusted_is_told(order):
+    async with company() as (_, port, _ca), tunnel(port) as (proxy, _asked):
+        error = (await ask("https://school.example", with_password(proxy))).failure
+    assert "The certificate of https://school.example through the proxy" in str(error)
+
+
 # -- A SOCKS proxy
 
 
 def test_socks_is_known_by_its_scheme():
-    assert all(is_socks(f"{scheme}://127.0.0.1:1080") for scheme in ("socks5", "SOCKS5h", "socks4", "socks"))
-    assert not any(is_socks(proxy) for proxy in (None, "", "http://socks5:1", "https://x", "socks5"))
+    assert all(parsed_proxy(f"{scheme}://127.0.0.1").is_socks for scheme in ("socks5", "SOCKS5h", "socks4", "socks"))
+    assert not any(parsed_proxy(proxy).is_socks for proxy in ("http://socks5:1", "https://x"))
 
 
 def socks5(port_asked, *, password=None, code=0):

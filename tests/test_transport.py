@@ -119,21 +119,13 @@ async def test_a_refused_connection_is_told_with_the_address(server, unused_tcp_
     assert "connection refused" in str(error)
 
 
-async def test_an_unknown_name_is_told(server, monkeypatch):
-    async def unknown(*_args, **_kwargs):
-        raise OSError(-2, "Name or service not known")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+async def test_an_unknown_name_is_told(server, no_names):
     _, error = await fetched("http://nowhere.invalid")
     assert type(error) is errors.ServerUnreachableError
     assert "name is unknown" in str(error)
 
 
-async def test_a_connection_that_is_not_made_in_time_is_told(server, monkeypatch):
-    async def never(*_args, **_kwargs):
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+async def test_a_connection_that_is_not_made_in_time_is_told(server, hanging_names, monkeypatch):
     monkeypatch.setattr(transport, "CONNECT_LIMIT", 0.1)
     _, error = await fetched("http://nowhere.invalid")
     assert type(error) is errors.ServerUnreachableError
@@ -178,7 +170,6 @@ async def test_silence_ends_the_wait_wherever_it_begins(server, sent):
     await asyncio.wait_for(server.requests[0].gone.wait(), 1)
 
 
-@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_a_server_that_does_not_even_read_the_question_is_silent(order, monkeypatch):
     monkeypatch.setattr(transport, "CONNECT_LIMIT", 0.1)
     accepted = []
@@ -193,6 +184,57 @@ async def test_a_server_that_does_not_even_read_the_question_is_silent(order, mo
         assert type(error) is errors.SilentTooLongError
         for writer in accepted:
             writer.transport.abort()
+
+
+async def test_a_question_that_is_read_slowly_but_steadily_has_no_limit(order, monkeypatch):
+    """As over a narrow line: only standing still counts."""
+    monkeypatch.setattr(transport, "CONNECT_LIMIT", 0.2)
+    read = 0
+
+    async def serve(reader, writer):
+        nonlocal read
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length:")[1].split()[0])
+        while read < length:
+            read += len(await reader.read(2**18))
+            await asyncio.sleep(0.01)
+        writer.write(HEAD + b"read")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**18) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        began = asyncio.get_running_loop().time()
+        data, error = await fetched(url, silence=0.4, json={"prompt": "x" * 2**25})
+        assert (data, error) == (b"read", None)
+        assert asyncio.get_running_loop().time() - began > 0.8
+    assert read == 2**25 + len('{"prompt": ""}')
+
+
+@pytest.mark.parametrize("size", [1, 2**20])
+async def test_a_question_arrives_as_json_however_long_it_is(server, size):
+    server.on("/", [HEAD, b"read"])
+    assert await fetched(server.url, json={"prompt": "é" * size}) == (b"read", None)
+    (request,) = server.requests
+    assert request.json == {"prompt": "é" * size}
+    assert request.headers["content-type"] == "application/json"
+    assert "transfer-encoding" not in request.headers
+
+
+async def test_a_head_that_comes_drop_by_drop_has_no_limit(server):
+    server.on("/", [*(step for byte in HEAD[:20] for step in (bytes([byte]), 0.03)), HEAD[20:], b"there"])
+    assert await fetched(server.url, silence=0.2, json={"prompt": "x" * 2**17}) == (b"there", None)
+
+
+async def test_an_answer_before_the_question_was_read_is_an_answer(order):
+    async def refuse(reader, writer):
+        writer.write(reply(413, b"too long"))
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0, limit=1) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        assert (await fetched(url, silence=0.1, json={"prompt": "x" * 2**24}))[0] == b"too long"
 
 
 async def test_a_slow_but_living_stream_has_no_limit(server):
@@ -274,20 +316,15 @@ async def test_a_proxy_given_is_asked_even_for_this_machine(server):
     assert data == b"through the proxy"
 
 
-async def test_the_environments_proxy_is_asked_for_others_and_not_for_this_machine(server, monkeypatch):
+async def test_the_environments_proxy_is_asked_for_others_and_not_for_this_machine(server, no_names, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", server.url)
     monkeypatch.setenv("http_proxy", server.url)
-    server.on("http://school.example/x", [HEAD, b"proxied"])
+    server.on("http://school.invalid/x", [HEAD, b"proxied"])
     server.on("/", [HEAD, b"direct"])
-    assert await fetched("http://school.example/x") == (b"proxied", None)
+    assert await fetched("http://school.invalid/x") == (b"proxied", None)
     assert await fetched(server.url) == (b"direct", None)
-    monkeypatch.setenv("no_proxy", "school.example:80")
-
-    async def unknown(*_args, **_kwargs):
-        raise OSError(-2, "Name or service not known")
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
-    _, error = await fetched("http://school.example")
+    monkeypatch.setenv("no_proxy", "school.invalid:80")
+    _, error = await fetched("http://school.invalid")
     assert "name is unknown" in str(error)
 
 
@@ -307,8 +344,8 @@ async def test_a_proxy_that_is_not_there_is_told(order, unused_tcp_port):
     assert "proxy" in str(error)
 
 
-@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1080", "proxy.example:8080", "http://[::1", "http://x:99999"])
-async def test_a_proxy_that_can_not_be_used_is_told(order, proxy):
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "proxy.invalid:8080", "http://[::1", "http://x:99999"])
+async def test_a_proxy_that_can_not_be_used_is_told(order, no_names, proxy):
     _, error = await fetched("http://school.example", proxy=proxy)
     assert isinstance(error, errors.NotConfiguredError | errors.ServerUnreachableError)
     assert "proxy" in str(error)
