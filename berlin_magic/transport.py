@@ -26,6 +26,7 @@ from berlin_magic.errors import (
 )
 from berlin_magic.faults import no_proxy, no_response, proxy_refusal, silence_error
 from berlin_magic.proxies import Proxy, parsed_proxy, proxy_for
+from berlin_magic.redaction import untraced
 from berlin_magic.retries import PASSING_STATUSES
 from berlin_magic.sessions import Reuse, new_session, session_of_loop
 from berlin_magic.socks import socks_connector, socks_errors
@@ -145,6 +146,10 @@ async def requested(
             raise proxy_refusal(where, through, said=str(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT, proxy=through) from None
+        except asyncio.CancelledError as error:
+            raise untraced(error) from None  # aiohttp's frames show the proxy's password
+        finally:
+            del proxy
         lost = _end_with_connection(response)
         try:
             _check_response(response, where, through)
