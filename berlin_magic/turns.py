@@ -162,13 +162,15 @@ class Turns(Layout):
         Raises
         ------
         ValueError
-            Where there is no such turn.
+            Where there is no such turn; nothing has changed.
         """
-        place, version = self._version(cell, run)
-        turns = list(self)
+        own = self._find(cell)
+        again = own is not None and (run is None or own.current.run != run)
+        turns = [turn for turn in self if not (own and again and turn in own.current.events)]
         if not 1 <= number <= len(turns):
             raise ValueError(f"there is no turn {number}: the conversation has {len(turns)}")
         gone = turns[number - 1]
+        place, version = self._version(cell, run)
         self._add(place, version, Strike("drop", (gone.id,)))
         return gone
 

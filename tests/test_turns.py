@@ -333,10 +333,12 @@ class AnyDoings(RuleBasedStateMachine):
     @rule(cell=CELLS, data=st.data())
     def drop(self, cell: str | None, data: st.DataObject) -> None:
         number = data.draw(st.integers(1, len(self.turns)))
+        before = self.turns.record()
         try:
             gone = self.turns.drop(number, cell=cell, run=self.run_of(same=False))
-        except ValueError:
-            return  # its own cell had the last of them
+        except ValueError:  # its own cell had the last of them
+            assert self.turns.record() == before
+            return
         assert gone not in list(self.turns)
 
     @rule(cells=st.sets(st.sampled_from("abcdef"), max_size=2))
