@@ -166,7 +166,8 @@ class Turns(Layout):
         """
         own = self._find(cell)
         again = own is not None and (run is None or own.current.run != run)
-        turns = [turn for turn in self if not (own and again and turn in own.current.events)]
+        places = [place for place in self.places if not (again and place is own)]
+        turns = standing(places, struck(places))
         if not 1 <= number <= len(turns):
             raise ValueError(f"there is no turn {number}: the conversation has {len(turns)}")
         gone = turns[number - 1]
