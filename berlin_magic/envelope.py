@@ -72,8 +72,7 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
         return {"code": -1, "data": [], "message": shown}
     if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
         raise ServerError(
-            f"{where} answered with HTTP {status}: {shown}\n"
-            "If that is a gateway's page, the server behind it is down: try again later, or check the address.",
+            f"{where} answered with HTTP {status}: {shown}\n{_page_advice(status, retry_after)}",
             status=status,
             body=quotable(body, _BODY_SHOWN),
             retry_after=retry_after,
@@ -83,6 +82,25 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
         status=status,
         body=quotable(body, _BODY_SHOWN),
     )
+
+
+def _page_advice(status: int, retry_after: float | None) -> str:
+    """Return what to do about an error that is no envelope: it is that of a gateway, or of another server."""
+    if status >= _FAILED_STATUS:
+        when = "later" if retry_after is None else f"in {math.ceil(retry_after)} s"
+        return f"If that is a gateway's page, the server behind it is down: try again {when}, or check the address."
+    return _PAGE_ADVICE.get(status, "It does not take the question as it is: read what it says, or check the address.")
+
+
+_PAGE_ADVICE: Mapping[int, str] = {
+    403: "Something in front of the server lets nobody through: ask whoever runs it, or check the address.",
+    404: _ADDRESS,
+    405: _ADDRESS,
+    408: "The question did not arrive in its time: run the cell again.",
+    410: _ADDRESS,
+    413: "The question is too long for it: `%berlin reset` begins a new conversation, and\n"
+    "`%config BerlinMagics.context_limit = 8000` (tokens) leaves out the oldest turns.",
+}
 
 
 def data_of(
@@ -136,7 +154,8 @@ def envelope_error(
     quoted = f"“{quotable(said)}”" if said else "no reason given"
     kind = _kind(status, code, words, login=login)
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
-    advice = _ADVICE[kind].format(model=clean(model, 80), wait=wait)
+    again = "" if retry_after is None else f" in {wait}"
+    advice = _ADVICE[kind].format(model=clean(model, 80), wait=wait, again=again)
     return kind(
         f"{where}: {quoted} (HTTP {status}, code {quotable(str(code), 20)}).\n{advice}",
         status=status,
@@ -159,7 +178,7 @@ _ADVICE: Mapping[type[ServerError], str] = {
     NoBalanceError: "The account has no balance left: top it up, or use another account.",
     RateLimitError: "Too many requests: wait {wait}, then run the cell again.",
     ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
-    ServerError: "The server or its engine failed: try again, or ask whoever runs it.",
+    ServerError: "The server or its engine failed: try again{again}, or ask whoever runs it.",
 }
 
 

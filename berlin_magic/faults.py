@@ -118,7 +118,7 @@ def _proxys_own(error: Exception, where: str, proxy: Proxy) -> BerlinError | Non
 
 
 def _not_trusted(failed: ssl.SSLCertVerificationError, whose: str) -> BerlinError:
-    reason = clean(getattr(failed, "verify_message", ""), 100)
+    reason = clean(getattr(failed, "verify_message", ""), 100).rstrip(".")
     return ServerUnreachableError(
         f"The certificate of {whose} is not trusted here{f': {reason}' if reason else ''}.\n"
         f"{trust_advice(getattr(failed, 'verify_code', None))}"

@@ -32,7 +32,8 @@ _ENGINE_DOWN = re.compile(
 )
 _FAILED = 500
 _OUT_OF_REACH = 5000  # the code in a Berlin envelope, whatever the status; also that of an unknown model
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
+_FOR_GOOD = 1e9  # seconds; more than that is no more to be told from for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def told_wait(headers: Mapping[str, str], now: datetime | None = None) -> float 
     """
     value = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(value):
-        return float(value)
+        return min(float(value), _FOR_GOOD)
     until = _date(value)
     if until is None:
         return None

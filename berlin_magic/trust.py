@@ -71,9 +71,7 @@ def trust_advice(code: int | None = None) -> str:
     return f"{variable} names {clean(file, 120)}: see that it holds the CA that issued it, as PEM."
 
 
-_OTHER_NAME = (
-    "Check the address: the certificate is for another. Use the name that it is for, or ask who runs the server."
-)
+_OTHER_NAME = "It is for another name: check the address, or ask whoever runs the server."
 _NO_MATTER_OF_TRUST = {
     9: "It is not valid yet: check the clock of this machine; if that is right, tell whoever runs the server.",
     10: "It has expired: tell whoever runs the server, or check the clock of this machine.",

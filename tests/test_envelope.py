@@ -145,6 +145,30 @@ def test_an_error_page_is_a_servers_error_with_its_status(status):
     assert caught.value.status == status
 
 
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (403, "lets nobody through"),
+        (404, "is it a Berlin server's"),
+        (413, "context_limit"),
+        (422, "read what it says"),
+        (502, "server behind it is down: try again later"),
+    ],
+)
+def test_an_error_page_is_told_with_what_its_status_leaves_to_do(status, says):
+    with pytest.raises(errors.ServerError) as caught:
+        parse_envelope("<h1>Bad</h1>", status=status, where=WHERE)
+    assert says in str(caught.value)
+    assert (status >= 500) is ("is down" in str(caught.value))
+
+
+def test_a_time_to_come_back_is_named():
+    with pytest.raises(errors.ServerError, match="try again in 3600 s"):
+        parse_envelope("<h1>Busy</h1>", status=503, where=WHERE, retry_after=3600)
+    error = envelope_error({"code": 5000, "message": "no engine"}, status=503, where=WHERE, retry_after=3600)
+    assert "try again in 3600 s" in str(error)
+
+
 @pytest.mark.parametrize(("status", "kind"), [(401, errors.NotAllowedError), (429, errors.RateLimitError)])
 def test_a_page_with_401_or_429_is_what_the_status_says(status, kind):
     envelope = parse_envelope("<h1>No</h1>", status=status, where=WHERE)

@@ -7,6 +7,7 @@ import shutil
 import ssl
 import threading
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
@@ -40,9 +41,9 @@ def ca_file(company, tmp_path):
 
 
 @asynccontextmanager
-async def https_server(ca, name="127.0.0.1"):
+async def https_server(ca, name="127.0.0.1", **times):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    ca.issue_cert(name).configure_cert(context)
+    ca.issue_cert(name, **times).configure_cert(context)
     scripted = ScriptedServer()
     listening = await asyncio.start_server(scripted.accept, "127.0.0.1", 0, ssl=context)
     scripted.url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
@@ -137,6 +138,22 @@ async def test_a_certificate_for_another_name_is_refused_with_the_reason(order, 
     async with https_server(company, "school.example") as server:
         error = (await asked(server)).failure
     assert "IP address mismatch" in str(error)
+    assert "for another name: check the address" in str(error)
+    assert "CA" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "said"), [(-20, -10, "expired"), (10, 20, "not yet valid")], ids=["expired", "not yet valid"]
+)
+async def test_a_certificate_out_of_its_time_is_told_as_that(order, company, ca_file, monkeypatch, begins, ends, said):
+    monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
+    now = datetime.now(UTC)
+    times = {"not_before": now + timedelta(days=begins), "not_after": now + timedelta(days=ends)}
+    async with https_server(company, **times) as server:
+        error = (await asked(server)).failure
+    assert said in str(error)
+    assert "clock of this machine" in str(error)
+    assert "CA" not in str(error)
 
 
 async def test_certificates_are_read_beside_the_loop_and_once(order, monkeypatch):
