@@ -1,12 +1,15 @@
-"""The address of a client, as far as it can be believed."""
+"""The addresses of a request, from and to, as far as they can be believed."""
 
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from aiohttp import web
+from yarl import URL
 
-__all__ = ["address_of"]
+from berlin_magic.transport import is_loopback
+
+__all__ = ["address_of", "is_for_this_machine"]
 
 _A_HOME = 64  # bits: who has one IPv6 address usually has as many as begin with these (RFC 6177)
 
@@ -24,6 +27,14 @@ def address_of(request: web.Request) -> str:
     if isinstance(peer, IPv6Address):
         return str(peer.ipv4_mapped or ip_network((peer, _A_HOME), strict=False))
     return str(peer or "")
+
+
+def is_for_this_machine(request: web.Request) -> bool:
+    """Say whether `request` is for a name of this machine, and no web server in front passes it on."""
+    try:
+        return is_loopback(URL(f"http://{request.host}")) and "X-Forwarded-For" not in request.headers
+    except ValueError:
+        return False
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

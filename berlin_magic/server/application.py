@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import os
 import sqlite3
 import unicodedata
 from collections import Counter
@@ -14,12 +15,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from yarl import URL
 
 from berlin_magic.errors import BerlinError
 from berlin_magic.server.access_log import Writer, visit, visits
 from berlin_magic.server.accounts import Account, Accounts
-from berlin_magic.server.addresses import address_of
+from berlin_magic.server.addresses import address_of, is_for_this_machine
 from berlin_magic.server.bill import Bill
 from berlin_magic.server.context import ROWS, Context, StoredTurn, timestamp
 from berlin_magic.server.engine import Engine, EngineError
@@ -30,7 +30,6 @@ from berlin_magic.server.segments import Segments
 from berlin_magic.server.state import State, trouble
 from berlin_magic.server.tokens import Tokens
 from berlin_magic.server.tries import LoginTries
-from berlin_magic.transport import is_loopback
 
 __all__ = ["Limits", "application"]
 
@@ -151,7 +150,7 @@ class _Routes:
         Otherwise a web page could have its own name resolve to this machine (DNS rebinding) and ask through the
         browser of whoever looks at it. A web server in front (nginx) speaks for anybody, and gives our name for it.
         """
-        if self._accounts.are_open and not _is_for_this_machine(request):
+        if self._accounts.are_open and not is_for_this_machine(request):
             raise EngineError("A server without accounts is for this machine only", status=403, code=-1)
         return await handler(request)
 
@@ -274,7 +273,9 @@ class _Routes:
             try:
                 await self._accounts.charge(account, tokens)
             except (OSError, BerlinError) as error:
-                _log.error("The balances can't be written down (%s); they count until the end", type(error).__name__)
+                number = getattr(error, "errno", None)
+                reason = os.strerror(number) if number else type(error).__name__
+                _log.error("The balances can't be written down (%s); they count until the end", reason)
 
         task = asyncio.create_task(charge())
         self._charging.add(task)
@@ -294,10 +295,3 @@ class _Routes:
             raise EngineError("Log in and try again", status=401, code=4001)
         visit().account = account.name
         return account
-
-
-def _is_for_this_machine(request: web.Request) -> bool:
-    try:
-        return is_loopback(URL(f"http://{request.host}")) and "X-Forwarded-For" not in request.headers
-    except ValueError:
-        return False

@@ -37,17 +37,25 @@ class Connections:
     ----------
     most : int
         Connections at a time.
+    idle : float
+        Seconds after which one that has never asked anything is closed; at the latest after twice as many. Those that
+        have asked are aiohttp's to close (`keepalive_timeout`), which does nothing about the others before 3.14.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, idle: float) -> None:
         self._most = most
+        self._idle = idle
         self._asking: set[asyncio.BaseProtocol] = set()
+        self._have_asked: set[asyncio.BaseProtocol] = set()
+        self._silent: set[asyncio.BaseProtocol] = set()  # when it was looked last
+        self._looking: asyncio.TimerHandle | None = None
         self.server: web.Server | None = None
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Note whose request is being answered."""
         self._asking.add(request.protocol)
+        self._have_asked.add(request.protocol)
         try:
             return await handler(request)
         finally:
@@ -66,7 +74,19 @@ class Connections:
             if idle is None:
                 return _Refused()
             idle.abort()
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().call_later(self._idle, self._close_silent)
         return self.server()
+
+    def _close_silent(self) -> None:
+        there = self.server.connections if self.server is not None else []
+        self._have_asked.intersection_update(there)
+        silent = {each for each in there if each not in self._have_asked}
+        for each in silent & self._silent:
+            if each.transport is not None:
+                each.transport.abort()
+        self._silent = set(silent)
+        self._looking = asyncio.get_running_loop().call_later(self._idle, self._close_silent) if there else None
 
 
 class _Refused(asyncio.Protocol):

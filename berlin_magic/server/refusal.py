@@ -53,6 +53,7 @@ class Refusals:
                 f"The engine does not accept this server's key or has nothing left for it (HTTP {status}): whoever "
                 "runs the server has to see to it",
                 code=-1,
+                reason=f"the engine does not accept this server's key (HTTP {status})",
             )
         told = self._told(error)
         # Not its words: they may be what the user has said.

@@ -49,7 +49,7 @@ async def listen(
     OSError
         Where the address can't be had.
     """
-    connections = Connections(most_connections() if most is None else most)
+    connections = Connections(most_connections() if most is None else most, idle)
     app.middlewares.insert(0, connections.middleware)
     runner = web.AppRunner(
         app,
