@@ -91,7 +91,7 @@ def access_to(
         _check(silence, url=url, account=account, password=password, token=token, proxy=proxy)
         server, elsewhere = _server(url or (class_url if class_url != default_url else ""), default_url)
         known = _known(server, account, Secret(password or ""), elsewhere=elsewhere)
-        standing = "" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", "")
+        standing = Secret("" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", ""))
         return Access(
             url=server,
             account=known.account,

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from berlin_magic import formats, notebook_file
-from berlin_magic.errors import NotStoredError
+from berlin_magic.errors import BerlinError, IncorrectAnswerError, NotStoredError, clean
 from berlin_magic.events import Event
 from berlin_magic.providers import named_provider
+from berlin_magic.redaction import redacted, untraced
 from berlin_magic.replay import Mode, Replays, StoredReply, digest
 from berlin_magic.secret import unseen
 from berlin_magic.server_context import continued
@@ -38,7 +39,8 @@ class Conversation(Turns):
         server's usual one.
     **connection
         Where to ask: ``provider``, by its name, and the keywords of its class: ``url``, ``account``, ``password``,
-        ``token`` for Berlin, ``url``, ``key``, ``headers`` for OpenAI's protocol, ``proxy`` and ``silence`` for all.
+        ``token`` for Berlin, ``url``, ``key``, ``headers`` for OpenAI's protocol, ``proxy``, ``silence``, ``retries``
+        and ``reply_limit`` (bytes; 0 for no limit) for all.
         With none of them here, in `Berlin.url` or in the environment, the embedded server is asked.
 
     Attributes
@@ -97,6 +99,7 @@ class Conversation(Turns):
         BerlinError
             Whatever kept the reply from being whole; what had arrived is kept, in the conversation too.
         """
+        options = _unseen(options)
         cell, run = self.cell() if self.cell is not None else (None, None)
         given = {name: value for name, value in options.items() if name not in _WAY}
         turn = self.ask_in(cell, run, prompt, model=model or self.model, system=system, options=given)
@@ -142,6 +145,7 @@ class Conversation(Turns):
 
     async def ask(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer; as `stream` otherwise."""
+        options = _unseen(options)
         async with aclosing(self.stream(prompt, **options)) as pieces:
             return "".join([piece async for piece in pieces])
 
@@ -149,6 +153,7 @@ class Conversation(Turns):
         """Ask `prompt` and return the whole answer, from code that can't await; as `ask` otherwise."""
         from berlin_magic.blocking import run  # noqa: PLC0415 - patches asyncio: only where it is asked for
 
+        options = _unseen(options)
         return run(self.ask(prompt, **options))
 
     async def answer(
@@ -175,6 +180,7 @@ class Conversation(Turns):
         **way
             Where to ask, in place of the conversation's own; it is not recorded.
         """
+        way = _unseen(way)
         turn.request = digest(turn.asked, turn.model or os.environ.get("BERLIN_MODEL", ""), turn.options)
         try:
             if (stored := self._stored(turn, replay or self.replay)) is not None:
@@ -251,15 +257,22 @@ class Conversation(Turns):
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
         messages = turn.asked[-1:] if turn.alone else turn.asked
-        stream = there.provider.stream(turn.model, messages, **there.settings, **kept, **turn.options)
-        async with aclosing(stream):
-            async for item in stream:
-                if not isinstance(item, str):
-                    turn.take(item)
-                    if told is not None:
-                        told(item)
-                elif item:
-                    yield item
+        try:
+            stream = there.provider.stream(turn.model, messages, **there.settings, **kept, **turn.options)
+            async with aclosing(stream):
+                async for item in stream:
+                    if isinstance(item, Event):
+                        turn.take(item)
+                        if told is not None:
+                            told(item)
+                    elif not isinstance(item, str):
+                        raise _no_text(there.provider.name, item)
+                    elif item:
+                        yield item
+        except BerlinError as error:
+            raise redacted(error, there.secrets) from None  # another package's provider may quote anything
+        except asyncio.CancelledError as error:
+            raise untraced(error) from None  # who gives up waiting sees the frames that were waiting
 
     def _stored(self, turn: Turn, mode: Mode) -> StoredReply | None:
         if mode == "off":
@@ -293,8 +306,20 @@ class Conversation(Turns):
 _OF_A_SERVER = {"url", "account", "password", "token", "key", "headers"}
 """What is for one server alone."""
 
-_WAY = {"provider", "proxy", "silence", "retries"} | _OF_A_SERVER
-"""What says where to ask: no part of the question, never recorded, and some of it secret."""
+_WAY = {"provider", "proxy", "silence", "retries", "reply_limit"} | _OF_A_SERVER
+"""What says where and how to ask: no part of the question, never recorded, and some of it secret."""
+
+
+def _unseen(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `options` with what is secret among them unseen, for the frames that a verbose traceback shows."""
+    return {name: unseen(name, value) if name in _WAY else value for name, value in options.items()}
+
+
+def _no_text(provider: str, item: object) -> IncorrectAnswerError:
+    return IncorrectAnswerError(
+        f"The provider {clean(provider, 40)} has yielded {clean(type(item).__name__, 40)} where a text was due.\n"
+        "Tell whoever wrote it: a reply is `str` and what `berlin_magic.events` has."
+    )
 
 
 def _joined(connection: Mapping[str, Any], way: Mapping[str, Any], model: str) -> dict[str, Any]:

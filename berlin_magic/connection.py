@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from yarl import URL
+
 from berlin_magic.access import access_to
 from berlin_magic.berlin import DEFAULT_MODEL, DEFAULT_URL, Berlin
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.provider import Provider
 from berlin_magic.providers import load, named_provider
-from berlin_magic.secret import unseen
+from berlin_magic.proxies import proxy_secrets
+from berlin_magic.secret import Secret, secrets_among, secrets_of_environment, unseen
 from berlin_magic.services import OpenAI
 from berlin_magic.transport import address
 
@@ -26,7 +29,10 @@ __all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
 EMBEDDED_MODEL = "berlin-guide"
 """What the embedded engine calls itself: a guide to this package, not a language model."""
 
-_FOR_ALL = {"proxy", "silence", "retries"}
+_FOR_ALL = {"proxy", "silence", "retries", "reply_limit"}
+_TAKEN_OR_NOT = {"silence", "retries", "reply_limit"}
+"""What a provider that does not name it is not given: it would take it for an option of the engine."""
+
 _BERLIN = {"url", "account", "password", "token"}
 _OPENAI = {"key", "headers"}
 
@@ -61,6 +67,12 @@ class Connection:
     reason: str = ""
     embedded: bool = False
 
+    @property
+    def secrets(self) -> list[Secret]:
+        """What no message may hold: what the provider is given, and what it may have read in the environment."""
+        way = proxy_secrets(URL(self.where), self.settings.get("proxy"))
+        return [*secrets_among(self.settings.values()), *secrets_of_environment(), *way]
+
 
 async def connect(model: str = "", provider: str = "", **given: Any) -> Connection:
     """Return the connection for a model and `given` settings; start the embedded server where nothing is configured.
@@ -75,10 +87,11 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
         The model to ask, ``NAME:MODEL`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the usual one.
     provider : str
         The name of the provider that the settings are for; empty for OpenAI, where a ``key`` is among them, else
-        Berlin. Where `model` names another, that one gets ``proxy`` and ``silence`` alone.
+        Berlin. Where `model` names another, that one gets only what is for all: ``proxy``, ``silence``, ``retries``,
+        ``reply_limit``.
     **given
-        ``url``, ``account``, ``password``, ``token``, ``key``, ``headers``, ``proxy``, ``silence``, and what else the
-        provider takes; empty ones count as not given.
+        ``url``, ``account``, ``password``, ``token``, ``key``, ``headers``, ``proxy``, ``silence``, ``retries``,
+        ``reply_limit`` (0 for none), and what else the provider takes; empty ones count as not given.
 
     Raises
     ------
@@ -87,7 +100,9 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     """
     # Under the same name: a verbose traceback shows what this frame was given.
     given = {name: unseen(name, value) for name, value in given.items()}
-    settings = {name: value for name, value in given.items() if value not in (None, "")}
+    settings = {name: value for name, value in given.items() if value not in (None, "", {})}
+    if settings.get("reply_limit") == 0:
+        settings["reply_limit"] = None
     provider = provider.strip().lower()
     wanted = model or os.environ.get("BERLIN_MODEL", "")
     prefix, rest = await asyncio.to_thread(named_provider, wanted)
@@ -140,7 +155,7 @@ def _taken(provider: type[Provider], settings: Mapping[str, Any]) -> dict[str, A
             f"{clean(provider.name, 40)} has no setting {wrong[0]!r}.\n"
             "Name the provider that it is for, or leave it out: `%config BerlinMagics`."
         )
-    return {name: value for name, value in settings.items() if name in taken or name not in {"silence", "retries"}}
+    return {name: value for name, value in settings.items() if name in taken or name not in _TAKEN_OR_NOT}
 
 
 def _shown(where: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
-from traitlets import Bool, Enum, Float, Integer, Unicode, observe
+from traitlets import Bool, Dict, Enum, Float, Integer, Unicode, observe, validate
 
 from berlin_magic import blocking, commands, providers, views
 from berlin_magic.chat import Conversation
@@ -23,6 +23,7 @@ from berlin_magic.notebook import Notebook, notebook_of
 from berlin_magic.notebook_file import output_record
 from berlin_magic.options import parsed, variable_name
 from berlin_magic.replay import Mode, mode_of
+from berlin_magic.secret import unseen
 from berlin_magic.showing import Outcome, Showing
 from berlin_magic.tab import Vocabulary
 from berlin_magic.ticking import ticking
@@ -30,6 +31,7 @@ from berlin_magic.turn import Turn
 
 __all__ = ["BerlinMagics"]
 
+_HIDDEN = {"proxy", "headers"}
 _EMBEDDED_NOTE = "answered by the embedded server: a guide to berlin_magic, not a language model"
 
 
@@ -60,9 +62,23 @@ class BerlinMagics(Magics):
         min=0.1,
         help="Seconds without a byte from the server after which a reply is cut. None: the provider's own.",
     ).tag(config=True)
+    retries = Integer(
+        None,
+        allow_none=True,
+        min=0,
+        help="How often a busy server is asked again at most. 0: never. None: the provider's own.",
+    ).tag(config=True)
+    reply_limit = Integer(
+        None, allow_none=True, min=0, help="Most bytes that a reply may have. 0: no limit. None: the provider's own."
+    ).tag(config=True)
     proxy = Unicode("", help="HTTP proxy for every request. Empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY.").tag(
         config=True
     )
+    headers = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        help="Further headers for an OpenAI-compatible provider, by name. They are sent to `provider`, else to OpenAI.",
+    ).tag(config=True)
 
     context_limit = Integer(
         None, allow_none=True, min=1, help="Most tokens to send with a question, as an estimate. None: no limit."
@@ -87,6 +103,7 @@ class BerlinMagics(Magics):
 
     def __init__(self, shell: Any = None, **traits: Any) -> None:
         super().__init__(shell, **traits)
+        _hide_in(self.config)
         self._showings: set[Showing] = set()
         self.jobs = Jobs()
         self.listed: tuple[str, ...] = ()
@@ -95,6 +112,11 @@ class BerlinMagics(Magics):
             self.system = self.system or self.notebook.system
             self._apply(None)
             self._ready = True
+
+    def update_config(self, config: Any) -> None:
+        """Take what `%config` sets; traitlets keeps it a second time, as it was given."""
+        _hide_in(config)
+        super().update_config(config)
 
     @property
     def notebook(self) -> Notebook:
@@ -106,6 +128,11 @@ class BerlinMagics(Magics):
         """The notebook's usual conversation."""
         return self.notebook.conversation()
 
+    @validate(*_HIDDEN)
+    def _hide(self, proposal: Any) -> Any:
+        """Keep what may be a password from `%config` and every other place that shows settings."""
+        return unseen(proposal.trait.name, proposal.value)
+
     @observe(
         "provider",
         "url",
@@ -113,7 +140,10 @@ class BerlinMagics(Magics):
         "model",
         "system",
         "silence",
+        "retries",
+        "reply_limit",
         "proxy",
+        "headers",
         "context_limit",
         "replay",
         "context",
@@ -138,7 +168,10 @@ class BerlinMagics(Magics):
             "url": self.url,
             "account": self.account,
             "silence": self.silence,
+            "retries": self.retries,
+            "reply_limit": self.reply_limit,
             "proxy": self.proxy,
+            "headers": self.headers,
         }
         book.apply()
         if self._ready and change is not None and change.name == "system":
@@ -303,6 +336,12 @@ class BerlinMagics(Magics):
         if options.replay_from:
             self.notebook.replay_from = options.replay_from
         return options
+
+
+def _hide_in(config: Any) -> None:
+    section = config.get(BerlinMagics.__name__, {})
+    for name in _HIDDEN & section.keys():
+        section[name] = unseen(name, section[name])
 
 
 def _replay(options: Namespace) -> Mode | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Self
 
-__all__ = ["Secret", "hidden_headers", "secrets_among", "unseen"]
+__all__ = ["Secret", "hidden_headers", "secrets_among", "secrets_of_environment", "unseen"]
 
 # Settings that hold no secret; any other may.
 _HARMLESS = {"url", "account", "provider", "retries", "reply_limit", "silence", "context", "parent"}
@@ -26,6 +27,10 @@ _HARMLESS_HEADERS = {
     "user-agent",
     "x-title",
 }
+
+
+_SECRET_VARIABLES = ("KEY", "TOKEN", "PASSWORD", "SECRET")  # what their names end in
+_LONG = 8  # characters; what is shorter there is a word rather than a secret
 
 
 class Secret(str):
@@ -80,3 +85,9 @@ def secrets_among(values: Iterable[Any]) -> list[Secret]:
         elif isinstance(value, Mapping):
             found += secrets_among(value.values())
     return found
+
+
+def secrets_of_environment() -> list[Secret]:
+    """Return what the environment holds under names such as ``SCHOOL_API_KEY``: a provider may send any of it."""
+    named = (value for name, value in os.environ.items() if name.upper().endswith(_SECRET_VARIABLES))
+    return [Secret(value) for value in named if len(value) >= _LONG]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from base64 import b64encode
+from urllib.parse import quote
 
 import pytest
 from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, RECORD, TOKEN, assert_no_secret, outcome
@@ -539,6 +541,31 @@ async def test_a_login_answered_by_a_page_names_it(server):
     result = await outcome(ask_with_account(server))
     assert type(result.failure) is errors.IncorrectAnswerError
     assert "Hotel Wi-Fi" in str(result.failure)
+
+
+@pytest.mark.parametrize("password", ["canary-proxy-pw", "canary-pröxy", "canary-€"])
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_a_proxys_password_that_comes_back_is_told_by_no_method(server, password, encoding):
+    sent = b64encode(f"ada:{password}".encode(encoding, "ignore")).decode()
+    for path in ("/api/config", "/api/user/info", CHAT):
+        server.on(f"http://school.example{path}", [reply(500, f"denied: Basic {sent} {quote(password)}".encode())])
+    way = {"url": "http://school.example", "proxy": server.url.replace("://", f"://ada:{password}@")}
+    for asked in (Berlin.models(**way), Berlin.balance(**way, token=TOKEN)):
+        with pytest.raises(errors.BerlinError) as caught:
+            await asked
+        assert sent not in str(caught.value)
+        assert_no_secret(str(caught.value), repr(vars(caught.value)))
+    result = await outcome(ask(**way, token=TOKEN))
+    assert sent not in str(result.failure)
+
+
+async def test_a_token_that_a_redirect_names_is_not_told_by_the_balance_either(usual):
+    await outcome(ask_with_account(usual))
+    for location in (f"http://x/{TOKEN}", f"http://x/?token={TOKEN}", f"http://x/?t={TOKEN.upper()}"):
+        usual.on("/api/user/info", [reply(302, b"", f"Location: {location}")])
+        with pytest.raises(errors.ServerError) as caught:
+            await Berlin.balance(url=usual.url, account=ACCOUNT)
+        assert TOKEN not in str(caught.value).lower()
 
 
 async def test_asyncios_debug_mode_logs_no_secret(usual, caplog):

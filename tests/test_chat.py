@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from asking import assert_fit_to_be_shown, assert_no_secret
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from berlin_magic import formats
+from berlin_magic import connection, formats
 from berlin_magic.budget import estimate, left_out
 from berlin_magic.chat import Conversation
-from berlin_magic.errors import ContextOnServerError
+from berlin_magic.errors import BerlinError, ContextOnServerError, IncorrectAnswerError
+from berlin_magic.provider import Provider
 from berlin_magic.turn import Turn
 from berlin_magic.versions import compared, listed, shown
 
@@ -167,3 +170,54 @@ def test_versions_are_told_apart_and_no_escape_reaches_the_screen() -> None:
     diff = compared(*place.versions, ("1", "2"))
     assert "-old" in diff and "+[31mnew" in diff and "\x1b" not in diff + shown(place.versions[1])
     assert compared(place.versions[0], place.versions[0], ("1", "1")) == "They are the same."
+
+
+def asked_through(monkeypatch: pytest.MonkeyPatch, answer: Any) -> Conversation:
+    """Return a conversation with another package's provider, which yields or raises what `answer` says."""
+
+    class Lines(Provider):
+        name = "Lines"
+
+        @classmethod
+        async def create_async_generator(cls, model, messages, proxy=None, *, url="", key="", headers=None, **kwargs):
+            yield "Hello"
+            for item in answer(key, headers, proxy):
+                yield item
+
+    monkeypatch.setattr(connection, "load", lambda _: Lines)
+    headers = {"X-Key": "canary-header", "X-Title": "Notebook"}
+    proxy = "http://ada:canary-proxy@127.0.0.1:9"
+    return Conversation(model="openai:m", url="http://127.0.0.1:9", key="canary-key-1", headers=headers, proxy=proxy)
+
+
+async def test_what_another_packages_provider_quotes_is_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINES_API_KEY", "canary-of-the-environment")
+
+    def answer(key: str, headers: dict[str, str], proxy: str) -> Any:
+        sent = f"{key} {headers} {headers['X-Key']} {proxy} canary-of-the-environment"
+        raise BerlinError(f"Notebook: the server said {sent} {{'user_info': {{'ip': 'canary'}}}}.\nTry again.")
+
+    talk = asked_through(monkeypatch, answer)
+    with pytest.raises(BerlinError, match="Notebook: the server said") as caught:
+        await talk.ask("Hi")
+    assert_fit_to_be_shown(caught.value)
+    frames = [entry.frame for entry in caught.traceback if "berlin_magic" in str(entry.path)]
+    assert_no_secret(*(repr(frame.f_locals) for frame in frames))
+    assert talk[-1].reply == "Hello"
+
+
+@pytest.mark.parametrize("item", [b"bytes", None, 7, {"content": "x"}])
+async def test_what_is_neither_text_nor_event_is_an_error_that_names_its_type(
+    monkeypatch: pytest.MonkeyPatch, item: object
+) -> None:
+    talk = asked_through(monkeypatch, lambda *_: [item])
+    with pytest.raises(IncorrectAnswerError, match=f"Lines .*{type(item).__name__}") as caught:
+        await talk.ask("Hi")
+    assert_fit_to_be_shown(caught.value)
+    assert (talk[-1].reply, talk[-1].finish) == ("Hello", "cut")
+
+
+async def test_how_to_ask_is_not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    talk = asked_through(monkeypatch, lambda *_: [])
+    await talk.ask("Hi", reply_limit=1000, retries=2, silence=5.0, temperature=0.5)
+    assert talk[-1].options == {"temperature": 0.5}

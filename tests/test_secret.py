@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 
 import pytest
 
 from berlin_magic.chat import Conversation
-from berlin_magic.secret import Secret, unseen
+from berlin_magic.secret import Secret, hidden_headers, secrets_among, secrets_of_environment, unseen
 
 
 def test_a_secret_works_as_the_string_that_it_is():
@@ -47,3 +48,32 @@ def test_a_conversation_shows_no_secret_of_its_connection() -> None:
     )
     assert "canary" not in repr(talk.connection) + repr(vars(talk))
     assert talk.connection["password"] == "canary-1"
+
+
+def test_it_is_copied_as_itself():
+    secret = Secret("abc")
+    assert copy.copy(secret) is secret
+    assert copy.deepcopy({"a": [secret]})["a"][0] is secret
+
+
+def test_headers_are_hidden_but_for_those_that_say_who_asks():
+    given = {"X-Key": "canary", "http-referer": "http://here", "User-Agent": "me", "X-Title": "Model"}
+    headers = hidden_headers(given)
+    assert headers == given == unseen("headers", given)
+    assert secrets_among([headers, Secret("other"), 7]) == ["canary", "other"]
+    assert "canary" not in repr(headers)
+    assert "http://here" in repr(headers)
+
+
+def test_the_environments_secrets_are_known_by_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "SCHOOL_API_KEY": "canary-1",
+        "DB_password": "canary-2",
+        "MY_TOKEN": "yes",
+        "EDITOR": "canary-3",
+    }.items():
+        monkeypatch.setenv(name, value)
+    found = secrets_of_environment()
+    assert {"canary-1", "canary-2"} <= set(found)
+    assert not {"yes", "canary-3"} & set(found)
+    assert "canary" not in repr(found)
