@@ -10,12 +10,13 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from asking import assert_no_secret
+from canaries import betrayed, told
 from scripted import ScriptedServer, scripted_server
 
 from berlin_magic import retries, shared_token
@@ -32,6 +33,23 @@ def pytest_collection_finish() -> None:
     """Leave what was collected out of the searches for garbage that follow each test: thousands of items never die."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Hold every test to printing and logging no secret, whatever process of its own does it."""
+    report = yield
+    if report.when == "teardown" and report.passed and (lines := told(text for _, text in report.sections)):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} told a secret:\n" + "\n".join(lines[:20])
+    return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_secret_in_any_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Hold all tests together to leaving no secret in any file but the user's own: databases, notebooks, logs."""
+    yield
+    assert not (found := betrayed(tmp_path_factory.getbasetemp())), "\n".join(found)
 
 
 @pytest.fixture(autouse=True)

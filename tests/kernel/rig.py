@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from canaries import betrayed, told
 from jupyter_client.manager import KernelManager
 
 ROOT = Path(__file__).parents[2]
@@ -155,6 +156,7 @@ class Kernel:
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 break
+            assert kind == "execute_input" or not (secrets := told([repr(content)])), secrets
             messages.append(Message(time.monotonic() - began, kind, content))
             if watch is not None:
                 watch(messages[-1])
@@ -195,7 +197,9 @@ class Kernel:
     def close(self) -> None:
         self.client.stop_channels()
         self.manager.shutdown_kernel(now=True)
+        found = betrayed(Path(self._folder.name))
         self._folder.cleanup()
+        assert not found, found
 
 
 def once(action: Callable[[], None], when: Callable[[Message], bool]) -> Callable[[Message], None]:

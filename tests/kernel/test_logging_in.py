@@ -14,7 +14,7 @@ from kernel.rig import Kernel, Run
 
 pytestmark = pytest.mark.kernel
 
-ACCOUNT = "canary-account-2f6e"
+ACCOUNT = "student-2f6e"
 PASSWORD = "canary-password-91ac"
 TOKEN = "canary-token-c0ffee17"
 KEYRING = '''\
