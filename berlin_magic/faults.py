@@ -23,7 +23,7 @@ __all__ = ["no_proxy", "no_response", "proxy_refusal", "silence_error"]
 
 
 def no_response(  # noqa: PLR0911 - one a cause
-    error: Exception, where: str, *, silence: float | None, connect: float, proxy: Proxy | None = None
+    error: Exception, where: str, *, silence: float | None, connect: float = 0.0, proxy: Proxy | None = None
 ) -> BerlinError:
     """Return what `error`, which kept a response of `where` from coming, means; the limits are in seconds.
 

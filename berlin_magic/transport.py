@@ -1,4 +1,4 @@
-"""The way to a server over HTTP: limits on connecting and on silence, errors in our words, every byte that came.
+"""The way to a server over HTTP: limits on connecting and on silence, errors in our words.
 
 Facts about aiohttp were read in, and tried on, its version 3.14.
 """
@@ -8,26 +8,18 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from berlin_magic.errors import (
-    IncompleteReplyError,
-    NotConfiguredError,
-    ReplyTooLargeError,
-    ServerError,
-    ServerUnreachableError,
-    SilentTooLongError,
-    clean,
-)
-from berlin_magic.faults import no_proxy, no_response, proxy_refusal, silence_error
+from berlin_magic.body import REPLY_LIMIT, end_of_framing, end_with_connection, received, whole_body
+from berlin_magic.errors import NotConfiguredError, ServerError, clean
+from berlin_magic.faults import no_proxy, no_response, proxy_refusal
 from berlin_magic.proxies import Proxy, parsed_proxy, proxy_for
 from berlin_magic.redaction import untraced
-from berlin_magic.retries import PASSING_STATUSES
 from berlin_magic.sessions import Reuse, new_session, session_of_loop
 from berlin_magic.socks import socks_connector, socks_errors
 from berlin_magic.trust import trusted
@@ -44,14 +36,9 @@ __all__ = [
     "whole_body",
 ]
 
-REPLY_LIMIT = 64 * 2**20
-"""The most bytes that a reply may have, unpacked where it comes compressed, where the user sets no other."""
-
 CONNECT_LIMIT = 15.0
 """Seconds that making a connection may take."""
 
-_BODY_LIMIT = 8 * 2**20
-_GRACE = 0.05  # seconds in which the end of HTTP's framing follows the end of a reply, or its connection is closed
 _USER = re.compile(r"^\s*((?:[a-z][a-z0-9+.-]*:)?//)?.*@", re.IGNORECASE | re.DOTALL)
 
 
@@ -150,11 +137,11 @@ async def requested(
             raise untraced(error) from None  # aiohttp's frames show the proxy's password
         finally:
             del proxy
-        lost = _end_with_connection(response)
+        lost = end_with_connection(response)
         try:
             _check_response(response, where, through)
             yield response
-            await _end_of_framing(response)
+            await end_of_framing(response)
         finally:
             lost()
             response.close()  # not release(): an unread stream has to end now, not be read to its end
@@ -206,34 +193,6 @@ def _was_answering(error: Exception) -> bool:
     return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
-async def _end_of_framing(response: aiohttp.ClientResponse) -> None:
-    """Read what ends the body after the reply's last word, so that the connection can serve the next request."""
-    if response.connection is None or "close" in response.headers.get("Connection", "").lower():
-        return
-    with suppress(TimeoutError, aiohttp.ClientError, OSError, RuntimeError):
-        async with asyncio.timeout(_GRACE):
-            await response.content.readany()
-
-
-def _end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], Any]:
-    """Let whoever waits for the body know when the connection is lost; return what ends that.
-
-    After broken framing aiohttp (3.14, with its parser in C) closes the connection and forgets the body: without this
-    its reader waits for ever, the limit on silence being switched off as well.
-    """
-    protocol = response.connection.protocol if response.connection is not None else None
-    if protocol is None or (closed := protocol.closed) is None:  # not its truth: an idle protocol is an empty queue
-        return lambda: None
-
-    def tell(lost: asyncio.Future[None]) -> None:
-        error = None if lost.cancelled() else lost.exception()
-        if not response.content.is_eof() and response.content.exception() is None:
-            response.content.set_exception(error or aiohttp.ClientPayloadError("connection closed"))
-
-    closed.add_done_callback(tell)
-    return lambda: closed.remove_done_callback(tell)
-
-
 def _check_response(response: aiohttp.ClientResponse, where: str, proxy: Proxy | None) -> None:
     status = response.status
     if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
@@ -247,82 +206,3 @@ def _check_response(response: aiohttp.ClientResponse, where: str, proxy: Proxy |
         "Check the address; where it is right, ask whoever runs the server, or a cache in front of it.",
         status=status,
     )
-
-
-async def received(
-    response: aiohttp.ClientResponse, *, silence: float | None, limit: int | None = REPLY_LIMIT
-) -> AsyncGenerator[bytes, None]:
-    """Yield the bytes of the body as they arrive; every byte that came before a fault is yielded first.
-
-    Raises
-    ------
-    ReplyTooLargeError
-        Where they are more than `limit`; None for no limit.
-    IncompleteReplyError
-        Where the connection breaks.
-    SilentTooLongError
-        Where no byte comes for `silence` seconds.
-    """
-    where = origin_of(response.url)
-    fault: IncompleteReplyError | None = None
-    size = 0
-    while not fault:
-        try:
-            data = await response.content.readany()
-        except TimeoutError:
-            fault = silence_error(where, silence)
-        except (aiohttp.ClientError, OSError, RuntimeError) as error:
-            # RuntimeError: "Connection closed.", after broken framing that came before the reader did.
-            fault = IncompleteReplyError(
-                f"The connection to {where} broke in the middle of the reply ({type(error).__name__}).\n"
-                "Run the cell again for a whole one."
-            )
-        else:
-            if not data:
-                return
-            yield data
-            size += len(data)
-            if limit is not None and size > limit:
-                raise ReplyTooLargeError(
-                    f"{where} has sent more than {limit:,} bytes, and the reply is not complete.\n"
-                    f"Ask for less at a time, or allow more: `%config BerlinMagics.reply_limit = {4 * limit}` (bytes)."
-                )
-    # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
-    # this, the last words before a cut are lost to whoever reads slowly.
-    for rest in tuple(getattr(response.content, "_buffer", ())):
-        yield rest
-    raise fault
-
-
-async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None) -> str:
-    """Return the body of an answer that is no stream, as text; what broke off in the middle counts as it is.
-
-    Raises
-    ------
-    ReplyTooLargeError
-        Where it exceeds 8 MiB.
-    ServerUnreachableError
-        Where the connection breaks before its first byte.
-    SilentTooLongError
-        Where the server falls silent.
-    """
-    where = origin_of(response.url)
-    body = bytearray()
-    try:
-        async with aclosing(received(response, silence=silence)) as reads:
-            async for data in reads:
-                body += data
-                if len(body) > _BODY_LIMIT:
-                    raise ReplyTooLargeError(
-                        f"{where} sent an answer of more than {_BODY_LIMIT:,} bytes.\n"
-                        "Check the address: is it the right server's?"
-                    )
-    except SilentTooLongError:
-        raise
-    except IncompleteReplyError as error:
-        if not body:
-            lost = no_response(aiohttp.ServerDisconnectedError(), where, silence=silence, connect=CONNECT_LIMIT)
-            if isinstance(lost, ServerUnreachableError):
-                lost.passing = response.status in PASSING_STATUSES  # it did answer, and its status says what
-            raise lost from error
-    return body.decode("utf-8", "replace")

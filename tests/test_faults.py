@@ -142,7 +142,7 @@ BEFORE: dict[str, tuple[Script, type[BerlinError]]] = {
     "an HTML page, then silent": ([HEAD, b"<html>Sign in</html>", Then.HOLD], IncorrectAnswerError),
     "garbage": ([HEAD, b"\x00\x01\x02\x03garbage\n"], IncorrectAnswerError),
     "garbage as JSON": ([reply(200, b"[1, 2, 3]")], IncorrectAnswerError),
-    "broken framing": ([CHUNKED_HEAD + b"zz\r\nxx"], IncorrectAnswerError),
+    "broken framing": ([CHUNKED_HEAD + b"zz\r\nxx"], IncompleteReplyError),
     "broken framing, later": ([CHUNKED_HEAD, 0.1, b"zz\r\nxx"], IncompleteReplyError),
     "not the compression that it says": ([head("Content-Encoding: gzip"), b"no gzip " * 8], IncompleteReplyError),
     "an unknown compression": ([head("Content-Encoding: zip9"), b"xxxxxxxx" * 40], IncorrectAnswerError),

@@ -8,7 +8,8 @@ import zlib
 
 import pytest
 from asking import assert_fit_to_be_shown
-from scripted import CHUNKED_HEAD, HEAD, Then, head, http_chunk, reply
+from scripted import CHUNKED_HEAD, HEAD, KEPT_HEAD, Then, head, http_chunk, reply
+from test_unpacking import flushed
 
 from berlin_magic import errors, transport
 from berlin_magic.errors import BerlinError
@@ -268,6 +269,22 @@ async def test_what_came_before_a_fault_is_not_lost_on_a_slow_reader(server, end
     assert type(error) is kind
 
 
+@pytest.mark.parametrize(
+    ("sent", "came", "kind"),
+    [
+        (CHUNKED_HEAD + http_chunk(b"words") + b"zz\r\nxx", b"words", errors.IncompleteReplyError),
+        (head("Content-Length: 3") + b"words", b"wor", type(None)),
+        (KEPT_HEAD.replace(b"Transfer-Encoding: chunked", b"Content-Length: 3") + b"words", b"wor", type(None)),
+        (head("Content-Encoding: gzip") + flushed(b"words") + b"\xff" * 9, b"words", errors.IncompleteReplyError),
+    ],
+    ids=["framing", "a length that is too short", "the same on a connection that is kept", "compression"],
+)
+async def test_what_came_in_the_same_read_as_the_head_and_the_fault_is_not_lost(server, sent, came, kind):
+    server.on("/", [sent, Then.HOLD])
+    data, error = await fetched(server.url, silence=1)
+    assert (data, type(error)) == (came, kind)
+
+
 async def test_more_than_fits_the_buffers_is_not_lost_on_a_slow_reader(server):
     read_now = asyncio.Event()
     server.on("/", [CHUNKED_HEAD, *[http_chunk(b"x" * 2**16)] * 64])
@@ -286,6 +303,33 @@ async def test_a_broken_compression_is_an_incomplete_reply(server, broken):
     server.on("/", [response, broken])
     _, error = await fetched(server.url)
     assert type(error) is errors.IncompleteReplyError
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "zip9", "gzip, gzip"])
+async def test_a_compression_that_nobody_asked_for_is_named(server, encoding):
+    server.on("/", [head(f"Content-Encoding: {encoding}"), b"xxxx"])
+    _, error = await fetched(server.url)
+    assert type(error) is errors.IncorrectAnswerError
+    assert f"compressed as “{encoding}”" in str(error)
+    assert server.requests[0].headers["accept-encoding"] == "gzip, deflate"
+
+
+async def test_the_limit_counts_what_was_unpacked(server):
+    server.on("/", [head("Content-Encoding: gzip"), gzip.compress(bytes(2**24))])
+    async with transport.requested("GET", address(server.url), headers={}, proxy=None, silence=5) as response:
+        size = 0
+        with pytest.raises(errors.ReplyTooLargeError, match="more than 1,000,000 bytes"):
+            async for data in transport.received(response, silence=5, limit=10**6):
+                size += len(data)
+        assert 10**6 < size < 2 * 10**6
+
+
+@pytest.mark.parametrize("status", [300, 301, 304])
+async def test_a_redirect_to_nowhere_is_told_as_no_answer(server, status):
+    server.on("/", [reply(status, b"")])
+    _, error = await fetched(server.url)
+    assert type(error) is errors.ServerError
+    assert f"HTTP {status}, which is no answer" in str(error)
 
 
 async def test_a_compressed_stream_arrives_piece_by_piece(server):
