@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import zlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -22,7 +23,7 @@ from berlin_magic.faults import no_response, silence_error
 from berlin_magic.retries import PASSING_STATUSES
 from berlin_magic.unpacking import Unpacker
 
-__all__ = ["REPLY_LIMIT", "end_of_framing", "end_with_connection", "received", "whole_body"]
+__all__ = ["REPLY_LIMIT", "end_of_framing", "end_with_connection", "object_limit", "received", "whole_body"]
 
 REPLY_LIMIT = 64 * 2**20
 """The most bytes that a reply may have, unpacked where it comes compressed, where the user sets no other."""
@@ -103,6 +104,11 @@ def _unpacker(response: aiohttp.ClientResponse, where: str) -> Unpacker:
             "Ask whoever runs the server, or a proxy on the way, to send it plain or as gzip.",
             status=response.status,
         ) from None
+
+
+def object_limit(limit: int | None) -> int:
+    """Return the most bytes that one object may have, of a reply that may have `limit`; None for any number."""
+    return sys.maxsize if limit is None else max(limit, REPLY_LIMIT)
 
 
 async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None) -> str:

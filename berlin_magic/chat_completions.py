@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from berlin_magic import transport
+from berlin_magic.body import object_limit
 from berlin_magic.completion import CompletionDecoder
 from berlin_magic.delta import Delta
 from berlin_magic.engine_error import engine_error
@@ -174,7 +175,7 @@ def _request(
 
 
 async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
-    decoder = CompletionDecoder()
+    decoder = CompletionDecoder(object_limit(endpoint.reply_limit))
     fault: IncompleteReplyError | None = None
     latest: float | None = None  # when to have done with waiting, once the reply is complete
     try:

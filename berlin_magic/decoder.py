@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from berlin_magic.account_record import quotable, without_record
@@ -44,10 +44,13 @@ class Chunk:
         ``start``, ``text``, ``stop`` or ``end``.
     content : str
         The text that it adds, which older servers call ``text``; ``""`` where the server sent none or null.
+    finish : str
+        Why the reply ends with it, in OpenAI's words, where the server tells: ours does, in ``finishReason``.
     """
 
     segment: str
     content: str
+    finish: str = ""
 
     @property
     def last(self) -> bool:
@@ -130,7 +133,7 @@ class Decoder:
         self._position = 0
         item = _decoded(text)
         if isinstance(item, Chunk):
-            return Chunk(item.segment, self._characters.take(item.content, last=item.last))
+            return replace(item, content=self._characters.take(item.content, last=item.last))
         return item
 
     def _find_start(self) -> bool:
@@ -195,7 +198,8 @@ def _decoded(text: bytes) -> Chunk | Refusal:
     segment, content = value.get("segment"), value.get("content", value.get("text"))
     if not isinstance(segment, str) or not (content is None or isinstance(content, str)):
         raise _incorrect(text)
-    return Chunk(segment, content or "")
+    finish = value.get("finishReason")
+    return Chunk(segment, content or "", finish if isinstance(finish, str) else "")
 
 
 def _incorrect(text: bytes) -> IncorrectAnswerError:

@@ -146,5 +146,6 @@ class EventStreamDecoder:
     def _check_size(self, more: int) -> None:
         if self._limit is not None and self._size + more > self._limit:
             raise ReplyTooLargeError(
-                f"One event of the server's stream is larger than {self._limit:,} bytes; raise the limit."
+                f"The server sent one event of more than {self._limit:,} bytes.\n"
+                "Ask for less at a time, or allow more: `%config BerlinMagics.reply_limit` (bytes)."
             )

@@ -11,9 +11,11 @@ from typing import Any
 
 from berlin_magic import transport
 from berlin_magic.access import Access
+from berlin_magic.body import object_limit
 from berlin_magic.decoder import Decoder, Refusal
 from berlin_magic.envelope import data_of, envelope_error, is_envelope, parse_envelope
 from berlin_magic.errors import BerlinError, IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
+from berlin_magic.events import Event, Finish
 from berlin_magic.retries import told_wait
 from berlin_magic.secret import Secret
 
@@ -86,8 +88,8 @@ async def balance(access: Access, token: str) -> float | None:
     return left if known else None
 
 
-async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGenerator[str, None]:
-    """Ask `body` and yield the text of the reply, never empty, as it arrives.
+async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGenerator[str | Event, None]:
+    """Ask `body` and yield the text of the reply, never empty, as it arrives; then why it ended, where that is told.
 
     Raises
     ------
@@ -101,7 +103,7 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
         As `transport.requested`.
     """
     model = str(body["options"]["model"])
-    decoder = Decoder()
+    decoder = Decoder(object_limit(access.reply_limit))
     request = transport.requested(
         "POST",
         access.url / "api/chat/completions",
@@ -128,6 +130,8 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
                         if item.content:
                             yield item.content
                         if item.last:
+                            if item.finish:
+                                yield Finish(item.finish)
                             return
         except IncompleteReplyError:
             with suppress(IncompleteReplyError):
