@@ -21,6 +21,7 @@ from berlin_magic.replay import Mode, Replays, StoredReply, digest
 from berlin_magic.secret import unseen
 from berlin_magic.server_context import continued
 from berlin_magic.turns import Turn, Turns
+from berlin_magic.way import OF_A_SERVER, WAY, joined, unseen_way
 
 __all__ = ["Conversation"]
 
@@ -67,7 +68,7 @@ class Conversation(Turns):
     def __init__(self, system: str = "", *, model: str = "", **connection: Any) -> None:
         super().__init__(system)
         self.model = model
-        if any(connection.get(name) for name in _OF_A_SERVER) and (prefix := named_provider(model)[0]):
+        if any(connection.get(name) for name in OF_A_SERVER) and (prefix := named_provider(model)[0]):
             connection = {"provider": prefix, **connection}  # whom else would they be for
         self.connection = {name: unseen(name, value) for name, value in connection.items()}
         self.context: Literal["client", "server"] = "client"
@@ -99,11 +100,11 @@ class Conversation(Turns):
         BerlinError
             Whatever kept the reply from being whole; what had arrived is kept, in the conversation too.
         """
-        options = _unseen(options)
+        options = unseen_way(options)
         cell, run = self.cell() if self.cell is not None else (None, None)
-        given = {name: value for name, value in options.items() if name not in _WAY}
+        given = {name: value for name, value in options.items() if name not in WAY}
         turn = self.ask_in(cell, run, prompt, model=model or self.model, system=system, options=given)
-        way = {name: value for name, value in options.items() if name in _WAY}
+        way = {name: value for name, value in options.items() if name in WAY}
         async with aclosing(self.answer(turn, **way)) as pieces:
             async for piece in pieces:
                 yield piece
@@ -145,7 +146,7 @@ class Conversation(Turns):
 
     async def ask(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer; as `stream` otherwise."""
-        options = _unseen(options)
+        options = unseen_way(options)
         async with aclosing(self.stream(prompt, **options)) as pieces:
             return "".join([piece async for piece in pieces])
 
@@ -153,7 +154,7 @@ class Conversation(Turns):
         """Ask `prompt` and return the whole answer, from code that can't await; as `ask` otherwise."""
         from berlin_magic.blocking import run  # noqa: PLC0415 - patches asyncio: only where it is asked for
 
-        options = _unseen(options)
+        options = unseen_way(options)
         return run(self.ask(prompt, **options))
 
     async def answer(
@@ -180,7 +181,7 @@ class Conversation(Turns):
         **way
             Where to ask, in place of the conversation's own; it is not recorded.
         """
-        way = _unseen(way)
+        way = unseen_way(way)
         turn.request = digest(turn.asked, turn.model or os.environ.get("BERLIN_MODEL", ""), turn.options)
         try:
             if (stored := self._stored(turn, replay or self.replay)) is not None:
@@ -249,7 +250,7 @@ class Conversation(Turns):
     ) -> AsyncGenerator[str, None]:
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
         network = await asyncio.to_thread(_network)
-        there = await network.connect(turn.model, **_joined(self.connection, way, turn.model))
+        there = await network.connect(turn.model, **joined(self.connection, way, turn.model))
         turn.model, turn.provider = there.model, there.provider.name
         if connected is not None:
             connected(there)
@@ -303,36 +304,11 @@ class Conversation(Turns):
         return other
 
 
-_OF_A_SERVER = {"url", "account", "password", "token", "key", "headers"}
-"""What is for one server alone."""
-
-_WAY = {"provider", "proxy", "silence", "retries", "reply_limit"} | _OF_A_SERVER
-"""What says where and how to ask: no part of the question, never recorded, and some of it secret."""
-
-
-def _unseen(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `options` with what is secret among them unseen, for the frames that a verbose traceback shows."""
-    return {name: unseen(name, value) if name in _WAY else value for name, value in options.items()}
-
-
 def _no_text(provider: str, item: object) -> IncorrectAnswerError:
     return IncorrectAnswerError(
         f"The provider {clean(provider, 40)} has yielded {clean(type(item).__name__, 40)} where a text was due.\n"
         "Tell whoever wrote it: a reply is `str` and what `berlin_magic.events` has."
     )
-
-
-def _joined(connection: Mapping[str, Any], way: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Return `connection` with what is given for one question in its place.
-
-    With another address, what lets into the conversation's own server stays away from it.
-    """
-    if not way.keys() & {"url", "provider"}:
-        return {**connection, **way}
-    kept = {name: value for name, value in connection.items() if name not in _OF_A_SERVER}
-    if name := named_provider(model)[0]:
-        kept["provider"] = name
-    return {**kept, **way}
 
 
 def _network() -> Any:

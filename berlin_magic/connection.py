@@ -70,8 +70,9 @@ class Connection:
     @property
     def secrets(self) -> list[Secret]:
         """What no message may hold: what the provider is given, and what it may have read in the environment."""
-        way = proxy_secrets(URL(self.where), self.settings.get("proxy"))
-        return [*secrets_among(self.settings.values()), *secrets_of_environment(), *way]
+        given = [value for name, value in self.settings.items() if name != "proxy"]  # of which the password counts
+        way = proxy_secrets(URL(self.where or DEFAULT_URL), self.settings.get("proxy"))
+        return [*secrets_among(given), *secrets_of_environment(), *way]
 
 
 async def connect(model: str = "", provider: str = "", **given: Any) -> Connection:

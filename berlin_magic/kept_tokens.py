@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from berlin_magic import protocol
 from berlin_magic.access import Access, sendable
+from berlin_magic.aside import aside
 from berlin_magic.credentials import password_from_keyring, stored_login
 from berlin_magic.errors import BerlinError
 from berlin_magic.redaction import redacted, untraced
@@ -18,6 +19,9 @@ from berlin_magic.shared_token import SharedToken
 from berlin_magic.state_folder import state_folder
 
 __all__ = ["KeptTokens", "shared_token"]
+
+
+_PATIENCE_WITH_THE_FILE = 10.0  # seconds
 
 
 class KeptTokens:
@@ -130,7 +134,10 @@ class KeptTokens:
 
 
 async def _logged_out(access: Access) -> bool:
-    stored = await asyncio.to_thread(stored_login, access.where)
+    try:
+        stored = await aside(lambda: stored_login(access.where), patience=_PATIENCE_WITH_THE_FILE)
+    except TimeoutError:
+        return False
     return stored is None or stored.account != access.account
 
 

@@ -20,9 +20,10 @@ class Provider(ABC):
     as well, and makes the other out of it: ``return text_of(cls.stream(model, messages, proxy, **kwargs))``.
 
     What it takes by name, it is given: of the settings ``url``, ``account``, ``password``, ``token``, ``key``,
-    ``headers`` and ``silence`` those that one of these two methods names as a parameter. A provider whose server keeps
-    conversations names ``parent``, the id under which the server has what was said before. All other keywords are the
-    engine's options.
+    ``headers``, ``silence``, ``retries`` and ``reply_limit`` those that one of these two methods names as a parameter.
+    A provider whose server keeps conversations names ``parent``, the id under which the server has what was said
+    before. All other keywords are the engine's options. What it raises as a `BerlinError` is shown without the secrets
+    that it was given; `berlin_magic.redacted` takes out further ones.
 
     It is installed under a name by an entry point of the group ``berlin_magic.providers``.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, Self
 
@@ -30,6 +31,7 @@ _HARMLESS_HEADERS = {
 
 
 _SECRET_VARIABLES = ("KEY", "TOKEN", "PASSWORD", "SECRET")  # what their names end in
+_PLACE = re.compile(r"\w+://|~?/.*/|[a-z]:[/\\]", re.IGNORECASE)  # where a key is, for example
 _LONG = 8  # characters; what is shorter there is a word rather than a secret
 
 
@@ -90,4 +92,4 @@ def secrets_among(values: Iterable[Any]) -> list[Secret]:
 def secrets_of_environment() -> list[Secret]:
     """Return what the environment holds under names such as ``SCHOOL_API_KEY``: a provider may send any of it."""
     named = (value for name, value in os.environ.items() if name.upper().endswith(_SECRET_VARIABLES))
-    return [Secret(value) for value in named if len(value) >= _LONG]
+    return [Secret(value) for value in named if len(value) >= _LONG and not _PLACE.match(value)]

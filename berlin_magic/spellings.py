@@ -17,6 +17,7 @@ _HEAD = 6
 
 _END = 4  # its last characters, by which its end is found behind a spelling that is not known here
 _REMOVED = {"Cf", "Cs", "Co", "Cn"}  # by `errors.clean`
+_KIND = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*://|(?:Bearer|Basic|Token)\s)(?=.{4})", re.IGNORECASE)  # no secret itself
 _BLANK = r"(?:\s|\+|%(?:25)*(?:20|0[9ad])|\\+(?:[tnr]|(?:u00|x)(?:20|0[9ad]))|&#0*(?:32|9|10|13);|&nbsp;)+"
 _DELIMITERS = frozenset('"<>”“')
 
@@ -36,7 +37,7 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 
 def _spans(text: str, secret: str) -> Iterator[tuple[int, int]]:
     """Yield where `secret` begins and ends in `text`."""
-    spelled = [_spelled(char) for char in _characters(secret)]
+    spelled = [_spelled(char) for char in _characters(_KIND.sub("", secret))]
     if not spelled:
         return
     head = re.compile("".join(spelled[:_HEAD]), re.IGNORECASE)

@@ -195,10 +195,12 @@ async def test_what_another_packages_provider_quotes_is_redacted(monkeypatch: py
 
     def answer(key: str, headers: dict[str, str], proxy: str) -> Any:
         sent = f"{key} {headers} {headers['X-Key']} {proxy} canary-of-the-environment"
-        raise BerlinError(f"Notebook: the server said {sent} {{'user_info': {{'ip': 'canary'}}}}.\nTry again.")
+        raise BerlinError(
+            f"Notebook at http://127.0.0.1:9: the server said {sent} {{'user_info': {{'ip': 'canary'}}}}.\nTry again."
+        )
 
     talk = asked_through(monkeypatch, answer)
-    with pytest.raises(BerlinError, match="Notebook: the server said") as caught:
+    with pytest.raises(BerlinError, match=r"Notebook at http://127\.0\.0\.1:9: the server said") as caught:
         await talk.ask("Hi")
     assert_fit_to_be_shown(caught.value)
     frames = [entry.frame for entry in caught.traceback if "berlin_magic" in str(entry.path)]

@@ -66,6 +66,13 @@ def test_where_the_spelling_gets_unknown_the_rest_is_hidden_too():
     assert without_secrets("a correct~20horse battery b", ["correct horse battery"]) == "a <secret> b"
 
 
+@pytest.mark.parametrize("kind", ["http://", "Bearer ", "Basic ", "socks5://"])
+def test_what_kind_of_a_secret_it_is_hides_nothing_else(kind):
+    text = f"{kind}harmless http://127.0.0.1 Bearer token"
+    assert without_secrets(text, [f"{kind}ada:canary"]) == text
+    assert without_secrets(f"got {kind}ada:canary.", [f"{kind}ada:canary"]) == f"got {kind}<secret>."
+
+
 def test_secrets_that_overlap_are_both_hidden():
     assert without_secrets("x abcdefghijkl y", ["abcdefgh", "efghijkl"]) == "x <secret> y"
 

@@ -71,9 +71,11 @@ def test_the_environments_secrets_are_known_by_their_names(monkeypatch: pytest.M
         "DB_password": "canary-2",
         "MY_TOKEN": "yes",
         "EDITOR": "canary-3",
+        "SSH_KEY": "/home/canary/key",
+        "A_TOKEN": "http://canary",
     }.items():
         monkeypatch.setenv(name, value)
     found = secrets_of_environment()
     assert {"canary-1", "canary-2"} <= set(found)
-    assert not {"yes", "canary-3"} & set(found)
+    assert not {"yes", "canary-3", "/home/canary/key", "http://canary"} & set(found)
     assert "canary" not in repr(found)
