@@ -45,6 +45,19 @@ def test_a_model_is_not_near_to_itself_and_three_are_enough():
     assert len(nearest("gpt-4", [f"gpt-4-{number}" for number in range(9)])) == 3
 
 
+@pytest.mark.parametrize(
+    ("model", "meant"),
+    [("olama:llama3.2", "ollama:llama3.2"), ("openrouters:x/y:free", "openrouter:x/y:free"), ("qwen2.5:7b", "")],
+)
+async def test_a_prefix_that_is_nearly_a_providers_name_may_have_meant_it(model, meant):
+    async def none():
+        return []
+
+    error = await with_nearest(ModelUnknownError("The server does not know it.\nName another."), model, none)
+    assert (meant in str(error)) if meant else "mean" not in str(error)
+    assert_fit_to_be_shown(error)
+
+
 def test_a_list_without_end_is_not_compared_to_its_end():
     names = ["x" * 10_000] * 10 + [f"model-{number}" for number in range(100_000)]
     assert len(nearest("model-7" * 1000, names)) <= 3
