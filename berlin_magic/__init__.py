@@ -5,28 +5,29 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from berlin_magic.errors import (
+    BerlinError,
+    ContextOnServerError,
+    IncompleteReplyError,
+    IncorrectAnswerError,
+    LoginRefusedError,
+    ModelUnknownError,
+    NoBalanceError,
+    NotAllowedError,
+    NotConfiguredError,
+    NotStoredError,
+    RateLimitError,
+    ReplayFileError,
+    ReplyTooLargeError,
+    ServerError,
+    ServerUnreachableError,
+    SilentTooLongError,
+    StoreError,
+)
+
 if TYPE_CHECKING:
     from berlin_magic.berlin import Berlin
     from berlin_magic.chat import Conversation
-    from berlin_magic.errors import (
-        BerlinError,
-        ContextOnServerError,
-        IncompleteReplyError,
-        IncorrectAnswerError,
-        LoginRefusedError,
-        ModelUnknownError,
-        NoBalanceError,
-        NotAllowedError,
-        NotConfiguredError,
-        NotStoredError,
-        RateLimitError,
-        ReplayFileError,
-        ReplyTooLargeError,
-        ServerError,
-        ServerUnreachableError,
-        SilentTooLongError,
-        StoreError,
-    )
     from berlin_magic.notebook import conversation
     from berlin_magic.provider import Provider
     from berlin_magic.redaction import redacted
@@ -41,28 +42,7 @@ _HOMES = {
     "Provider": "provider",
     "conversation": "notebook",
     "redacted": "redaction",
-} | dict.fromkeys(
-    (
-        "BerlinError",
-        "ContextOnServerError",
-        "IncompleteReplyError",
-        "IncorrectAnswerError",
-        "LoginRefusedError",
-        "ModelUnknownError",
-        "NoBalanceError",
-        "NotAllowedError",
-        "NotConfiguredError",
-        "NotStoredError",
-        "RateLimitError",
-        "ReplayFileError",
-        "ReplyTooLargeError",
-        "ServerError",
-        "ServerUnreachableError",
-        "SilentTooLongError",
-        "StoreError",
-    ),
-    "errors",
-)
+}
 
 __all__ = [
     "Berlin",
