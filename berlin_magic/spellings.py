@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from functools import cache
 from html.entities import codepoint2name
 from itertools import groupby
 
@@ -83,6 +84,7 @@ def _characters(secret: str) -> Iterator[str]:
         yield from [" "] if blank else chars
 
 
+@cache  # of single characters, so that no secret is kept in it
 def _spelled(char: str) -> str:
     """Return a pattern for the spellings of `char`."""
     if char == " ":
