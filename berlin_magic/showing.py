@@ -7,9 +7,10 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 
-from berlin_magic.errors import BerlinError, IncompleteReplyError, clean
+from berlin_magic.errors import BerlinError, clean
 from berlin_magic.events import Event, Notice, Reasoning
 from berlin_magic.interrupts import Interrupted, cancelling
+from berlin_magic.ticking import ended
 from berlin_magic.turns import Turn
 from berlin_magic.view import State, Status, View
 
@@ -18,7 +19,6 @@ __all__ = ["Outcome", "Showing"]
 _FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
 _IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
 _LONG = 2000  # characters whose rendering would hold up the user's loop
-_DRAIN = 2.0  # seconds that a cancelled request may take to close its connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Showing:
                 await self._draw_while(task, view)
             except asyncio.CancelledError:
                 interrupted = True
-                await _end(task)
+                await ended(task)
             if self.turn.length > _LONG and await _in_thread(view.settle):
                 interrupted = True
         error = _error_of(task)
@@ -115,7 +115,7 @@ class Showing:
             self.turn.finish = "stopped"
         state = self._final_state(error, interrupted=interrupted)
         if background and error is not None:
-            self.notes.append(clean(str(error)))  # nobody will raise it in its cell
+            self.notes.append(clean(str(error), 500))  # nobody will raise it in its cell
         if self.ended is not None:
             self.ended()
         view.finish(self._status(state), self._metadata())
@@ -207,21 +207,8 @@ def _remark(turn: Turn) -> str:
     return "the model thought, and then gave no reply" if turn.reasoning else "the reply is empty"
 
 
-
 _INTERRUPTED = "Interrupted; what had arrived is kept, in the conversation too."
 _INTERRUPTED_EMPTY = "Interrupted before the first word."
-
-
-async def _end(task: asyncio.Task[None]) -> None:
-    """Cancel `task` and wait until it has closed its connection; a second interrupt does not shorten that."""
-    loop = asyncio.get_running_loop()
-    latest = loop.time() + _DRAIN
-    task.cancel()
-    while not task.done() and (left := latest - loop.time()) > 0:
-        try:
-            await asyncio.wait({task}, timeout=min(left, _FRAME))
-        except asyncio.CancelledError:
-            continue
 
 
 async def _in_thread(work: Callable[[], None]) -> bool:
@@ -244,10 +231,10 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
 def _short(error: BaseException | None, turn: Turn) -> BaseException | None:
     """Give an error of ours its few lines in place of a traceback: they say all that a user can act on."""
     if isinstance(error, BerlinError):
-        lines = [f"{type(error).__name__}: {error}"]
-        if isinstance(error, IncompleteReplyError) and turn.reply:
-            lines.append(f"The {turn.length:,} characters that had arrived are kept, in the conversation too.")
-        elif turn.reply:
-            lines.append("What had arrived is kept.")
+        first, *advice = f"{type(error).__name__}: {error}".splitlines()
+        if turn.reply:
+            kept = f"The {turn.length:,} characters that had arrived are kept: `%berlin continue` goes on from them."
+            advice.insert(0, kept)
+        lines = [first, *advice]
         error._render_traceback_ = lambda: ["\n".join(lines)]  # type: ignore[attr-defined]
     return error

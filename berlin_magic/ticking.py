@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from berlin_magic.interrupts import cancelling
 
-__all__ = ["TICK", "ticking"]
+__all__ = ["TICK", "ended", "ticking"]
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ async def ticking(coroutine: Coroutine[Any, Any, T]) -> T:
             while not task.done():
                 await asyncio.wait({task}, timeout=TICK)
         except asyncio.CancelledError:
-            await _end(task)
+            await ended(task)
             if not task.done() or task.cancelled() or task.exception() is not None:
                 raise  # the interrupt; what the cancelled work failed with is nobody's concern any more
     interrupt, result = task.result()
@@ -48,7 +48,7 @@ async def _caught(coroutine: Coroutine[Any, Any, T]) -> tuple[KeyboardInterrupt 
         return interrupt, None
 
 
-async def _end(task: asyncio.Task[Any]) -> None:
+async def ended(task: asyncio.Task[Any]) -> None:
     """Cancel `task` and wait until it has ended; a second interrupt does not shorten that."""
     loop = asyncio.get_running_loop()
     latest = loop.time() + _DRAIN

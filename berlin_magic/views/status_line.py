@@ -32,7 +32,7 @@ def sentence(status: Status, hint: str = "") -> str:
         if status.elapsed >= 1 and status.state == "streaming":
             parts.append(f"{status.characters / status.elapsed:,.0f}/s")
     parts.append(status.remark)
-    parts += [clean(note, 160) for note in status.notes]
+    parts += [clean(note, 500) for note in status.notes]
     parts.append(hint)
     return " · ".join(part for part in parts if part)
 
