@@ -29,7 +29,7 @@ from berlin_magic.errors import (
 from berlin_magic.events import Event, Finish, Reasoning, Usage
 from berlin_magic.proxies import proxy_secrets
 from berlin_magic.retries import told_wait
-from berlin_magic.secret import Secret
+from berlin_magic.secret import Secret, secrets_among
 
 __all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
 
@@ -46,7 +46,7 @@ class Endpoint:
     key: Secret
     key_advice: str
     """What the user is told to do where the key, or that there is none, is not accepted."""
-    headers: Mapping[str, Secret]
+    headers: Mapping[str, str]
     proxy: str | None = field(repr=False)  # its address may hold a password
     silence: float | None
     reply_limit: int | None
@@ -62,7 +62,7 @@ class Endpoint:
     def secrets(self) -> list[Secret]:
         """What no message may hold."""
         queried = [Secret(value) for _, value in parse_qsl(self.query)]
-        return [self.key, *self.headers.values(), *queried, *proxy_secrets(self.url, self.proxy)]
+        return [self.key, *secrets_among([self.headers]), *queried, *proxy_secrets(self.url, self.proxy)]
 
 
 def endpoint_url(text: str, setting: str) -> URL:

@@ -20,7 +20,7 @@ from berlin_magic.nearest import with_nearest
 from berlin_magic.provider import Provider, text_of
 from berlin_magic.redaction import redacted
 from berlin_magic.retries import RETRIES, retried
-from berlin_magic.secret import Secret
+from berlin_magic.secret import Secret, hidden_headers
 from berlin_magic.transport import REPLY_LIMIT, origin_of
 
 __all__ = ["OpenAICompatible"]
@@ -100,7 +100,7 @@ class OpenAICompatible(Provider):
         url, key : str, optional
             Where to ask, with or without ``/v1`` at the end, and the key to get in.
         headers : mapping, optional
-            Further headers; they are treated as secrets.
+            Further headers; they are treated as secrets, but for those that only say who asks (``X-Title``).
         silence : float, optional
             Seconds without a byte after which the reply counts as cut; None for no limit.
         reply_limit : int, optional
@@ -168,11 +168,15 @@ class OpenAICompatible(Provider):
             As `stream`.
         """
         del kwargs
-        endpoint = cls._endpoint(url=url, key=key, headers=headers, proxy=proxy, silence=silence)
+        secrets = [Secret(key or "")]
         try:
+            endpoint = cls._endpoint(url=url, key=key, headers=headers, proxy=proxy, silence=silence)
+            secrets = endpoint.secrets
             return await chat_completions.models(endpoint)
         except BerlinError as error:
-            raise redacted(error, endpoint.secrets) from None
+            raise redacted(error, secrets) from None
+        finally:
+            del key, headers, proxy  # as above
 
     @classmethod
     def configured(cls) -> bool:
@@ -206,7 +210,7 @@ class OpenAICompatible(Provider):
         its_own = origin_of(server) == origin_of(endpoint_url(named or cls.issuer, setting))
         standing = os.environ.get(cls.key_variable, "") if cls.key_variable else ""
         secret = Secret((key or (standing if its_own else "")).strip())
-        more = {name: Secret(value) for name, value in (headers or {}).items()}
+        more = hidden_headers(headers or {})
         if any(char in value for value in (secret, *more.values()) for char in "\r\n\0"):
             raise NotConfiguredError(
                 f"The key or a header has a line break in it, and can't be sent.\nSet {cls.key_variable or 'it'} anew."

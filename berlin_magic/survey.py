@@ -12,7 +12,6 @@ from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.provider import Provider
 from berlin_magic.providers import found_anew, load
 from berlin_magic.redaction import redacted
-from berlin_magic.secret import Secret
 
 __all__ = ["Finding", "survey"]
 
@@ -79,7 +78,7 @@ async def _answer(there: Connection) -> str:
     try:
         names = await there.provider.models(**there.settings)
     except BerlinError as error:
-        raise redacted(error, [value for value in there.settings.values() if isinstance(value, Secret)]) from None
+        raise redacted(error, there.secrets) from None
     return f"answers: {len(names)} model{'' if len(names) == 1 else 's'}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 
 import pytest
 from asking import HELLO, assert_fit_to_be_shown, outcome
@@ -287,6 +288,22 @@ async def test_each_service_can_be_elsewhere_with_its_key(server, monkeypatch):
 async def test_models_are_read_however_they_are_listed(server, listed, names):
     server.on("/v1/models", said(listed, 200))
     assert await OpenAICompatible.models(url=server.url) == names
+
+
+async def test_a_header_that_only_says_who_asks_takes_no_word_out_of_a_message(server):
+    server.on(CHAT, said({"error": {"message": "The model of http://127.0.0.1 is not found; X-Auth is canary-header"}}))
+    headers = {"HTTP-Referer": "http://127.0.0.1", "X-Title": "model", "X-Auth": "canary-header"}
+    error = (await outcome(ask(server, headers=headers))).failure
+    assert "The model of http://127.0.0.1 is not found" in str(error)
+    assert "canary" not in str(error)
+    assert server.requests[0].headers["x-title"] == "model"
+
+
+async def test_a_list_of_models_that_can_not_be_asked_for_shows_no_key_in_any_frame():
+    with pytest.raises(errors.NotConfiguredError) as caught:
+        await OpenAICompatible.models(key="canary-key-0123456789", url="nonsense")
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert "canary" not in repr([frame for frame in frames if "cls" in frame])
 
 
 def test_an_error_in_a_list_of_one_is_an_error():

@@ -153,7 +153,8 @@ async def test_an_interrupt_in_the_last_moment_keeps_the_complete_reply() -> Non
 
 
 async def test_a_cut_reply_is_an_error_of_a_few_lines_that_says_what_is_kept() -> None:
-    reply, view = Reply("half", IncompleteReplyError("The connection broke.\nRun the cell again for a whole one.")), NotedView()
+    cut = IncompleteReplyError("The connection broke.\nRun the cell again for a whole one.")
+    reply, view = Reply("half", cut), NotedView()
     _, task = await show(reply, view)
     outcome = await task
     assert view.finished[0][0].state == "cut"
