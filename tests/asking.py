@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
@@ -49,10 +50,19 @@ async def outcome(generator: AsyncGenerator[str, None]) -> Outcome:
     return Outcome(pieces, None)
 
 
+TO_DO = re.compile(
+    r"\b(add|allow|ask|begin|check|choose|give|install|log in|name|raise|read|run|see|set|start|tell|top it up|try|use"
+    r"|wait|did you mean)\b|`%",
+    re.IGNORECASE,
+)
+"""What is in the last line of a message: something to do, or the magic that does it."""
+
+
 def assert_fit_to_be_shown(error: BerlinError) -> None:
     message = str(error)
-    assert len(message.splitlines()) < 5, message
-    assert "\n" in message, f"says nothing to do: {message}"
+    lines = message.splitlines()
+    assert 1 < len(lines) < 5, message
+    assert TO_DO.search(lines[-1]), f"says nothing to do in its last line: {message}"
     assert_no_secret(message, repr(error), repr(vars(error)))
 
 

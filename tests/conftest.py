@@ -19,7 +19,7 @@ from asking import assert_no_secret
 from canaries import betrayed, told
 from scripted import ScriptedServer, scripted_server
 
-from berlin_magic import retries, shared_token
+from berlin_magic import retries, sessions, shared_token
 from berlin_magic.berlin import Berlin
 
 
@@ -105,13 +105,14 @@ def _look_up(monkeypatch: pytest.MonkeyPatch, wait: Callable[[], object]) -> Non
 
 @pytest.fixture
 async def order(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
-    """Hold the test to leaving no task, nothing unretrieved, no warning in a log, and no secret in one."""
+    """Hold the test to leaving no task, no connection, nothing unretrieved, no warning in a log, no secret in one."""
     caplog.set_level(logging.DEBUG)
     loop = asyncio.get_running_loop()
     reported: list[str] = []
     loop.set_exception_handler(lambda _, context: reported.append(str(context)))
     before = asyncio.all_tasks()
     yield
+    await _close_session()
     async with asyncio.timeout(5):
         while left := asyncio.all_tasks() - before - {asyncio.current_task()}:
             await asyncio.wait(left, timeout=1)
@@ -123,7 +124,18 @@ async def order(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
     assert_no_secret(caplog.text)
 
 
+async def _close_session() -> None:
+    """End the loop's session as the loop's end does, and hold whoever used it to having given all connections back."""
+    kept = sessions._kept.get((os.getpid(), asyncio.get_running_loop()))
+    if kept is not None:
+        used = getattr(kept.session.connector, "_acquired", ())
+        assert not used, f"{len(used)} connections are still in use"
+        await kept.end.aclose()
+
+
 @pytest.fixture
 async def server(order: None) -> AsyncIterator[ScriptedServer]:
     async with scripted_server() as scripted:
         yield scripted
+        await _close_session()
+        await scripted.forsaken()

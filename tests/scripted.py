@@ -35,6 +35,8 @@ class Request:
     body: bytes
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the client has closed the connection."""
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the script is played and, unless the connection is kept, that is closed."""
 
     @property
     def json(self) -> Any:
@@ -67,6 +69,18 @@ class ScriptedServer:
             await self._arrived.wait_for(lambda: len(self.to(path)) > number)
         return self.to(path)[number]
 
+    async def at_rest(self) -> None:
+        """Wait until nothing is under way: what is held open is closed by the client, and soon."""
+        async with asyncio.timeout(2):
+            for request in tuple(self.requests):
+                await request.over.wait()
+
+    async def forsaken(self) -> None:
+        """Wait until no connection is left: the client has closed those that it kept, too."""
+        if self._serving:
+            _, left = await asyncio.wait(self._serving, timeout=2)
+            assert not left, f"the client has left {len(left)} of {self.connections} connections open"
+
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._serving.add(asyncio.create_task(self._serve(reader, writer)))
 
@@ -80,6 +94,7 @@ class ScriptedServer:
         sock: socket.socket = writer.get_extra_info("socket")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         watch: asyncio.Task[None] | None = None
+        request: Request | None = None
         more = True
         try:
             while more:
@@ -93,6 +108,8 @@ class ScriptedServer:
                     watch = asyncio.create_task(_notice_end(reader, request.gone))
                 for step in script:
                     await _play(step, writer, request)
+                if more:
+                    request.over.set()
         except (OSError, asyncio.IncompleteReadError):
             pass  # the client went first
         finally:
@@ -101,6 +118,8 @@ class ScriptedServer:
             with suppress(OSError):
                 writer.close()
                 await writer.wait_closed()
+            if request:
+                request.over.set()
 
     def _script_for(self, request: Request) -> Script:
         scripts = self._scripts.get(request.path.partition("?")[0])

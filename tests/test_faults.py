@@ -1,7 +1,8 @@
 """The fault matrix: every way in which a server fails, before the first word and in the middle, for every provider.
 
-For each: the class of the error, that the partial was kept, that no more requests reached the server than allowed,
-that nothing is left open (the `server` fixture), and that the next question is answered.
+For each: the class of the error and what it says to do, that the partial was kept, that no more requests reached the
+server than allowed, that each connection is closed at once, that nothing is left open (the `server` fixture: of tasks
+and of connections, those of the loop's session included), and that the next question is answered.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import completions
@@ -49,6 +52,7 @@ from berlin_magic.errors import (
     ServerUnreachableError,
     SilentTooLongError,
 )
+from berlin_magic.events import Notice
 from berlin_magic.openai_compatible import OpenAICompatible
 from berlin_magic.provider import Provider
 from berlin_magic.retries import RETRIES
@@ -115,6 +119,7 @@ async def fails(
     result = await ask(server, dialect, **given)
     assert result.text == text
     assert type(result.failure) is kind, repr(result.failure)
+    await server.at_rest()
     assert len(server.to(dialect.path)) == requests
     lists = len(server.to(dialect.models))  # asked for once, to name the nearest to an unknown model
     assert len(server.requests) == requests + lists and lists == (kind is ModelUnknownError)
@@ -156,6 +161,49 @@ BEFORE: dict[str, tuple[Script, type[BerlinError]]] = {
     "an error page, then silent": ([head("Content-Length: 100", status=502), b"<h1>", Then.HOLD], SilentTooLongError),
     "an endless error page": ([head(status=500), *[b"x" * 2**20] * 9], ReplyTooLargeError),
 }
+
+
+def cuts(dialect: Dialect) -> dict[str, bytes]:
+    """Return the first word of a reply, cut within the JSON that it is in."""
+    word = dialect.word("é🎉").replace(b"\\u00e9\\ud83c\\udf89", "é🎉".encode())
+    assert "é🎉".encode() in word
+    escaped = dialect.word("é")
+    return {
+        "an object": word[:-8],
+        "a name": word[:6],
+        "UTF-8": word[: word.index("🎉".encode()) + 2],
+        "an escape": escaped[: escaped.index(b"\\u00e9") + 3],
+    }
+
+
+def first_words(dialect: Dialect) -> dict[str, tuple[Script, type[BerlinError]]]:
+    """Return the replies that break before their first word is whole."""
+    packed = gzip.compress(dialect.whole("all well"))
+    drip: list[bytes | float | Then] = [HEAD]
+    for byte in dialect.word("word")[:8]:
+        drip += [bytes([byte]), 0.05]
+    return {
+        **{f"closed within {name}": ([HEAD, cut], IncompleteReplyError) for name, cut in cuts(dialect).items()},
+        **{
+            f"silent within {name}": ([HEAD, cut, Then.HOLD], SilentTooLongError) for name, cut in cuts(dialect).items()
+        },
+        "half of a gzip": ([head("Content-Encoding: gzip"), packed[: len(packed) // 2]], IncompleteReplyError),
+        "half of a gzip with a length": (
+            [head("Content-Encoding: gzip", f"Content-Length: {len(packed)}"), packed[: len(packed) // 2]],
+            IncompleteReplyError,
+        ),
+        "endless": ([HEAD, dialect.word("x" * 2**15)[:-8], *[b"x" * 2**16] * 20], ReplyTooLargeError),
+        "endless blanks": ([HEAD, *[b"\n" * 2**16] * 20], ReplyTooLargeError),
+        "a slow drip, then closed": (drip, IncompleteReplyError),
+        "a slow drip, then silent": ([*drip, Then.HOLD], SilentTooLongError),
+        "a slow drip, then reset": ([*drip, Then.RESET], IncompleteReplyError),
+    }
+
+
+@pytest.mark.parametrize("fault", first_words(BERLIN))
+async def test_a_reply_that_breaks_before_its_first_word_is_whole(server, dialect, fault):
+    script, kind = first_words(dialect)[fault]
+    await fails(server, dialect, script, kind, reply_limit=2**20)
 
 
 LOST = {name for name in BEFORE if name.startswith(("accepted", "half")) and not name.endswith("silent")}
@@ -204,8 +252,11 @@ async def test_what_passes_is_overcome(server, dialect, fault):
 
 
 async def test_a_refused_connection(server, dialect, unused_tcp_port):
-    result = await ask(server, dialect, url=f"http://127.0.0.1:{unused_tcp_port}")
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    result = await outcome(dialect.provider.stream("m", HELLO, url=url, **dialect.settings))
     assert type(result.failure) is ServerUnreachableError
+    assert "connection refused" in str(result.failure)
+    assert [type(item) for item in result.pieces] == [Notice, Notice]  # asked three times
     await assert_next_works(server, dialect)
 
 
@@ -276,19 +327,14 @@ async def test_another_protocol_than_ours(server, dialect):
 def ends(dialect: Dialect) -> dict[str, tuple[Script, type[BerlinError]]]:
     """Return what may come after the word "begun "."""
     word = dialect.word("é🎉")
-    escaped = dialect.word("\\u00e9").replace(b"\\\\u00e9", b"\\u00e9")
+    broken = {f"closed within {name}": ([cut], IncompleteReplyError) for name, cut in cuts(dialect).items()}
     return {
+        **broken,
         "closed": ([], IncompleteReplyError),
         "silent": ([Then.HOLD], SilentTooLongError),
         "reset": ([0.1, Then.RESET], IncompleteReplyError),
-        "closed within an object": ([word[:-8]], IncompleteReplyError),
         "silent within an object": ([word[:-8], Then.HOLD], SilentTooLongError),
         "reset within an object": ([word[:-8], 0.1, Then.RESET], IncompleteReplyError),
-        "closed within UTF-8": (
-            [word.replace(b"\\ud83c", "🎉".encode()[:2])[:-40] + b"\xf0\x9f"],
-            IncompleteReplyError,
-        ),
-        "closed within an escape": ([escaped[: escaped.index(b"\\u") + 3]], IncompleteReplyError),
         "endless": ([dialect.word("x" * 2**15)] * 100, ReplyTooLargeError),
     }
 
@@ -310,6 +356,7 @@ async def test_a_fault_in_the_middle_keeps_what_came(server, dialect, end, way):
     assert result.text.startswith("begun ")
     assert kind is ReplyTooLargeError or result.text == "begun "
     assert type(result.failure) is kind, repr(result.failure)
+    await server.at_rest()
     assert len(server.requests) == 1
     await assert_next_works(server, dialect)
 
@@ -321,22 +368,64 @@ async def test_garbage_in_the_middle(server, dialect, garbage):
     await fails(server, dialect, [HEAD, dialect.word("begun "), garbage, Then.HOLD], IncorrectAnswerError, "begun ")
 
 
-async def test_invalid_utf8_in_the_middle_is_told_or_replaced(server, dialect):
-    bad = dialect.word("XX").replace(b"XX", b"\xff\xfe")
-    server.on(dialect.path, [HEAD, dialect.word("begun "), bad, dialect.whole("x")])
-    result = await ask(server, dialect)
-    assert result.text.startswith("begun ")
-    assert type(result.error) in (IncorrectAnswerError, type(None))
-    await assert_next_works(server, dialect)
+async def test_broken_framing_in_the_middle(server, dialect):
+    begun = http_chunk(dialect.word("begun "))
+    await fails(server, dialect, [CHUNKED_HEAD, begun, 0.02, b"zz\r\nxx", Then.HOLD], IncompleteReplyError, "begun ")
+    server.requests.clear()
+    await fails(server, dialect, [CHUNKED_HEAD + begun + b"zz\r\nxx", Then.HOLD], IncompleteReplyError, "begun ")
 
 
-async def test_an_error_object_in_the_middle(server, dialect):
-    error = (
-        completions.event({"error": {"message": "overloaded"}})
-        if dialect is OPENAI
-        else b'{"code": 5000, "message": "overloaded"}'
-    )
-    failure = await fails(server, dialect, [HEAD, dialect.word("begun "), error, Then.HOLD], ServerError, "begun ")
+INVALID = b"\xff\xfe"  # no UTF-8 in any place
+
+
+@pytest.mark.parametrize("begun", ["", "begun "])
+async def test_invalid_utf8_is_told_by_a_berlin_server_and_replaced_in_events(server, begun):
+    """JSON is UTF-8 (RFC 8259, section 8.1); an event stream is decoded with replacement (WHATWG, "Parsing")."""
+    words = [BERLIN.word(begun)] if begun else []
+    bad = BERLIN.word("XX").replace(b"XX", INVALID)
+    await fails(server, BERLIN, [HEAD, *words, bad, BERLIN.whole("x")], IncorrectAnswerError, begun)
+    server.requests.clear()
+    words = [OPENAI.word(begun)] if begun else []
+    bad = OPENAI.word("XX").replace(b"XX", INVALID)
+    server.on(OPENAI.path, [HEAD, *words, bad, OPENAI.whole("x")])
+    result = await ask(server, OPENAI)
+    assert (result.text, result.error) == (f"{begun}\ufffd\ufffdx", None)
+    assert len(server.requests) == 1
+
+
+def errors_of(dialect: Dialect) -> dict[str, tuple[bytes, type[BerlinError]]]:
+    """Return the errors that a server may say in place of a further word."""
+    if dialect is OPENAI:
+        return {
+            "overloaded": (completions.event({"error": {"message": "overloaded"}}), ServerError),
+            "rate limit": (
+                completions.event({"error": {"message": "overloaded", "code": "rate_limit_exceeded"}}),
+                RateLimitError,
+            ),
+            "status 429": (completions.event({"error": {"message": "overloaded", "code": 429}}), RateLimitError),
+            "wrong key": (
+                completions.event({"error": {"message": "overloaded", "code": "invalid_api_key"}}),
+                NotAllowedError,
+            ),
+            "status 401": (completions.event({"error": {"message": "overloaded", "code": 401}}), NotAllowedError),
+        }
+    engine = {"message": "overloaded", "code": "rate_limit_exceeded"}
+    return {
+        "overloaded": (b'{"code": 5000, "message": "overloaded"}', ServerError),
+        "rate limit": (json.dumps({"code": -1, "data": {"error": engine}, "message": ""}).encode(), ServerError),
+        "status 429": (b'{"code": 429, "message": "overloaded"}', ServerError),
+        "wrong key": (b'{"code": 4001, "message": "overloaded"}', NotAllowedError),
+        "status 401": (b'{"code": 401, "message": "overloaded"}', ServerError),
+    }
+
+
+@pytest.mark.parametrize("said", errors_of(BERLIN))
+async def test_an_error_object_in_the_middle(server, dialect, said):
+    """None is asked again, not with a new login either: the reply has begun."""
+    error, kind = errors_of(dialect)[said]
+    script = [HEAD, dialect.word("begun "), error, Then.HOLD]
+    given = {"account": ACCOUNT, "password": PASSWORD} if dialect is BERLIN else {}
+    failure = await fails(server, dialect, script, kind, "begun ", **given)
     assert "overloaded" in str(failure)
 
 
@@ -359,6 +448,20 @@ async def test_a_chunk_of_20_mb(server, dialect):
     result = await ask(server, dialect, silence=10.0)
     assert result.error is None
     assert len(result.text) == 20 * 2**20
+    assert len(server.requests) == 1
+    await assert_next_works(server, dialect)
+
+
+async def test_a_chunk_of_20_mb_where_less_is_allowed(server, dialect):
+    script = [HEAD, dialect.word("begun "), *slices(dialect.whole("x" * 20 * 2**20), 2**18)]
+    await fails(server, dialect, script, ReplyTooLargeError, "begun ", reply_limit=2**20)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/octet-stream", "application/json", "x"])
+async def test_a_reply_under_a_wrong_content_type_is_a_reply(server, dialect, content_type):
+    server.on(dialect.path, [head(content_type=content_type), dialect.whole("all ", "well")])
+    assert (await ask(server, dialect)).text == "all well"
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("size", [1, 3])
@@ -390,18 +493,91 @@ async def test_a_proxy_that_is_silent(server, dialect):
     await assert_next_works(server, dialect)
 
 
-async def test_a_connection_that_is_never_made(server, dialect, monkeypatch):
-    """Half-open: the name resolves to nothing that answers."""
+@pytest.mark.parametrize("end", [(), (Then.RESET,), (Then.HOLD,)], ids=["closed", "reset", "silent"])
+async def test_a_proxy_that_dies_in_the_middle(server, dialect, end):
+    path = f"http://school.invalid{dialect.path}"
+    server.on(path, [HEAD, dialect.word("begun "), 0.05, *end])
+    result = await ask(server, dialect, url="http://school.invalid", proxy=server.url)
+    assert result.text == "begun "
+    assert type(result.failure) is (SilentTooLongError if end == (Then.HOLD,) else IncompleteReplyError)
+    await server.at_rest()
+    assert [request.path for request in server.requests] == [path]
+    await assert_next_works(server, dialect)
 
-    async def never(*_args, **_kwargs):
-        await asyncio.Event().wait()
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(("status", "requests"), [(403, 1), (407, 1), (503, 3)])
+async def test_a_proxy_that_refuses_the_way(server, dialect, scheme, status, requests):
+    """To https by refusing CONNECT; to http by an answer of its own, which only a 407 tells from the server's."""
+    url = f"{scheme}://school.invalid"
+    server.on("school.invalid:443", [reply(status, b"")])
+    server.on(f"{url}{dialect.path}", [reply(status, b"")])
+    result = await ask(server, dialect, url=url, proxy=server.url)
+    if scheme == "https" or status == 407:
+        assert type(result.failure) is ServerUnreachableError
+        assert server.url in str(result.failure)
+    else:
+        requests = 6 if status == 503 else 1
+    assert result.failure.status == status
+    assert len(server.requests) == requests
+    await assert_next_works(server, dialect)
+
+
+async def test_a_name_that_is_never_found(server, dialect, hanging_names, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(transport, "CONNECT_LIMIT", 0.1)
-        patch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
         result = await ask(server, dialect, url="http://half-open.invalid")
     assert type(result.failure) is ServerUnreachableError
     await assert_next_works(server, dialect)
+
+
+async def test_a_half_open_connection(server, dialect, monkeypatch):
+    """A server that is so busy, or behind such a firewall, that the first packet of a connection gets no answer."""
+    with deaf() as address, monkeypatch.context() as patch:
+        patch.setattr(transport, "CONNECT_LIMIT", 0.2)
+        result = await ask(server, dialect, url=address)
+    assert type(result.failure) is ServerUnreachableError
+    assert "within 0.2 s" in str(result.failure)
+    await assert_next_works(server, dialect)
+
+
+@contextmanager
+def deaf():
+    """Give an address at which nobody takes a connection and nobody refuses one: its queue is full."""
+    with ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(20):
+            knocking = stack.enter_context(socket.socket())
+            knocking.settimeout(0.05)
+            try:
+                knocking.connect(listening.getsockname())
+            except TimeoutError:
+                break
+            except OSError:
+                pytest.skip("a full queue refuses on this system")
+        else:
+            pytest.skip("a queue is never full on this system")
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_to_another_origin_takes_no_token_there(server, dialect, status):
+    async with scripted_server() as other:
+        other.on(dialect.path, [HEAD, dialect.whole("stolen")])
+        there = f"Location: {other.url}{dialect.path}"
+        failure = await fails(server, dialect, [reply(status, b"", there)], ServerError)
+        assert other.connections == 0
+    assert other.url in str(failure)
+
+
+async def test_a_redirect_loop_is_one_request(server, dialect):
+    async with scripted_server() as other:
+        other.on(dialect.path, [reply(307, b"", f"Location: {server.url}{dialect.path}")])
+        there = f"Location: {other.url}{dialect.path}"
+        await fails(server, dialect, [reply(307, b"", there)], ServerError)
+        assert other.connections == 0
 
 
 @pytest.mark.parametrize("proxy", [True, False])
@@ -445,6 +621,18 @@ async def test_a_fault_at_login(server, fault):
     # What does not get through may be tried again as a question is; a refusal is not.
     tries = {"closed": 3, "reset": 3, "gateway down": 6, "too many": 6}.get(fault, 1)
     assert [request.path for request in server.requests] == ["/api/login"] * tries
+    await assert_next_works(server, BERLIN)
+
+
+@pytest.mark.parametrize("fault", LOGIN_FAULTS)
+async def test_a_fault_at_the_login_that_follows_a_401(server, fault):
+    script, kind = LOGIN_FAULTS[fault]
+    server.on("/api/login", script)
+    server.on(BERLIN.path, [envelope(4001, [], "no", status=401)])
+    result = await ask(server, BERLIN, account=ACCOUNT, password=PASSWORD, retries=0)
+    assert type(result.failure) is kind, repr(result.failure)
+    await server.at_rest()
+    assert [request.path for request in server.requests] == [BERLIN.path, "/api/login"]
     await assert_next_works(server, BERLIN)
 
 
