@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from browser.scripted_server import Reply
@@ -173,6 +174,115 @@ def test_an_interrupt_of_a_login_that_hangs(kernel: Kernel, server: Server) -> N
         run = assert_interruptible(kernel, f"%berlin login {address_of(silent)}", typed)
         assert_closed(silent)
     assert PASSWORD not in json.dumps([message.content for message in run.messages], default=str)
+    assert_usable(kernel, server)
+
+
+@contextmanager
+def setting(kernel: Kernel, **settings: object) -> Iterator[None]:
+    """Set traits of the magics meanwhile."""
+    registry = "get_ipython().magics_manager.registry['BerlinMagics']"
+    kernel.good(f"berlin_before = {{name: getattr({registry}, name) for name in {list(settings)!r}}}")
+    kernel.good(f"for name, value in {settings!r}.items(): setattr({registry}, name, value)")
+    yield
+    kernel.good(f"for name, value in berlin_before.items(): setattr({registry}, name, value)")
+
+
+@contextmanager
+def account_at(kernel: Kernel, url: str) -> Iterator[None]:
+    """Have the account of the environment at that server meanwhile."""
+    kernel.good(f"import os; url_before = os.environ['BERLIN_URL']; os.environ['BERLIN_URL'] = {url!r}")
+    yield
+    kernel.good("os.environ['BERLIN_URL'] = url_before")
+
+
+HANGING_LOOKUP = """\
+import socket, threading
+known = socket.getaddrinfo
+def hang(host, *more, **how):
+    if host == "hangs.invalid":
+        knock = socket.create_connection({address!r})
+        threading.Event().wait()
+    return known(host, *more, **how)
+socket.getaddrinfo = hang
+"""
+
+
+def test_an_interrupt_on_the_way_to_the_first_word(kernel: Kernel, server: Server) -> None:
+    """Of a login that is held, of a TLS handshake, and of a name that is looked up: each is a wait of another kind."""
+    for scheme in ("http", "https"):
+        with silent_server() as silent, account_at(kernel, address_of(silent, scheme)):
+            run = assert_interruptible(kernel, "%%berlin\nTell me", lambda: select.select([silent], [], [], 5))
+            assert_closed(silent)
+        assert run.error == "Interrupted before the first word."
+    with silent_server() as knocked, account_at(kernel, "http://hangs.invalid"):
+        kernel.good(HANGING_LOOKUP.format(address=knocked.getsockname()))
+        for _ in range(3):
+            assert_interruptible(kernel, "%%berlin\nTell me", lambda: select.select([knocked], [], [], 5))
+            knocked.accept()[0].close()
+        kernel.good("socket.getaddrinfo = known")
+    assert_usable(kernel, server)
+
+
+BUSY = Reply(error={"code": 5000, "data": [], "message": "busy"}, status=503)
+
+
+def test_an_interrupt_or_a_stop_while_it_waits_to_ask_again(kernel: Kernel, server: Server) -> None:
+    server.answers(BUSY)
+    run = kernel.run("%%berlin\nTell me", watch=once(kernel.interrupt, shows("trying again in")))
+    assert run.error == "Interrupted before the first word."
+    assert len(server.asked) == 1
+    server.answers(BUSY)
+    stop = "get_ipython().magics_manager.registry['BerlinMagics'].stop_all"
+    kernel.good(f"import asyncio; asyncio.get_running_loop().call_later(0.4, {stop});")
+    run = kernel.run("%%berlin\nTell me")
+    assert (run.status, run.error) == ("ok", "")
+    assert len(server.asked) == 1
+    assert_usable(kernel, server)
+
+
+def test_a_silent_server_and_a_reply_that_is_too_large_keep_what_arrived(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("so far so good", hangs=True, pieces=1))
+    with setting(kernel, silence=0.3):
+        run = kernel.run("%%berlin\nTell me")
+    assert run.reply["ename"] == "SilentTooLongError" and len(run.error.splitlines()) < 5
+    assert run.answer["text/plain"].startswith("so far so good")
+    server.answers(Reply("so far so good " * 200))
+    with setting(kernel, reply_limit=2000):
+        run = kernel.run("%%berlin\nTell me")
+    assert run.reply["ename"] == "ReplyTooLargeError" and len(run.error.splitlines()) < 5
+    assert run.answer["text/plain"].startswith("so far so good")
+    assert_usable(kernel, server)
+
+
+def test_a_fault_of_tls_or_of_a_proxy_is_one_short_message(kernel: Kernel, server: Server) -> None:
+    with account_at(kernel, server.url.replace("http", "https")):
+        run = kernel.run("%%berlin\nTell me")
+    assert run.reply["ename"] == "ServerUnreachableError" and len(run.error.splitlines()) < 5
+    assert "https" in run.error
+    password = "proxy-password-7a3c"  # it stands in the cell that sets it, as a canary must not
+    for proxy in (f"http://ada:{password}@127.0.0.1:9", f"hhtp://ada:{password}@proxy"):
+        with setting(kernel, proxy=proxy):
+            run = kernel.run("%%berlin\nTell me")
+        assert "proxy" in run.error and len(run.error.splitlines()) < 5
+        assert password not in json.dumps([message.content for message in run.messages], default=str)
+    assert_usable(kernel, server)
+
+
+def test_a_fault_in_the_background_stays_in_its_own_output(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("half of the", cut=True, pieces=3))
+    shown: list[dict[str, Any]] = []
+    request = kernel.send("%%berlin --bg\nTell me")
+    assert kernel.finish(request).status == "ok"
+    end = time.monotonic() + 10
+    while not (shown and "text/markdown" in shown[-1]["data"]):
+        message = kernel.client.get_iopub_msg(timeout=max(0.1, end - time.monotonic()))
+        assert message["msg_type"] != "error"
+        if message["msg_type"] == "update_display_data" and message["parent_header"]["msg_id"] == request:
+            shown.append(message["content"])
+    assert "half of the" in shown[-1]["data"]["text/plain"]
+    assert "Run the cell again" in json.dumps(shown[-1]["data"])
+    assert shown[-1]["metadata"]["berlin"]["finish"] == "cut"
+    assert "cut" in kernel.good("%berlin jobs").stdout.splitlines()[-1]
     assert_usable(kernel, server)
 
 
