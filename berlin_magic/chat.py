@@ -251,7 +251,7 @@ class Conversation(Turns):
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
         network = await asyncio.to_thread(_network)
         there = await network.connect(turn.model, **joined(self.connection, way, turn.model))
-        turn.model, turn.provider = there.model, there.provider.name
+        turn.wanted, turn.model, turn.provider = turn.model, there.model, there.provider.name
         if connected is not None:
             connected(there)
         if turn.server and "parent" not in there.provider.parameters():

@@ -122,10 +122,13 @@ async def _providers(settings: Settings, _argument: str) -> str:
         used = (await _connection(settings)).name
     except BerlinError:  # the list is what shows why
         used = ""
+    names = max(len(one.name) for one in findings)
+    answers = max(len(one.answer) for one in findings)
     lines = []
     for one in findings:
-        rest = " · ".join(part for part in (one.answer, one.where, one.needs and f"needs {one.needs}") if part)
-        lines.append(f"{'*' if one.name == used else ' '} {one.name:<10}  {rest}")
+        mark = "*" if one.name == used else " "
+        lines.append(f"{mark} {one.name:<{names}}  {one.answer:<{answers}}  {one.where}".rstrip())
+        lines += [f"{'':{names + 4}}{more}" for more in (one.why, one.needs and f"needs {one.needs}") if more]
     return "\n".join([*lines, "`%%berlin -m NAME:MODEL` asks one; `%berlin use NAME:MODEL` from here on."])
 
 

@@ -233,11 +233,12 @@ class BerlinMagics(Magics):
         if rest == "continue":
             await asyncio.to_thread(self.notebook.open)
             cell = cell_of(self.shell)
-            question = self.notebook.conversation(name).going_on(cell.id, cell.run)
-            if question is None:
+            talk = self.notebook.conversation(name)
+            question, partial = talk.going_on(cell.id, cell.run), talk.partial(cell.id, cell.run)
+            if question is None or partial is None:
                 raise UsageError("There is nothing to go on with: the last reply is complete, or nothing was asked.")
             options = self._options("")
-            options.conversation = name
+            options.conversation, options.model = name, partial.wanted  # whoever began it goes on
             (await self._asked(options, question, awaited=awaited)).check()
             return
         told = await commands.run(self, line)

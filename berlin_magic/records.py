@@ -72,6 +72,7 @@ def turn_record(turn: Turn, find: Find) -> Record:
 # Each with the types that a record may hold; a bool is no int here.
 _PLAIN: Mapping[str, tuple[type, ...]] = {
     "model": (str,),
+    "wanted": (str,),
     "left_out": (int,),
     "stale_before": (int,),
     "system": (str,),

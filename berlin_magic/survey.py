@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from berlin_magic.connection import Connection, connect
-from berlin_magic.errors import BerlinError, NotConfiguredError, clean
+from berlin_magic.errors import BerlinError, NotConfiguredError, ServerUnreachableError, clean
 from berlin_magic.provider import Provider
 from berlin_magic.providers import found_anew, load
 from berlin_magic.redaction import redacted
@@ -27,9 +27,11 @@ class Finding:
     name : str
         By which it is asked, as in ``-m NAME:MODEL``.
     answer : str
-        Whether it answers.
+        Whether it answers, in a few words.
     where : str
         The address of its server.
+    why : str
+        What there is to say of that it does not; empty where the address says enough.
     needs : str
         What has to be there for it to answer.
     """
@@ -37,6 +39,7 @@ class Finding:
     name: str
     answer: str
     where: str = ""
+    why: str = ""
     needs: str = ""
 
 
@@ -53,7 +56,8 @@ async def survey(settings: Mapping[str, Any]) -> list[Finding]:
 
 
 async def _found(name: str, settings: Mapping[str, Any]) -> Finding:
-    where = needs = ""
+    where = needs = why = ""
+    answer = "does not answer"
     try:
         async with asyncio.timeout(_PATIENCE):
             provider = await asyncio.to_thread(load, name)
@@ -62,14 +66,17 @@ async def _found(name: str, settings: Mapping[str, Any]) -> Finding:
             where = clean(there.where, 120) + (" (embedded)" if there.embedded else "")
             answer = await _answer(there)
     except TimeoutError:
-        answer = "does not answer"
+        why = f"said nothing for {_PATIENCE:g} s"
     except NotConfiguredError as error:
-        answer = f"is not set up: {_first_line(error)}" if needs else _first_line(error)
+        answer = "is not set up" if needs else "can't be used"
+        why = _first_line(error)
+    except ServerUnreachableError as error:
+        why = "" if error.passing else _first_line(error)  # nothing listens there: the most usual thing
     except BerlinError as error:
-        answer = f"does not answer: {_first_line(error)}"
+        why = _first_line(error)
     except Exception as error:  # noqa: BLE001 - another package's own; what its message holds is not known to be no secret
-        answer = f"does not answer: {clean(type(error).__name__, 60)}"
-    return Finding(clean(name, 40), answer, where, needs)
+        why = clean(type(error).__name__, 60)
+    return Finding(clean(name, 40), answer, where, why, needs)
 
 
 async def _answer(there: Connection) -> str:

@@ -32,6 +32,8 @@ class Turn:
         The id of the cell that asked, where the front end tells it, and which execution of that cell.
     model : str
         The model that was asked.
+    wanted : str
+        The same as it was asked for, the provider's name in front where it was given; empty for the usual one.
     finish : Finish
         How it ended.
     id : str
@@ -73,6 +75,7 @@ class Turn:
     cell: str | None = None
     run: str | None = None
     model: str = ""
+    wanted: str = field(default="", kw_only=True)
     finish: Finish = "running"
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
     chain: tuple[str, ...] = field(default=(), repr=False)

@@ -127,10 +127,14 @@ class Turns(Layout):
 
     def going_on(self, cell: str | None = None, run: str | None = None) -> str | None:
         """Return the question that has the last reply gone on with; None where that is complete, or there is none."""
+        return _GO_ON if self.partial(cell, run) is not None else None
+
+    def partial(self, cell: str | None = None, run: str | None = None) -> Turn | None:
+        """Return the last turn before a question of this cell, where its reply is not complete; None otherwise."""
         earlier = self.earlier(cell, run)
         last = next((turn for turn in reversed(earlier) if turn.standing), None)
         partial = last is not None and (last.finish in {"stopped", "cut"} or last.reason == "length")
-        return _GO_ON if partial else None
+        return last if partial else None
 
     def end(self, turn: Turn, finish: Finish, *, ended: float | None = None) -> None:
         """Let `turn` have ended, as `finish` says; it does not change any more."""

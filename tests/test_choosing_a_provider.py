@@ -226,6 +226,7 @@ async def test_reasoning_usage_and_reason_are_the_turns_and_not_the_replys(think
     again = Conversation()
     again.read(record)
     assert (again[0].completion_tokens, again[0].reason) == (3, "length")
+    assert (again[0].model, again[0].wanted) == ("m", "ollama:m")
 
 
 async def test_a_reply_that_reached_its_limit_can_be_gone_on_with(thinking: ScriptedServer) -> None:

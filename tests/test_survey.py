@@ -123,12 +123,12 @@ async def test_whatever_goes_wrong_with_one_is_a_line_without_a_secret(
     also(monkeypatch, "Careless", "Mute", "Nowhere")
     there = await found()
     assert there["openai"].answer.startswith("does not answer")
-    assert there["careless"].answer == "does not answer: RuntimeError"
-    assert "can't be loaded" in there["nowhere"].answer
+    assert (there["careless"].answer, there["careless"].why) == ("does not answer", "RuntimeError")
+    assert "can't be loaded" in there["nowhere"].why
     assert there["mute"].answer.startswith("is there")
     for finding in there.values():
         assert_no_secret(repr(finding))
-        assert "\n" not in finding.answer
+        assert "\n" not in finding.answer + finding.why
 
 
 async def test_the_settings_are_for_their_provider_alone(server: ScriptedServer) -> None:

@@ -144,6 +144,17 @@ def test_reasoning_is_folded_and_no_part_of_reply_or_context(kernel: Kernel, eng
     assert "see" not in json.dumps(engine.asked[-1]["messages"])
 
 
+def test_a_reply_that_was_cut_is_gone_on_with_by_whoever_began_it(kernel: Kernel, engine: Engine) -> None:
+    kernel.good(f"from berlin_magic.services import Ollama; Ollama.url = {engine.server.url!r}")
+    engine.answers([HEAD + step("so ")])
+    run = kernel.run("%%berlin -m ollama:llama3.2\nHello?")
+    assert run.status == "error" and "`%berlin continue` goes on" in run.error
+    engine.answers([HEAD + streamed("far")])
+    run = kernel.good("%berlin continue")
+    assert (run.metadata["provider"], run.metadata["model"]) == ("Ollama", "llama3.2")
+    assert [message["role"] for message in engine.asked[-1]["messages"]] == ["user", "assistant", "user"]
+
+
 def test_a_busy_server_is_told_in_the_status_line_until_the_first_word(kernel: Kernel, engine: Engine) -> None:
     busy = reply(429, b'{"error": {"message": "later"}}', "Retry-After: 1")
     engine.server.on(CHAT, [busy], [HEAD + streamed("at last")])
