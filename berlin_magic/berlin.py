@@ -129,7 +129,7 @@ class Berlin(KeptTokens, Provider):
             The ``parentMessageId`` under which the server keeps a conversation and prepends what it has there; None
             for a fresh one, of which the server knows nothing.
         reply_limit : int, optional
-            The most bytes that the reply may have, as it comes over the wire; None for no limit.
+            The most bytes that the reply may have, unpacked where it comes compressed; None for no limit.
         shared : bool, optional
             Whether the token is shared with the user's other processes, through a file that only the user can read.
         retries : int, optional
