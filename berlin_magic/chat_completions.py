@@ -27,6 +27,7 @@ from berlin_magic.errors import (
     clean,
 )
 from berlin_magic.events import Event, Finish, Reasoning, Usage
+from berlin_magic.page import page_words
 from berlin_magic.proxies import proxy_secrets
 from berlin_magic.retries import told_wait
 from berlin_magic.secret import Secret, secrets_among
@@ -212,7 +213,7 @@ async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: 
             status=response.status,
         )
     value = _parsed(text)
-    error = Delta.read(value).error or {"message": _message(value) or clean(text) or "an empty body"}
+    error = Delta.read(value).error or {"message": _message(value) or page_words(text) or "an empty body"}
     return engine_error(
         endpoint.where,
         error,

@@ -19,6 +19,7 @@ from berlin_magic.errors import (
     ServerError,
     clean,
 )
+from berlin_magic.page import page_words
 from berlin_magic.refusals import refusal_kind
 
 __all__ = ["UNAUTHORIZED_CODE", "data_of", "envelope_error", "is_envelope", "parse_envelope"]
@@ -72,7 +73,8 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
         return {"code": -1, "data": [], "message": shown}
     if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
         raise ServerError(
-            f"{where} answered with HTTP {status}: {shown}\n{_page_advice(status, retry_after)}",
+            f"{where} answered with HTTP {status}: {quotable(page_words(body)) or 'an empty body'}\n"
+            f"{_page_advice(status, retry_after)}",
             status=status,
             body=quotable(body, _BODY_SHOWN),
             retry_after=retry_after,

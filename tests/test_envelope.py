@@ -140,7 +140,7 @@ def test_json_that_is_no_envelope_is_an_incorrect_answer(body):
 
 @pytest.mark.parametrize("status", [400, 404, 500, 502, 503, 504])
 def test_an_error_page_is_a_servers_error_with_its_status(status):
-    with pytest.raises(errors.ServerError, match=f"HTTP {status}: <h1>Bad</h1>") as caught:
+    with pytest.raises(errors.ServerError, match=rf"HTTP {status}: Bad\n") as caught:
         parse_envelope("<h1>Bad</h1>", status=status, where=WHERE)
     assert caught.value.status == status
 
