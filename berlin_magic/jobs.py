@@ -27,8 +27,8 @@ class Job:
     @property
     def state(self) -> str:
         """How it stands, in a word or a line."""
-        if self.running:
-            return "running"
+        if self.running:  # or its reply has ended, and is being stored
+            return self.showing.turn.finish
         if self.task.cancelled():
             return "stopped"
         error = self.task.exception() or self.task.result().error
