@@ -297,7 +297,9 @@ async def test_more_than_fits_the_buffers_is_not_lost_on_a_slow_reader(server):
     assert type(error) is errors.IncompleteReplyError
 
 
-@pytest.mark.parametrize("broken", [b"no gzip at all", gzip.compress(b"abc" * 1000)[:20] + b"garbage" * 10])
+@pytest.mark.parametrize(
+    "broken", [b"no gzip at all", gzip.compress(b"abc" * 1000)[:20] + b"garbage" * 10], ids=["none", "in it"]
+)
 async def test_a_broken_compression_is_an_incomplete_reply(server, broken):
     response = head("Content-Encoding: gzip", f"Content-Length: {len(broken)}")
     server.on("/", [response, broken])

@@ -45,6 +45,7 @@ def flushed(*words):
         ("deflate", packed("raw")),
         ("gzip", gzip.compress(TEXT[:100]) + gzip.compress(TEXT[100:])),
     ],
+    ids=["nothing", "identity", "gzip", "x-gzip", "GZIP", "deflate", "deflate without a frame", "two members"],
 )
 @given(size=st.integers(1, 2**14))
 def test_it_gives_what_was_meant_however_it_was_cut(encoding, data, size):
@@ -65,7 +66,9 @@ def test_each_word_is_there_when_it_came():
     assert b"".join(unpacker.feed(stream[cut:])) == b"two "
 
 
-@pytest.mark.parametrize("data", [flushed(b"one ", b"two ") + b"\xff" * 50, gzip.compress(b"one two ") + b"garbage"])
+@pytest.mark.parametrize(
+    "data", [flushed(b"one ", b"two ") + b"\xff" * 50, gzip.compress(b"one two ") + b"garbage"], ids=["within", "after"]
+)
 def test_what_comes_before_a_break_in_the_same_read_is_given_first(data):
     found: list[bytes] = []
     with pytest.raises(zlib.error):
