@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from berlin_magic import formats, notebook_file
+from berlin_magic.aside import aside
 from berlin_magic.errors import BerlinError, IncorrectAnswerError, NotStoredError, clean
 from berlin_magic.events import Event
 from berlin_magic.providers import named_provider
@@ -249,7 +250,7 @@ class Conversation(Turns):
         way: Mapping[str, Any],
     ) -> AsyncGenerator[str, None]:
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
-        network = await asyncio.to_thread(_network)
+        network = await aside(_network, patience=None)
         there = await network.connect(turn.model, **joined(self.connection, way, turn.model))
         turn.wanted, turn.model, turn.provider = turn.model, there.model, there.provider.name
         if connected is not None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from IPython.core.error import UsageError
 
 from berlin_magic import login
+from berlin_magic.aside import aside
 from berlin_magic.chat import Conversation
 from berlin_magic.conversation_commands import COMMANDS, Here, Told, count_of
 from berlin_magic.errors import BerlinError, clean
@@ -58,7 +59,7 @@ async def run(settings: Settings, line: str) -> Told:
     word, _, argument = rest.partition(" ")
     command, about = _COMMANDS.get(word), COMMANDS.get(word)
     if about is not None:
-        await asyncio.to_thread(settings.notebook.open)  # reads files
+        await aside(settings.notebook.open, patience=None)  # reads files
         return about(Here(settings.notebook, name, cell_of(settings.shell)), argument.strip())
     if command is None:
         hint = nearest(word, words()) or " A question goes below `%%berlin`."
@@ -115,7 +116,7 @@ async def _models(settings: Settings, _argument: str) -> str:
 
 
 async def _providers(settings: Settings, _argument: str) -> str:
-    network = await asyncio.to_thread(_survey)
+    network = await aside(_survey, patience=None)
     connection = settings.conversation.connection
     findings = await network.survey(connection)
     try:
@@ -135,12 +136,12 @@ async def _providers(settings: Settings, _argument: str) -> str:
 async def _use(settings: Settings, argument: str) -> str:
     if not argument:
         raise UsageError("%berlin use MODEL: which one? `%berlin models` lists them.")
-    name, rest = await asyncio.to_thread(named_provider, argument)
+    name, rest = await aside(lambda: named_provider(argument), patience=None)
     if not name and named_provider(f"{argument}:")[0]:
         raise UsageError(
             f"{clean(argument, 40)} is a provider; `%berlin use {clean(argument, 40)}:MODEL` names its model."
         )
-    of = f" of {clean((await asyncio.to_thread(load, name)).name, 40)}" if name else ""
+    of = f" of {clean((await aside(lambda: load(name), patience=None)).name, 40)}" if name else ""
     settings.model = argument
     return f"From here on the model is {clean(rest, 100) or 'the only one'}{of}."
 
@@ -180,7 +181,7 @@ async def _help(_settings: Settings, _argument: str) -> str:
 
 
 async def _connection(settings: Settings) -> Any:
-    network = await asyncio.to_thread(_network)
+    network = await aside(_network, patience=None)
     return await network.connect(settings.model, **settings.conversation.connection)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from yarl import URL
 
 from berlin_magic.access import access_to
+from berlin_magic.aside import aside
 from berlin_magic.berlin import DEFAULT_MODEL, DEFAULT_URL, Berlin
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.provider import Provider
@@ -106,7 +106,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
         settings["reply_limit"] = None
     provider = provider.strip().lower()
     wanted = model or os.environ.get("BERLIN_MODEL", "")
-    prefix, rest = await asyncio.to_thread(named_provider, wanted)
+    prefix, rest = await aside(lambda: named_provider(wanted), patience=None)
     if not model and provider and prefix not in {"", provider}:
         prefix, rest = "", ""  # the provider that is set is nearer than the environment's model
     usual, reason = _usual(provider, settings)
@@ -119,7 +119,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
         reason = f"the model begins with {prefix}:"
     if name == "berlin" and not (settings.keys() & _BERLIN or Berlin.configured()):
         return await _embedded(settings, rest, reason)
-    chosen = Berlin if name == "berlin" else await asyncio.to_thread(load, name)
+    chosen = Berlin if name == "berlin" else await aside(lambda: load(name), patience=None)
     settings = _taken(chosen, settings)
     if chosen is Berlin:
         access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
@@ -168,7 +168,7 @@ def _shown(where: str) -> str:
 
 
 async def _embedded(settings: Mapping[str, Any], model: str, reason: str) -> Connection:
-    server = await asyncio.to_thread(_embedded_server)
+    server = await aside(_embedded_server, patience=None)
     way = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
     settings = {name: value for name, value in settings.items() if name != "proxy"}  # none reaches our own loopback
     return Connection(Berlin, settings | way, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)

@@ -55,7 +55,7 @@ def engine_error(
     if kind is NotAllowedError and status == HTTPStatus.FORBIDDEN:
         advice = "The server does not allow this: read what it says. " + advice
     if kind is ServerError:
-        advice = _advice(status, words)
+        advice = _advice(status, words, wait if retry_after else "")
     quoted = f"“{clean(said)}”" if said else "no reason given"
     return kind(
         f"{where}: {quoted}{f' (HTTP {status})' if status else ''}.\n{advice}",
@@ -74,7 +74,7 @@ def _said(error: Mapping[str, Any]) -> str:
     return next((error[name] for name in ("message", "code", "type") if isinstance(error.get(name), str)), "")
 
 
-def _advice(status: int | None, words: str) -> str:
+def _advice(status: int | None, words: str, wait: str) -> str:
     if is_too_long(words):
         return (
             "The conversation is too long for the model: `%berlin reset` begins a new one, and\n"
@@ -84,6 +84,8 @@ def _advice(status: int | None, words: str) -> str:
         return "The model is still being loaded: run the cell again in a minute."
     if status == HTTPStatus.NOT_FOUND:
         return "Check the address; it usually ends in /v1."
+    if wait:
+        return f"It wants to be left alone for {wait}: run the cell again after that."
     return "The server failed or did not like the question: read what it says, or try again."
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import os
 import signal
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError, UsageError
 
+from berlin_magic.aside import aside
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.secret import Secret
 
@@ -46,7 +46,7 @@ async def log_in(settings: Settings, argument: str) -> str:
     BerlinError
         Where nothing can be asked here, or the server does not let the account in: nothing is stored then.
     """
-    network = await asyncio.to_thread(_network)
+    network = await aside(_network, patience=None)
     connection = settings.conversation.connection
     access = network.server_of(connection, _address(argument))
     if access is None:
@@ -70,7 +70,7 @@ async def log_out(settings: Settings, argument: str) -> str:
     BerlinError
         Where something can't be deleted.
     """
-    network = await asyncio.to_thread(_network)
+    network = await aside(_network, patience=None)
     access = network.server_of(settings.conversation.connection, _address(argument))
     if access is None:
         return "No login is stored."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +9,7 @@ from typing import Any
 
 from berlin_magic import credentials
 from berlin_magic.access import Access, access_to
+from berlin_magic.aside import aside
 from berlin_magic.berlin import DEFAULT_SILENCE, DEFAULT_URL, Berlin
 from berlin_magic.errors import BerlinError
 from berlin_magic.redaction import redacted
@@ -81,7 +81,7 @@ async def log_out(access: Access) -> bool:
     try:
         found = await credentials.forget(access.where)  # first: see `KeptTokens._new_token`
         Berlin.forget_tokens(server)
-        await asyncio.to_thread(forget_tokens, state_folder(), server)
+        await aside(lambda: forget_tokens(state_folder(), server), patience=None)
     except OSError as error:
         raise _unusable(error) from None
     return found

@@ -14,6 +14,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from traitlets import Bool, Dict, Enum, Float, Integer, Unicode, observe, validate
 
 from berlin_magic import blocking, commands, providers, views
+from berlin_magic.aside import aside
 from berlin_magic.chat import Conversation
 from berlin_magic.conversation_commands import count_of
 from berlin_magic.front_end import cell_of, source_of
@@ -231,7 +232,7 @@ class BerlinMagics(Magics):
     async def _command(self, line: str, *, awaited: bool) -> None:
         name, rest = commands.named(line)
         if rest == "continue":
-            await asyncio.to_thread(self.notebook.open)
+            await aside(self.notebook.open, patience=None)
             cell = cell_of(self.shell)
             talk = self.notebook.conversation(name)
             question, partial = talk.going_on(cell.id, cell.run), talk.partial(cell.id, cell.run)
@@ -258,7 +259,7 @@ class BerlinMagics(Magics):
 
     async def _asked(self, options: Namespace, prompt: str, *, awaited: bool) -> Outcome:
         book = self.notebook
-        await asyncio.to_thread(book.open)  # reads files
+        await aside(book.open, patience=None)  # reads files
         await views.prepare(self.shell)
         self._warn()
         talk = book.apart() if options.once else book.conversation(options.conversation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import threading
 import uuid
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+from berlin_magic.aside import aside
 from berlin_magic.chat import Conversation
 from berlin_magic.database import default_path
 from berlin_magic.errors import NotConfiguredError
@@ -157,7 +157,7 @@ class Notebook:
         """Wait until what was said is on disk, if it is stored at all; not for long."""
         store = self.store
         if store is not None and not store.broken:
-            await asyncio.to_thread(store.flush, _DURABLE)
+            await aside(lambda: store.flush(_DURABLE), patience=None)
 
     def replays(self) -> list[Replays]:
         """Return where else replies may be found: the notebook's other conversations, and the file to replay from."""

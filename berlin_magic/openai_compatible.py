@@ -104,7 +104,7 @@ class OpenAICompatible(Provider):
         silence : float, optional
             Seconds without a byte after which the reply counts as cut; None for no limit.
         reply_limit : int, optional
-            The most bytes that the reply may have, as it comes over the wire; None for no limit.
+            The most bytes that the reply may have, unpacked; None for no limit.
         retries : int, optional
             How often the question is asked again at most, where it failed before the first word in a way that can pass
             (`berlin_magic.retries`); 0 for never. Each time is told by a `berlin_magic.events.Notice`.

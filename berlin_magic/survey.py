@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from berlin_magic.aside import aside
 from berlin_magic.connection import Connection, connect
 from berlin_magic.errors import BerlinError, NotConfiguredError, ServerUnreachableError, clean
 from berlin_magic.provider import Provider
@@ -51,7 +52,7 @@ async def survey(settings: Mapping[str, Any]) -> list[Finding]:
     settings : mapping
         Keywords of `connection.connect`. Each provider gets those that are its own, and a key only its issuer.
     """
-    names = await asyncio.to_thread(found_anew)
+    names = await aside(found_anew, patience=None)
     return list(await asyncio.gather(*(_found(name, settings) for name in names)))
 
 
@@ -60,7 +61,7 @@ async def _found(name: str, settings: Mapping[str, Any]) -> Finding:
     answer = "does not answer"
     try:
         async with asyncio.timeout(_PATIENCE):
-            provider = await asyncio.to_thread(load, name)
+            provider = await aside(lambda: load(name), patience=None)
             where, needs = clean(provider.url, 120), clean(provider.needs, 120)
             there = await connect(f"{name}:", **settings)
             where = clean(there.where, 120) + (" (embedded)" if there.embedded else "")

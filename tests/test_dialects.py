@@ -162,6 +162,13 @@ async def test_what_an_engine_says_is_of_its_kind_with_advice_that_helps(server,
     assert advice in str(error)
 
 
+async def test_how_long_a_server_wants_to_be_left_alone_is_told(server):
+    server.on(CHAT, [reply(503, b"{}", "Retry-After: 3600")])
+    error = (await outcome(ask(server, retries=5))).failure
+    assert "3600 s" in str(error)
+    assert len(server.requests) == 1
+
+
 async def test_a_model_that_is_being_loaded_is_waited_for(server):
     loading = said({"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}, 503)
     server.on(CHAT, *[loading] * 5, ANSWER)
