@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from http import HTTPStatus
 from typing import Any
 
 from berlin_magic.server.engine import EngineError
 
-__all__ = ["RefusedOptions", "sampling"]
+__all__ = ["Asking", "RefusedOptions", "sampling"]
 
 # What shapes the text of one answer. Everything else that engines and gateways know is not a client's to say: it
 # changes the form of the answer, or which model, provider or tool is paid for with somebody else's key.
@@ -55,39 +56,78 @@ class RefusedOptions:
         self._most = most
         self._by_model: dict[str, frozenset[str]] = {}
 
-    def written(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the request to send for `body`, with the wish to be told the usage."""
-        refused = self._by_model.get(str(body.get("model")), frozenset())
-        request = {**body, "stream_options": _UNASKED["stream_options"]}
-        if "max_tokens" in refused and "max_tokens" in request:
-            limit = request.pop("max_tokens")  # reasoning models count their thinking, too, and call it otherwise
-            request.setdefault("max_completion_tokens", limit)
-        return {name: value for name, value in request.items() if name not in refused or value != _UNASKED.get(name)}
+    def asking(self, body: Mapping[str, Any]) -> Asking:
+        """Return the question `body` on its way to the engine."""
+        return Asking(body, self)
 
-    def learn(self, request: Mapping[str, Any], refusal: EngineError) -> bool:
-        """Say whether `refusal` is one of `request`'s options, and `written` another request from now on."""
-        if refusal.status not in _MALFORMED or not isinstance(refusal.data, Mapping):
-            return False
-        error = refusal.data.get("error") or {}
-        found = {name for name in _named(error) if request.get(name, _UNASKED) == _UNASKED.get(name)}
-        if "max_tokens" in request and "max_tokens" in _named(error):
-            found.add("max_tokens")
-        if not found:
-            return False
-        model = str(request.get("model"))
+    def known(self, model: str) -> frozenset[str]:
+        """Return the options that `model` refuses."""
+        return self._by_model.get(model, frozenset())
+
+    def remember(self, model: str, refused: Set[str]) -> None:
+        """Ask `model` without the options `refused`, too, from now on: it counts for everybody who asks it."""
         known = self._by_model.pop(model, frozenset())
         while len(self._by_model) >= self._most:
             del self._by_model[next(iter(self._by_model))]
-        self._by_model[model] = known | found
-        return True
+        self._by_model[model] = known | refused
 
 
-def _named(error: Mapping[str, Any]) -> set[str]:
-    """Return the options that an error says are not taken."""
-    said = str(dict(error))
-    names = {"stream_options"} if "stream_options" in said else set()
-    if _NOT_TAKEN.search(said.casefold()):
-        param = error.get("param")
-        where = param if isinstance(param, str) and param else said
-        names |= {name for name in (*_UNASKED, "max_tokens") if re.search(rf"\b{name}\b", where)}
-    return names
+class Asking:
+    """One question on its way to an engine, written anew where a refusal names one of its options.
+
+    Refusals quote: what one says in a user's own words is tried for that user's question alone, and the rest is
+    remembered for others only when the engine has accepted the question without it.
+
+    Parameters
+    ----------
+    body : mapping
+        The question, without the wish to be told the usage.
+    options : RefusedOptions
+        What is known about the engine's models, and where it is remembered.
+    """
+
+    def __init__(self, body: Mapping[str, Any], options: RefusedOptions) -> None:
+        self._body = body
+        self._options = options
+        self._model = str(body.get("model"))
+        self._refused = options.known(self._model)
+        self._certain: set[str] = set()
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """What to send, with the wish to be told the usage."""
+        request = {**self._body, "stream_options": _UNASKED["stream_options"]}
+        if "max_tokens" in self._refused and "max_tokens" in request:
+            limit = request.pop("max_tokens")  # reasoning models count their thinking, too, and call it otherwise
+            request.setdefault("max_completion_tokens", limit)
+        return {
+            name: value for name, value in request.items() if name not in self._refused or value != _UNASKED.get(name)
+        }
+
+    def refused(self, refusal: EngineError) -> bool:
+        """Say whether `refusal` is one of an option, and `request` another one from now on."""
+        if refusal.status not in _MALFORMED or not isinstance(refusal.data, Mapping):
+            return False
+        request, error = self.request, refusal.data.get("error") or {}
+        found = {name for name in _named(error) if request.get(name, _UNASKED) == _UNASKED.get(name)}
+        if "max_tokens" in request and "max_tokens" in _named(error):
+            found.add("max_tokens")
+        self._refused |= found
+        words = json.dumps(list(self._body.values()), ensure_ascii=False, default=str).casefold()
+        self._certain |= found & _named(error, quoted=words)
+        return bool(found)
+
+    def accepted(self) -> None:
+        """Remember what this question had to be asked without."""
+        if self._certain:
+            self._options.remember(self._model, self._certain)
+
+
+def _named(error: Mapping[str, Any], quoted: str = "") -> set[str]:
+    """Return the options that an error says are not taken, in other words than those that it may have `quoted`."""
+    said, param = str(dict(error)), error.get("param")
+    where = param if isinstance(param, str) and param else said
+    why = [reason for reason in _NOT_TAKEN.findall(said.casefold()) if reason not in quoted]
+    named = {name for name in (*_UNASKED, "max_tokens") if re.search(rf"\b{name}\b", where)}
+    # Of the usage it is enough to be named: it is the one option that servers refuse in words of their own.
+    return {name for name in named if (why or name == "stream_options") and (where is param or name not in quoted)}

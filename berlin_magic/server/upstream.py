@@ -145,15 +145,16 @@ class Upstream:
 
         What was refused was not answered: it is asked again where only an option was wrong that nobody has chosen.
         """
+        asking = self._refused_options.asking(body)
         while True:
-            request = self._refused_options.written(body)
-            async with self._request("POST", "chat/completions", json=request) as answer:
+            async with self._request("POST", "chat/completions", json=asking.request) as answer:
                 if answer.status == HTTPStatus.OK:
+                    asking.accepted()
                     self._refusals.accepted()
                     yield answer
                     return
                 refusal = await self._refused(answer)
-            if not self._refused_options.learn(request, refusal):
+            if not asking.refused(refusal):
                 raise refusal
 
     async def _pieces(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Piece, None]:

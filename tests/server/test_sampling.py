@@ -17,9 +17,8 @@ def refusal(error: Any, status: int = 400) -> EngineError:
 
 def asked(error: Any, status: int = 400, **options: Any) -> dict[str, Any] | None:
     """Return what is asked after `error`; None where it is to be passed on."""
-    refused = RefusedOptions()
-    body = {**BODY, **options}
-    return refused.written(body) if refused.learn(refused.written(body), refusal(error, status)) else None
+    asking = RefusedOptions().asking({**BODY, **options})
+    return asking.request if asking.refused(refusal(error, status)) else None
 
 
 def test_only_what_shapes_the_text_of_one_answer_is_a_clients_to_say():
@@ -83,20 +82,76 @@ def test_any_other_refusal_is_passed_on(error, status):
     assert asked(error, status) is None
 
 
+def request(refused: RefusedOptions, **more: Any) -> dict[str, Any]:
+    """Return what somebody else's question is sent as."""
+    return refused.asking({**BODY, **more}).request
+
+
 def test_it_is_remembered_for_that_model_alone_and_ends_when_nothing_is_left_to_change():
     refused = RefusedOptions()
+    asking = refused.asking(BODY)
     for name in ("max_tokens", "temperature", "max_completion_tokens", "stream_options"):
         error = refusal({"message": f"Unsupported parameter: '{name}'", "param": name})
-        assert refused.learn(refused.written(BODY), error)
-        assert not refused.learn(refused.written(BODY), error)
-    assert set(refused.written(BODY)) == {"model", "messages", "presence_penalty", "frequency_penalty"}
+        assert asking.refused(error)
+        assert not asking.refused(error)
+    asking.accepted()
+    assert set(request(refused)) == {"model", "messages", "presence_penalty", "frequency_penalty"}
     other = {**BODY, "model": "gpt"}
-    assert refused.written(other) == {**other, "stream_options": {"include_usage": True}}
+    assert request(refused, model="gpt") == {**other, "stream_options": {"include_usage": True}}
+
+
+def test_nothing_is_remembered_before_the_engine_has_accepted_the_question_without_it():
+    refused = RefusedOptions()
+    before = request(refused)
+    asking = refused.asking(BODY)
+    assert asking.refused(refusal({"message": "Unsupported parameter: 'temperature'"}))
+    assert request(refused) == before
+    asking.accepted()
+    assert "temperature" not in request(refused)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"stop": {"unknown": "stream_options max_tokens temperature"}}, "should be a valid list, input: {stop}"),
+        ({"stop": "STREAM_OPTIONS 'temperature' unknown"}, "bad: {stop}"),
+        ({"messages": [{"role": "user", "content": "unknown"}]}, "max_tokens is too large: 1888; said: {messages}"),
+        ({"max_tokens": "unsupported"}, "max_tokens: not a number: {max_tokens}"),
+    ],
+)
+def test_what_a_refusal_quotes_of_one_users_question_counts_for_no_other_user(own, message):
+    refused = RefusedOptions()
+    before = request(refused)
+    asking = refused.asking({**BODY, **own})
+    said = message.format(**own)
+    while asking.refused(refusal({"message": said, "input": said.casefold(), "param": None})):
+        pass
+    asking.accepted()
+    assert request(refused) == before
+
+
+def test_a_question_that_speaks_of_an_option_is_asked_without_it_where_the_model_does_not_take_it():
+    refused = RefusedOptions()
+    for _ in range(2):
+        asking = refused.asking({**BODY, "messages": [{"role": "user", "content": "An unknown temperature?"}]})
+        assert asking.refused(refusal({"message": "`temperature` is deprecated for this model."}))
+        assert "temperature" not in asking.request
+        asking.accepted()
+    assert "temperature" in request(refused)
+
+
+def test_a_parameter_that_the_refusal_names_as_such_is_remembered_whatever_was_asked():
+    refused = RefusedOptions()
+    asking = refused.asking({**BODY, "messages": [{"role": "user", "content": "Which temperature?"}]})
+    assert asking.refused(refusal({"message": "'temperature' is not supported", "param": "temperature"}))
+    asking.accepted()
+    assert "temperature" not in request(refused)
 
 
 def test_only_so_many_models_are_remembered():
     refused = RefusedOptions(most=2)
-    error = refusal({"message": "Unsupported parameter: 'temperature'"})
     for model in "abc":
-        assert refused.learn(refused.written({**BODY, "model": model}), error)
-    assert ["temperature" in refused.written({**BODY, "model": model}) for model in "abc"] == [True, False, False]
+        asking = refused.asking({**BODY, "model": model})
+        assert asking.refused(refusal({"message": "Unsupported parameter: 'temperature'"}))
+        asking.accepted()
+    assert ["temperature" in request(refused, model=model) for model in "abc"] == [True, False, False]

@@ -165,6 +165,19 @@ async def test_a_server_that_does_not_know_how_to_tell_usage_is_not_asked_again(
     assert ["stream_options" in body for _, _, body in raw.requests] == [True, False, False]
 
 
+async def test_a_refusal_that_quotes_one_users_words_changes_nothing_for_the_next(raw, connect):
+    stop = {"unknown": "stream_options max_tokens temperature"}
+    quoting = json.dumps({"error": {"message": f"stop should be a list, not {stop}", "param": None}}).encode()
+    raw.parts = error(400, quoting)
+    engine = connect(raw.url)
+    with pytest.raises(EngineError):
+        await reply(engine, stop=stop, temperature=0, max_tokens=7)
+    raw.requests.clear()
+    raw.streams(text("x"), STOP)
+    await reply(engine, temperature=0, max_tokens=7)
+    assert raw.requests[0][2].items() >= {"temperature": 0, "max_tokens": 7, **USAGE}.items()
+
+
 async def test_the_request_holds_messages_options_and_the_key_and_nothing_that_is_not_the_clients_to_say(raw, connect):
     raw.streams(text("x"), STOP)
     engine = connect(raw.url + "/v1", key=KEY)
