@@ -78,7 +78,7 @@ class AccountFile:
         self._hashing = asyncio.Semaphore(_AT_ONCE)
         self._charging = asyncio.Lock()
         self._owed: dict[str, int] = {}  # by name: what the file does not know yet
-        self._unread: _Stamp | None = None  # which version of the file can't be read
+        self._unread: _Stamp | None = None  # of which version that was said
         self._gone = False
         self._entries, self._stamp = self._read()
 
@@ -188,6 +188,8 @@ class AccountFile:
         return Account(name, balance, entry.id, hashlib.sha256(entry.password.encode()).hexdigest()[:17])
 
     def _read_if_changed(self) -> None:
+        if self._charging.locked():  # the file may hold what is still owed here: it would be taken twice
+            return
         stamp = self._stamp_now()
         if stamp is None:
             if self._stamp is not None and not self._gone:
@@ -195,13 +197,15 @@ class AccountFile:
             self._gone = True
             return
         self._gone = False
-        if stamp in (self._stamp, self._unread):
+        if stamp == self._stamp:
             return
         try:
             self._entries, self._stamp = self._read()
         except BerlinError as error:
+            # It is read again all the same: the same file may be opened in a moment, once its owner or mode is right.
+            if stamp != self._unread:
+                _log.error("%s; the accounts that were read before still hold", error)
             self._unread = stamp
-            _log.error("%s; the accounts that were read before still hold", error)
 
     def _charge(self, owed: Mapping[str, int]) -> tuple[_Entries, _Stamp | None]:
         # A file that is not there is not an empty one: written anew, it would have lost every account.

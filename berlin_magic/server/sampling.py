@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -64,12 +64,12 @@ class RefusedOptions:
         """Return the options that `model` refuses."""
         return self._by_model.get(model, frozenset())
 
-    def remember(self, model: str, refused: Set[str]) -> None:
+    def remember(self, model: str, refused: Iterable[str]) -> None:
         """Ask `model` without the options `refused`, too, from now on: it counts for everybody who asks it."""
         known = self._by_model.pop(model, frozenset())
         while len(self._by_model) >= self._most:
             del self._by_model[next(iter(self._by_model))]
-        self._by_model[model] = known | refused
+        self._by_model[model] = known.union(refused)
 
 
 class Asking:

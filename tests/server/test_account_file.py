@@ -197,6 +197,40 @@ def test_an_edit_that_can_not_be_read_is_told_once_and_the_next_one_again(
     assert "still hold" in caplog.text
 
 
+def test_a_file_that_could_not_be_opened_is_read_when_it_can_be_and_that_is_told_once(
+    file: AccountFile, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    """Root has added an account, and gives the file back; or a virus scanner on Windows had it open."""
+    file.add("ada", "canary")
+    AccountFile(tmp_path / "accounts.json").add("bob", "canary")
+    with monkeypatch.context() as closed:
+        closed.setattr(Path, "read_text", _forbidden)
+        for _ in range(3):
+            assert file.find("bob") is None
+            assert file.find("ada")
+    assert [record.message.count("PermissionError") for record in caplog.records] == [1]
+    assert file.find("bob")
+
+
+async def test_while_a_charge_is_written_down_it_is_never_counted_twice(file: AccountFile, tmp_path: Path, monkeypatch):
+    """Else an account with enough left would be refused as empty."""
+    file.add("ada", "canary", 100)
+    written, seen = threading.Event(), threading.Event()
+
+    def slowly(new: Path, old: Path) -> None:
+        new.replace(old)
+        written.set()
+        seen.wait(5)
+
+    monkeypatch.setattr("berlin_magic.server.account_file._replace", slowly)
+    charging = asyncio.create_task(file.charge(file.find("ada"), 60))
+    await asyncio.to_thread(written.wait, 5)
+    assert file.find("ada").balance == 40
+    seen.set()
+    await charging
+    assert file.find("ada").balance == 40 == AccountFile(tmp_path / "accounts.json").find("ada").balance
+
+
 async def test_a_name_and_a_password_that_are_typed_in_two_ways_are_one(file: AccountFile, tmp_path: Path):
     file.add("Jos\u00e9", "caf\u00e9")
     assert await file.check("Jose\u0301", "cafe\u0301")
@@ -207,6 +241,10 @@ async def test_a_name_and_a_password_that_are_typed_in_two_ways_are_one(file: Ac
     assert await file.check("Jos\u00e9", "two")
     file.remove("Jose\u0301")
     assert file.accounts == []
+
+
+def _forbidden(*_: object) -> str:
+    raise PermissionError(13, "forbidden")
 
 
 def _full(*_: object) -> None:
