@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from berlin_magic.errors import BerlinError
+from berlin_magic.errors import BerlinError, clean
 from berlin_magic.server.access_log import Writer, visit, visits
 from berlin_magic.server.accounts import Account, Accounts
 from berlin_magic.server.addresses import address_of, is_for_this_machine
@@ -27,6 +27,7 @@ from berlin_magic.server.envelopes import body_of, errors_in_envelopes, success,
 from berlin_magic.server.question import Question
 from berlin_magic.server.reply import send_reply
 from berlin_magic.server.segments import Segments
+from berlin_magic.server.spending import Spending
 from berlin_magic.server.state import State, trouble
 from berlin_magic.server.tokens import Tokens
 from berlin_magic.server.tries import LoginTries
@@ -140,6 +141,7 @@ class _Routes:
         self._limits = limits
         self._tokens = tokens
         self._tries = tries
+        self._spending = Spending(accounts)
         self._streams: Counter[str] = Counter()
         self._charging: set[asyncio.Task[None]] = set()
 
@@ -246,23 +248,26 @@ class _Routes:
             await asyncio.shield(self._charge(account, bill.settle()))
             await self._store(account, question.parent, StoredTurn(question.prompt, answer, question.options, asked))
 
-        try:
-            async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as pieces:
-                return await send_reply(
-                    request,
-                    pieces,
-                    Segments(question.parent),
-                    bill,
-                    stall=self._limits.stall,
-                    most=self._limits.reply,
-                    completed=completed,
-                )
-        finally:
-            if due := bill.settle():  # of a reply that was cut, or left, be it before its first word
-                self._charge(account, due)
+        with self._spending.of(account, bill):
+            try:
+                async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as pieces:
+                    return await send_reply(
+                        request,
+                        pieces,
+                        Segments(question.parent),
+                        bill,
+                        stall=self._limits.stall,
+                        most=self._limits.reply,
+                        is_covered=lambda: self._spending.is_covered(account),
+                        completed=completed,
+                    )
+            finally:
+                if due := bill.settle():  # of a reply that was cut, or left, be it before its first word
+                    visit().outcome = f"{clean(visit().outcome, 90)}, {due} tokens"
+                    self._charge(account, due)
 
     def _is_busy(self, account: Account) -> bool:
-        # The last replies before a balance is used up overdraw it: they can't be many.
+        # Each of the last replies before a balance is used up may overdraw it by a piece: they can't be many.
         too_many_of_one = account.balance is not None and self._streams[account.id] >= self._limits.counted_streams
         return too_many_of_one or self._streams.total() >= self._limits.streams
 

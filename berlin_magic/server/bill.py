@@ -26,6 +26,7 @@ class Bill:
         self._received = 0
         self._told = Usage()
         self._due = False
+        self._closed = False
 
     def add(self, piece: Piece) -> None:
         """Count `piece`, which the engine has given."""
@@ -42,13 +43,18 @@ class Bill:
         received = self._told.completion_tokens or self._received // _BYTES_A_TOKEN
         return max(1, sent + received)
 
+    @property
+    def open_tokens(self) -> int:
+        """What it comes to so far, for as long as it is neither paid nor waived."""
+        return 0 if self._closed else self.tokens
+
     def waive(self) -> None:
         """Ask nothing for a question that was refused after all."""
-        self._due = False
+        self._due, self._closed = False, True
 
     def settle(self) -> int:
         """Return what is to be paid, once: 0 the second time, and where the engine has given nothing."""
-        due, self._due = self._due, False
+        due, self._due, self._closed = self._due, False, True
         return self.tokens if due else 0
 
 

@@ -29,6 +29,7 @@ async def send_reply(
     *,
     stall: float,
     most: int,
+    is_covered: Callable[[], bool],
     completed: Callable[[str], Awaitable[None]],
 ) -> web.StreamResponse:
     """Send `pieces` as they come, and return the finished response.
@@ -47,6 +48,8 @@ async def send_reply(
         Seconds that the client may leave them unread.
     most : int
         Characters, thoughts included, after which the reply is ended: some models never find an end.
+    is_covered : callable
+        Whether what is left pays for the reply so far; where it does not, the reply is ended likewise.
     completed : callable
         Awaited with the whole text when there is no more, before the client is told so.
 
@@ -81,7 +84,7 @@ async def send_reply(
                 said += len(piece.text if isinstance(piece, Reasoning) else piece)
                 text.write(word)
                 await send(segments.text(word))
-                if said > most:
+                if said > most or not is_covered():
                     reason = _TOO_LONG
                     await pieces.aclose()
                     break

@@ -14,6 +14,7 @@ import pytest
 from scripted_engine import ScriptedEngine
 
 from berlin_magic.events import Reasoning, Usage
+from berlin_magic.server.account_file import AccountFile
 from berlin_magic.server.accounts import Account, OpenAccounts, SecretAccount
 from berlin_magic.server.application import Limits, application
 from berlin_magic.server.engine import EngineError
@@ -243,6 +244,57 @@ async def test_an_account_with_a_balance_has_few_replies_at_a_time_as_the_last_o
     engine.say("a", None)
     async with client.chat(parent="2") as two:
         assert two.status == 200
+
+
+async def test_a_question_that_costs_more_than_is_left_is_refused_with_its_context(serve):
+    engine = ScriptedEngine("x" * 40, None)
+    client = await (await serve(engine, OneBalance(130))).login()
+    status, envelope = await client.refusal(prompt="y" * 524)
+    assert (status, envelope["code"]) == (400, -1)
+    assert "Insufficient balance" in envelope["message"]
+    assert engine.asked == []
+    async with client.chat("y" * 400) as answer:
+        await answer.read()
+    assert (await client.refusal(prompt="z" * 40))[0] == 400
+
+
+async def test_questions_asked_at_once_share_what_is_left(serve):
+    engine = ScriptedEngine()
+    client = await (await serve(engine, OneBalance(100))).login()
+    first = asyncio.create_task(client.refusal(prompt="y" * 240, parent="1"))
+    await asyncio.wait_for(engine.started.wait(), 5)
+    assert (await client.refusal(prompt="y" * 240, parent="2"))[0] == 400
+    engine.say(EngineError("x", status=503))
+    assert (await first)[0] == 503
+    engine.say("a", None)
+    async with client.chat("y" * 240, parent="2") as answer:
+        assert answer.status == 200
+
+
+async def test_a_reply_is_ended_as_too_long_when_nothing_is_left_to_pay_it(serve):
+    engine, accounts = ScriptedEngine(*["x" * 40] * 100), OneBalance(50)
+    client = await (await serve(engine, accounts)).login()
+    async with client.chat("y" * 40) as answer:
+        chunks = objects(await answer.text())
+    assert (chunks[-1]["segment"], chunks[-1]["finishReason"]) == ("stop", "length")
+    assert engine.ended.is_set()
+    assert accounts.charged == [60]
+    assert len((await client.ask("GET", "/api/user/messages"))[1]["data"][0]["data"]) == 2
+
+
+async def whole_text(client: Any, parent: str) -> str:
+    async with client.chat(parent=parent) as answer:
+        return await answer.text()
+
+
+async def test_replies_under_way_share_what_is_left(serve, tmp_path):
+    accounts = AccountFile(tmp_path / "accounts.json")
+    accounts.add("ada", "pw", 50)
+    client = await (await serve(ScriptedEngine(*["x" * 40] * 100), accounts)).login()
+    ended = await asyncio.gather(*(whole_text(client, str(number)) for number in range(3)))
+    assert "length" in "".join(ended)
+    assert sum(text.count("x" * 40) for text in ended) <= 50 // 10 + 3
+    assert accounts.find("ada").balance == 0
 
 
 async def test_a_turn_that_cannot_be_stored_does_not_cost_the_reply(serve, caplog, monkeypatch):
@@ -667,7 +719,7 @@ async def test_the_log_says_who_and_how_it_ended_and_nothing_that_was_said(serve
         ["ada", "POST", "/api/chat/completions"],
     ]
     ends = [re.split(r"\ds ", line)[1] for line in lines[1:4]]
-    assert ends == ["complete, 2 tokens", "cut: x", "left by its client"]
+    assert ends == ["complete, 2 tokens", "cut: x, 5 tokens", "left by its client, 5 tokens"]
     assert not re.search("PARIS|FRANCE|CONVERSATION|PASSWORD|SECRET|" + client.headers["token"], "\n".join(lines))
 
 
