@@ -16,22 +16,13 @@ from aiohttp.client_proto import ResponseHandler
 from berlin_magic.name_lookup import NameLookup
 from berlin_magic.unpacking import ACCEPTED
 
-__all__ = ["KEPT", "Reuse", "new_session", "session_of_loop"]
+__all__ = ["KEPT", "new_session", "session_of_loop"]
 
 KEPT = 4.0
 """Seconds that an idle connection is kept: uvicorn and Node close one after five, and a question would meet that."""
 
+_ROUNDS = 3  # of the loop, in which it reads what has come, and hands it out
 _CLOSING = 1.0  # seconds for it at the end of the process
-
-
-@dataclass(slots=True)
-class Reuse:
-    """Whether a request went over a connection that had served another.
-
-    Pass it as the request's ``trace_request_ctx``.
-    """
-
-    seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +36,15 @@ _kept: dict[tuple[int, asyncio.AbstractEventLoop], _Kept] = {}
 
 
 async def session_of_loop() -> aiohttp.ClientSession:
-    """Return the session of the running loop; it is closed when the loop shuts down, or with the process."""
+    """Return the session of the running loop; it is closed when the loop shuts down, or with the process.
+
+    A connection that the server has closed meanwhile, or on which it has said something unasked, is out of it by then:
+    a kernel that has computed for a while has not seen that yet, and a question over it would be lost, or answered
+    with what was left there.
+    """
     await _drop_those_of_closed_loops()
+    for _ in range(_ROUNDS):
+        await asyncio.sleep(0)
     key = os.getpid(), asyncio.get_running_loop()
     kept = _kept.get(key)
     if kept is None or kept.session.closed:
@@ -57,42 +55,38 @@ async def session_of_loop() -> aiohttp.ClientSession:
 
 
 def new_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.ClientSession:
-    """Return a session that keeps no cookies (one more secret), and tells of reuse through a `Reuse`."""
+    """Return a session that keeps no cookies: they would be one more secret."""
     # With its cache, a lookup that is given up goes on as a task of its own, on the user's loop.
     connector = connector or aiohttp.TCPConnector(
         limit=0, keepalive_timeout=KEPT, use_dns_cache=False, resolver=NameLookup()
     )
     if type(connector) is aiohttp.TCPConnector and hasattr(connector, "_factory"):  # SOCKS' has one of its own
-        connector._factory = partial(_HeadFirst, loop=asyncio.get_running_loop())  # type: ignore[assignment]  # noqa: SLF001 - no other way
-    tracing = aiohttp.TraceConfig()
-    tracing.on_connection_reuseconn.append(_tell)
+        connector._factory = partial(_Careful, loop=asyncio.get_running_loop())  # type: ignore[assignment]  # noqa: SLF001 - no other way
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[tracing],
         auto_decompress=False,  # see `unpacking`
         headers={"Accept-Encoding": ACCEPTED},
     )
 
 
-class _HeadFirst(ResponseHandler):
-    """Has a head parsed before what came in the same read.
+class _Careful(ResponseHandler):
+    """Serves no second request where anything is left of the first, and has a head parsed before what came with it.
 
     A parser in C (aiohttp 3.14) that meets broken framing drops the response that began in the same read, and all words
     of it: with a Content-Length that is a few bytes short, a whole reply.
     """
 
+    def is_connected(self) -> bool:
+        """Say whether it can be used: for the pool, which asks nothing else of a connection that was idle."""
+        return super().is_connected() and not self.should_close
+
     def data_received(self, data: bytes) -> None:
+        """Take what has come."""
         head, end, body = data.partition(b"\r\n\r\n")
         super().data_received(head + end)
         if body and self.exception() is None:
             super().data_received(body)
-
-
-async def _tell(_session: aiohttp.ClientSession, context: object, _params: object) -> None:
-    reuse = getattr(context, "trace_request_ctx", None)
-    if isinstance(reuse, Reuse):
-        reuse.seen = True
 
 
 async def _closing(

@@ -20,7 +20,7 @@ from berlin_magic.errors import NotConfiguredError, ServerError, clean
 from berlin_magic.faults import no_proxy, no_response, proxy_refusal
 from berlin_magic.proxies import Proxy, parsed_proxy, proxy_for
 from berlin_magic.redaction import untraced
-from berlin_magic.sessions import Reuse, new_session, session_of_loop
+from berlin_magic.sessions import new_session, session_of_loop
 from berlin_magic.socks import socks_connector, socks_errors
 from berlin_magic.trust import trusted
 from berlin_magic.upload import uploaded
@@ -127,8 +127,8 @@ async def requested(
         try:
             way = await _way(url, headers, through, stack)
             async with uploaded(json, silence and silence + CONNECT_LIMIT) as body:
-                given = {**way, **body, "allow_redirects": False, "timeout": limits}
-                response = await _response(method, url, given, stack)
+                session: aiohttp.ClientSession = way.pop("session", None) or await session_of_loop()
+                response = await session.request(method, url, **way, **body, allow_redirects=False, timeout=limits)
         except socks_errors() as error:
             raise proxy_refusal(where, through, said=str(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -169,28 +169,6 @@ async def _way(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack:
     else:
         way["headers"] = {**headers, **proxy.authorization}
     return way
-
-
-async def _response(method: str, url: URL, given: dict[str, Any], stack: AsyncExitStack) -> aiohttp.ClientResponse:
-    """Send the request; where a connection that was kept proves to be closed, once more on a new one.
-
-    A server closes an idle connection when it likes (RFC 9112, section 9.3.1), and a kernel that computes does not see
-    it. Such a one has not read the request; one that began to answer is not asked again.
-    """
-    session: aiohttp.ClientSession = given.pop("session", None) or await session_of_loop()
-    reuse = Reuse()
-    try:
-        return await session.request(method, url, trace_request_ctx=reuse, **given)
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        if not reuse.seen or _was_answering(error):
-            raise
-    fresh = await stack.enter_async_context(new_session())
-    return await fresh.request(method, url, **given)
-
-
-def _was_answering(error: Exception) -> bool:
-    """Say whether part of a response had come."""
-    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
 def _check_response(response: aiohttp.ClientResponse, where: str, proxy: Proxy | None) -> None:
