@@ -119,6 +119,12 @@ class Showing:
         if self.ended is not None:
             self.ended()
         view.finish(self._status(state), self._metadata())
+        if not background:
+            with cancelling(outer):
+                try:
+                    await view.farewell()
+                except asyncio.CancelledError:
+                    interrupted = True
         if interrupted:
             error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)
         return Outcome(self.turn, _short(error, self.turn))

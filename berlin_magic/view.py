@@ -50,9 +50,9 @@ class Status:
 class View(ABC):
     """Shows one reply. All methods but `settle` are called on the cell's own thread; none blocks or awaits.
 
-    The order of calls is ``begin (feed* draw)* settle? finish``. Whoever drives the view decides how often it calls
-    `draw` (at once for the first text, then at most about 20 times a second, and a few times a second while nothing
-    arrives, for the elapsed time); a view may skip a draw when its front end is slow.
+    The order of calls is ``begin (feed* draw)* settle? finish farewell?``. Whoever drives the view decides how often
+    it calls `draw` (at once for the first text, then at most about 20 times a second, and a few times a second while
+    nothing arrives, for the elapsed time); a view may skip a draw when its front end is slow.
     """
 
     @abstractmethod
@@ -76,3 +76,6 @@ class View(ABC):
 
         `metadata` goes into the output's metadata under ``berlin``; it is JSON and holds no secret.
         """
+
+    async def farewell(self) -> None:  # noqa: B027 - most have nobody to wait for
+        """Wait, a moment at most, until the front end has said its last word; called in the cell, before that ends."""

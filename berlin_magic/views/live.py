@@ -28,6 +28,8 @@ _MOST_UNPAINTED = 8  # messages that the front end may be behind before draws ar
 _PATIENCE = 5.0  # seconds without an answer after which the front end is asked where it is
 _TIME_TO_ANSWER = 2.0  # seconds in which most front ends have answered
 _GRACE = 2.0  # seconds that a closing widget waits for the front end's last word
+_FAREWELL = 0.5  # seconds of them that the cell waits
+_LOOK = 0.005  # seconds between two looks whether it has come
 
 
 class LiveView(View):
@@ -80,6 +82,7 @@ class LiveView(View):
         # Written by the front end's messages, which may come in another thread: only plain assignments.
         self._answered = False
         self._callers: set[Any] = set()
+        self._gone = False
         self._painted = 0
         self._wants_all = False
         self._sent = 0
@@ -133,6 +136,19 @@ class LiveView(View):
             self._loop.call_later(_GRACE, self._close)
         else:
             self._close()
+
+    async def farewell(self) -> None:
+        """Wait for the front end's last word, where words of it have come during the cell.
+
+        A word that comes just when an awaited cell ends and another begins has ipykernel (7.4.0) tell the second's end
+        as the first's: the front end waits for the second for ever, and Run All never ends.
+        """
+        if not (self._is_live and self._answered) or self._loop is None:
+            return
+        latest = self._loop.time() + _FAREWELL
+        while not self._gone and self._loop.time() < latest:  # noqa: ASYNC110 - an Event is for one thread
+            await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_LOOK)  # ipykernel has something to put back after each of them
 
     def _go_live(self, widget: LiveWidget) -> None:
         model = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
@@ -202,6 +218,7 @@ class LiveView(View):
         if content.get("stop") and self._stop is not None:
             self._on_loop(self._stop)
         if content.get("bye"):
+            self._gone = True
             self._on_loop(self._close)
 
     def _on_loop(self, callback: Callable[[], None]) -> None:
