@@ -142,4 +142,6 @@ def _version(connection: sqlite3.Connection) -> int:
         raise sqlite3.DatabaseError(f"a newer berlin-server wrote it, in version {version}")
     if version == SCHEMA_VERSION and not tables >= _TABLES:
         raise sqlite3.DatabaseError("a table of it is missing")
+    if version:
+        connection.execute("SELECT * FROM logins").fetchall()  # no server starts without them: damage shows here
     return int(version)

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from berlin_magic.errors import BerlinError
+from berlin_magic.server.accounts import Account
 from berlin_magic.server.state import SCHEMA_VERSION, State
+from berlin_magic.server.tokens import Tokens
+
+_PAGE = 4096  # bytes of SQLite's first page, which holds its header and our tables' names
 
 
 @pytest.fixture
@@ -100,6 +104,18 @@ def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path):
     with pytest.raises(BerlinError, match=r"class\.db can't be used"):
         State(path)
     assert path.read_text().startswith("no database")
+
+
+async def test_a_file_whose_logins_were_damaged_is_an_error_that_names_it(path: Path):
+    state = State(path)
+    await Tokens(state).issue(Account("ada"))
+    await state.close()
+    header = path.read_bytes()[:_PAGE]
+    path.write_bytes(header + b"\xff" * (path.stat().st_size - _PAGE))
+    before = path.read_bytes()
+    with pytest.raises(BerlinError, match=r"class\.db can't be used.*name another file"):
+        State(path)
+    assert path.read_bytes() == before
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_that_names_it(tmp_path: Path):
