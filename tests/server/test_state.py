@@ -106,10 +106,13 @@ def test_a_file_that_is_no_database_is_an_error_that_names_it(tmp_path: Path):
     assert path.read_text().startswith("no database")
 
 
-async def test_a_file_whose_logins_were_damaged_is_an_error_that_names_it(path: Path):
-    state = State(path)
-    await Tokens(state).issue(Account("ada"))
-    await state.close()
+def test_a_file_whose_logins_were_damaged_is_an_error_that_names_it(path: Path):
+    async def log_in() -> None:
+        state = State(path)
+        await Tokens(state).issue(Account("ada"))
+        await state.close()
+
+    asyncio.run(log_in())
     header = path.read_bytes()[:_PAGE]
     path.write_bytes(header + b"\xff" * (path.stat().st_size - _PAGE))
     before = path.read_bytes()
