@@ -35,7 +35,7 @@ from berlin_magic.secret import Secret, secrets_among
 __all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
 
 _AFTERWARDS = 2.0  # seconds for what follows the last word: the usage, [DONE]
-_MORE = 15.0  # the same where the reason to finish came with text: it may not have been the last
+_MORE = 60.0  # the same where the reason to finish came with text: it may not have been the last
 _BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # OpenRouter; SGLang; DeepSeek
 
 
@@ -178,6 +178,7 @@ def _request(
 async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
     decoder = CompletionDecoder(object_limit(endpoint.reply_limit))
     fault: IncompleteReplyError | None = None
+    begun = False  # a reason to finish before the first word may be that of every chunk
     latest: float | None = None  # when to have done with waiting, once the reply is complete
     try:
         received = transport.received(response, silence=endpoint.silence, limit=endpoint.reply_limit)
@@ -191,7 +192,8 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
                 for delta in decoder.feed(data):
                     yield delta
                     worded = worded or bool(delta.text or delta.reasoning)
-                if decoder.finished and (latest is None or worded):
+                begun = begun or worded
+                if decoder.finished and (worded or (begun and latest is None)):
                     latest = asyncio.get_running_loop().time() + (_AFTERWARDS if decoder.ended_apart else _MORE)
     except TimeoutError:
         return  # the reply is complete; this server does not say that nothing follows

@@ -81,6 +81,8 @@ _USUAL = {"stop", "end", "eos", "eos_token", "end_turn", "stop_sequence"}
 def _reason(finish: str) -> str:
     """Return why a reply ended in OpenAI's word for it, where engines (Gemini, Mistral, Claude, TGI) have others."""
     said = finish.casefold()
+    if said in {"null", "none"}:
+        return ""
     for names, word in ((_LENGTH, "length"), (_FILTER, "content_filter"), (_USUAL, "stop")):
         if said in names:
             return word

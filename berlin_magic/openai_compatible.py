@@ -13,7 +13,7 @@ from yarl import URL
 from berlin_magic import chat_completions
 from berlin_magic.amended import amended
 from berlin_magic.chat_completions import Endpoint, endpoint_url
-from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, ServerError
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, ServerError, clean
 from berlin_magic.events import Event
 from berlin_magic.messages import with_parts
 from berlin_magic.nearest import with_nearest
@@ -211,10 +211,14 @@ class OpenAICompatible(Provider):
         standing = os.environ.get(cls.key_variable, "") if cls.key_variable else ""
         secret = Secret((key or (standing if its_own else "")).strip())
         more = hidden_headers(headers or {})
-        if any(char in value for value in (secret, *more.values()) for char in "\r\n\0"):
-            raise NotConfiguredError(
-                f"The key or a header has a line break in it, and can't be sent.\nSet {cls.key_variable or 'it'} anew."
-            )
+        for what, value in (
+            (f"key {cls.key_variable}".strip(), secret),
+            *((f"header {name!r}", more[name]) for name in more),
+        ):
+            if any(char in value for char in "\r\n\0"):
+                raise NotConfiguredError(
+                    f"The {clean(what, 60)} has a line break in it, and can't be sent.\nSet it anew."
+                )
         at_issuer = origin_of(server) == origin_of(endpoint_url(cls.issuer, setting))
         if cls.needs_key and at_issuer and not secret and not more:
             raise NotConfiguredError(

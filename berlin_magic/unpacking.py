@@ -11,6 +11,8 @@ __all__ = ["ACCEPTED", "Unpacker"]
 ACCEPTED: Final = "gzip, deflate"
 """What a server may use, as the header ``Accept-Encoding`` says it."""
 
+_UNPACKED = {"gzip", "x-gzip", "deflate"}
+_OTHERS = {"br", "compress", "dcb", "dcz", "x-compress", "zstd"}  # registered with IANA, "HTTP Content Coding Registry"
 _AT_ONCE = 2**18  # bytes; a few that unpack to gigabytes are stopped by whoever counts
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits
 _ZLIBS_METHOD = 8  # in the lower half of its first byte (RFC 1950, section 2.2)
@@ -33,9 +35,11 @@ class Unpacker:
     """
 
     def __init__(self, encoding: str) -> None:
-        self._encoding = encoding.strip().lower()
-        if self._encoding not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+        names = [name.strip().lower() for name in encoding.split(",")]
+        packings = [name for name in names if name in _UNPACKED or name in _OTHERS]
+        if len(packings) > 1 or not _UNPACKED.issuperset(packings):
             raise ValueError(f"unknown encoding {encoding!r}")
+        self._encoding = packings[0] if packings else ""  # what else there is (utf-8, none) compresses nothing
         self._stream: zlib._Decompress | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -46,7 +50,7 @@ class Unpacker:
         zlib.error
             Where it is broken, after the last piece before that.
         """
-        if self._encoding in {"", "identity"}:
+        if not self._encoding:
             yield data
             return
         more = bool(data)

@@ -41,6 +41,14 @@ async def test_a_reason_to_finish_with_every_chunk_is_not_taken_for_the_end(serv
     assert (await outcome(ask(server))).text == "one two three"
 
 
+@pytest.mark.parametrize("reason", ["null", "None", "stop"])
+async def test_a_reason_to_finish_before_the_first_word_is_not_taken_for_the_end(server, monkeypatch, reason):
+    monkeypatch.setattr(chat_completions, "_AFTERWARDS", 0.01)
+    monkeypatch.setattr(chat_completions, "_MORE", 0.01)
+    server.on(CHAT, [HEAD, step("", role="assistant", finish=reason), 0.2, step("one"), step(finish="stop"), DONE])
+    assert (await outcome(ask(server))).text == "one"
+
+
 async def test_text_after_an_end_without_text_is_waited_for_too(server, monkeypatch):
     monkeypatch.setattr(chat_completions, "_AFTERWARDS", 0.5)
     late = [part for word in ("two ", "three ", "four") for part in (0.3, step(word))]

@@ -52,7 +52,17 @@ def test_it_gives_what_was_meant_however_it_was_cut(encoding, data, size):
     assert unpacked(encoding, *(data[at : at + size] for at in range(0, len(data), size))) == TEXT
 
 
-@pytest.mark.parametrize("encoding", ["br", "zstd", "zip9", "gzip, gzip"])
+@pytest.mark.parametrize("encoding", ["utf-8", "none", "binary", "identity, identity", ",", "8bit"])
+def test_what_is_no_compression_changes_nothing(encoding):
+    assert unpacked(encoding, TEXT) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["gzip, identity", "identity,gzip", ",gzip"])
+def test_a_compression_beside_none_is_undone(encoding):
+    assert unpacked(encoding, packed("gzip")) == TEXT
+
+
+@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "br, gzip"])
 def test_what_was_not_asked_for_is_refused(encoding):
     with pytest.raises(ValueError, match=encoding):
         Unpacker(encoding)
