@@ -145,3 +145,15 @@ async def test_the_saved_notebook_holds_one_plain_output_that_nbconvert_and_a_re
     page = (tmp_path / nb.path.with_suffix(".html").name).read_text()
     assert "The binomial theorem" in page
     assert "Choose which of the" in page
+
+
+async def test_run_all_ends_however_many_cells_ask(notebook, server):
+    """A widget's last word at the end of a cell had ipykernel 7.4 tell the next cell's end as that of the first."""
+    server.answers(Reply(long_reply(300), 0.5))
+    cells = 16
+    nb = await notebook(LOAD, *[f"%%berlin\nQuestion {number}." for number in range(cells)], "'the end'")
+    await nb.start(*range(cells + 2))
+    await nb.wait(cells + 1)
+    for cell in range(cells + 1):
+        await nb.wait(cell)
+        assert await nb.execution_count(cell) == cell + 1
