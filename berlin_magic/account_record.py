@@ -19,7 +19,7 @@ _NAMES = (
     "|api_?key|secret|set-cookie|cookie|authorization"
 )
 _FIELD = re.compile(
-    rf"""(?:(?<![\w-])|(?<=%[0-9a-f][0-9a-f]))(?:{_NAMES})(?![\w-])(?P<quote>{_QUOTE})?
+    rf"""(?:(?<![\w-])|(?<=%[0-9a-f][0-9a-f]))(?P<name>{_NAMES})(?![\w-])(?P<quote>{_QUOTE})?
     \s*(?P<is>:|=>?|%(?:25)*3[ad])(?:\s|%(?:25)*20|\+)*""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -31,6 +31,7 @@ _WORD = re.compile(r"(?:Bearer\s+|Basic\s+)?[^\s,;&#<>\"'“”()\[\]{}\\]*", re
 _CUT = re.compile(r"\n(?![\s\"'{}\[\]\\&%])| … \(\d+ more characters\)")  # a line that is none of an object's
 _SHORTEST = 4  # of what follows a name without quotes, to be a value and not punctuation
 _TOKEN_LIKE = re.compile(r".*\d|.{20}")  # and no word of a sentence, such as "password: required"
+_TOKEN_OF_A_LOGIN = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{8,}|\S{20,}")  # and none of a parser: token: 'endfor'
 _NOTHING = {"null", "none", "true", "false", "undefined"}
 
 
@@ -47,7 +48,11 @@ def without_record(text: str) -> str:
     """
     kept, start = "", 0
     while found := _FIELD.search(text, start):
-        end = _end_of_value(text, found.end(), quoted=found["quote"] is not None, sentence=found["is"] == ":")
+        quoted, sentence = found["quote"] is not None, found["is"] == ":"
+        end = _end_of_value(text, found.end(), quoted=quoted, sentence=sentence)
+        prose = not quoted and (sentence or bool(re.search(r"\s", found.group())))
+        if prose and found["name"].lower() == "token" and _is_a_parsers(text, found.end(), end):
+            end = found.end()
         kept += text[start : found.end()]
         if end > found.end():
             kept += _HIDDEN
@@ -79,6 +84,18 @@ def _end_of_value(text: str, position: int, *, quoted: bool, sentence: bool) -> 
     if not quoted and (len(word) < _SHORTEST or (sentence and not _TOKEN_LIKE.match(word))):
         return position
     return position + len(word)
+
+
+def _is_a_parsers(text: str, start: int, end: int) -> bool:
+    """Tell whether the token from `start` to `end` is one that a parser or a model speaks of, and opens no account."""
+    if _OPENING.match(text, start):
+        return False
+    value, quote = text[start:end], re.compile(_QUOTE, re.IGNORECASE).match(text, start)
+    if quote:
+        if not value[quote.end() - start :].endswith(quote.group()):  # cut, so that its length tells nothing
+            return False
+        value = value[quote.end() - start : -len(quote.group())]
+    return not _TOKEN_OF_A_LOGIN.fullmatch(value.removeprefix("Bearer ").strip())
 
 
 def _end_of_string(text: str, position: int, quote: str) -> int:

@@ -66,6 +66,11 @@ def test_names_are_known_in_their_usual_spellings(name):
     [
         "Unexpected token < in JSON at position 0",
         "Unexpected token: '}'",
+        "Unexpected token: 'endfor' at line 3",
+        "unexpected token = 'endfor' in template",
+        "expected token: 'end of statement block'",
+        "token: 4097",
+        "token: 50256 is out of range",
         "max_tokens: 5000 is too much",
         "invalid password.",
         "password: required",
@@ -77,6 +82,23 @@ def test_names_are_known_in_their_usual_spellings(name):
 )
 def test_other_words_stay(text):
     assert without_record(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token: canary12",
+        "token: 'canary12' x",
+        "{token: 'canar",
+        '{"token": "canary"}',
+        "?token=canary",
+        "{'token': 4097}",
+    ],
+)
+def test_a_token_that_looks_like_one_or_is_a_field_is_hidden(text):
+    shown = without_record(text)
+    assert "cana" not in shown
+    assert "4097" not in shown
 
 
 def test_what_is_quoted_is_one_line_and_cut_behind_what_was_hidden():
