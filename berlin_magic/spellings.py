@@ -19,15 +19,28 @@ _HEAD = 6
 _END = 4  # its last characters, by which its end is found behind a spelling that is not known here
 _REMOVED = {"Cf", "Cs", "Co", "Cn"}  # by `errors.clean`
 _KIND = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*://|(?:Bearer|Basic|Token)\s)(?=.{4})", re.IGNORECASE)  # no secret itself
-_BLANK = r"(?:\s|\+|%(?:25)*(?:20|0[9ad])|\\+(?:[tnr]|(?:u00|x)(?:20|0[9ad]))|&#0*(?:32|9|10|13);|&nbsp;)+"
+_ORDINARY = re.compile(r"[A-Za-z]{1,7}")  # a word that stands in many a message: EMPTY, ollama, secret
+_BLANK = r"(?:\s|\+|%(?:25)*(?:20|2b|0[9ad])|\\{1,32}+(?:[tnr]|(?:u00|x)(?:20|0[9ad]))|&#0*(?:32|9|10|13);|&nbsp;)"
+_BLANKS_WITH_PLUS = re.compile(r"(?:\s\+|\+\s)[\s+]*")  # are a row of blanks in a form
+_CUT = re.compile(
+    r"\s*\Z|[ \t]*\n|\s*… \(\d|…|\.{3}|”"
+)  # by `errors.clean`, by a server, where our quote or a line ends
 _DELIMITERS = frozenset('"<>”“')
+_PUNCTUATION = _DELIMITERS | frozenset("_-.,;:/()[]{}`'!?")  # of running text, that begins no escape
+_ESCAPES = frozenset("\\%&")
+_PREFIX = r"\\{0,32}+"
+"""Backslashes before a character: JSON's before quotes, PHP's before slashes, doubled by each JSON around it.
+
+They are taken in one way only and not without end: a text of nothing but backslashes would take minutes otherwise.
+"""
 
 
 def without_secrets(text: str, secrets: Iterable[str]) -> str:
     """Return `text` with each of `secrets` replaced, whatever its spelling, also where its end is cut.
 
     Known are the escapes of JSON (also within JSON), Python, JavaScript, PHP, HTML and URLs. Where the spelling turns
-    out to be another one in the middle of a secret, the rest of the word is replaced with it.
+    out to be another one in the middle of a secret, the rest of the word is replaced with it. Words that only begin
+    like a secret stay, and an ordinary short word is looked for as a whole word, in its own case.
     """
     kept, start = "", 0
     for begin, end in _merged(span for secret in set(secrets) for span in _spans(text, str(secret))):
@@ -38,31 +51,60 @@ def without_secrets(text: str, secrets: Iterable[str]) -> str:
 
 def _spans(text: str, secret: str) -> Iterator[tuple[int, int]]:
     """Yield where `secret` begins and ends in `text`."""
-    spelled = [_spelled(char) for char in _characters(_KIND.sub("", secret))]
-    if not spelled:
+    secret = _KIND.sub("", secret).strip()
+    chars = list(_characters(secret))
+    if not chars:
         return
-    head = re.compile("".join(spelled[:_HEAD]), re.IGNORECASE)
+    if _ORDINARY.fullmatch(secret):
+        before = r"(?:(?<![\w/-])(?<!\w\.)|(?<=%[0-9A-Fa-f][0-9A-Fa-f])|(?<=\\[nrt]))"
+        yield from (found.span() for found in re.finditer(rf"{before}{secret}(?![\w/-]|[.:]\w)", text))
+        return
+    if not _ESCAPES.isdisjoint(chars):  # it may look like an escape itself, and be taken for what that stands for
+        plain = "".join(r"\\{1,32}+" if char == "\\" else _PREFIX + re.escape(char) for char in chars)
+        yield from (found.span() for found in re.finditer(plain, text))
+    head = re.compile("".join(map(_spelled, chars[:_HEAD])), re.IGNORECASE)
     start = 0
     while (found := head.search(text, start)) and found.group():
-        start = _end(text, found.end(), spelled[_HEAD:], secret)
-        yield found.start(), start
+        end = _end(text, found.end(), chars)
+        if end is not None:
+            yield found.start(), end
+        start = found.start() + 1 if end is None else end
 
 
-def _end(text: str, position: int, spelled: list[str], secret: str) -> int:
-    """Return where the secret ends whose first characters end at `position`, and whose others are `spelled`."""
-    for index, pattern in enumerate(spelled):
-        if found := re.compile(pattern, re.IGNORECASE).match(text, position):
+def _end(text: str, position: int, chars: list[str]) -> int | None:
+    """Return where the secret of `chars` ends whose first ones end at `position`; None where it is another word."""
+    for index in range(_HEAD, len(chars)):
+        if found := re.compile(_spelled(chars[index]), re.IGNORECASE).match(text, position):
             position = found.end()
             continue
-        rest = spelled[index:]
+        if _CUT.match(text, position):
+            return position
+        if not _is_unknown_spelling(text, position, chars, index):
+            return None
+        rest = chars[index:]
         near = text[: position + 12 * (len(rest) + 1)]
-        if len(rest) >= _END and (tail := re.compile("".join(rest[-_END:]), re.IGNORECASE).search(near, position)):
-            return tail.end()
-        delimiters = _DELIMITERS - set(secret)
+        tail = re.compile("".join(map(_spelled, rest[-_END:])), re.IGNORECASE)
+        if len(rest) >= _END and (found := tail.search(near, position)):
+            return found.end()
+        delimiters = _DELIMITERS - set(chars)
         while position < len(text) and not text[position].isspace() and text[position] not in delimiters:
             position += 1
         break
     return position
+
+
+def _is_unknown_spelling(text: str, position: int, chars: list[str], index: int) -> bool:
+    """Tell whether ``text[position]`` may spell ``chars[index]`` in a way not known here, and is no other word's."""
+    char, before, expected = text[position], chars[index - 1], chars[index]
+    if not _ESCAPES.isdisjoint(chars[index - 2 : index]):  # more than what spells it here may have been an escape
+        return not char.isspace()
+    if expected == "<":  # with which all up to the next ">" may have been taken out as a page's tag
+        return True
+    if char in _ESCAPES:
+        return not re.compile(_BLANK, re.IGNORECASE).match(text, position)
+    if char.isspace() or text[position - 1].isspace() or char in _PUNCTUATION - set(chars):
+        return False
+    return not expected.isascii() or (not char.isalnum() and not (before.isalnum() and expected.isalnum()))
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -79,32 +121,39 @@ def _merged(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _characters(secret: str) -> Iterator[str]:
-    """Yield the characters of `secret`, a row of blanks as one, as `errors.clean` joins them."""
-    for blank, chars in groupby(secret.strip(), lambda char: char.isspace() or unicodedata.category(char) == "Cc"):
-        yield from [" "] if blank else chars
+    r"""Yield the characters of `secret`, a row of blanks as one, as `errors.clean` joins them, and one of ``\``."""
+    for kind, chars in groupby(_BLANKS_WITH_PLUS.sub(" ", secret), _kind):
+        yield from [kind] if kind else chars
+
+
+def _kind(char: str) -> str:
+    if char.isspace() or unicodedata.category(char) == "Cc":
+        return " "
+    return char if char == "\\" else ""
 
 
 @cache  # of single characters, so that no secret is kept in it
 def _spelled(char: str) -> str:
-    """Return a pattern for the spellings of `char`."""
+    """Return a pattern for the spellings of `char`, longer ones first, as the first to fit is taken."""
     if char == " ":
-        return (
-            r"(?:\s|\+|%(?:25)*(?:20|0[9ad])|\\+(?:[tnr]|u00(?:20|0[9ad])|x(?:20|0[9ad]))|&#0*(?:32|9|10|13);|&nbsp;)*"
-        )
+        return f"{_BLANK}*+"
     code = ord(char)
-    words = [rf"\\*{re.escape(char)}"]  # JSON escapes quotes and backslashes, PHP slashes; within JSON once more
-    if char == "\\":
-        words = [r"\\+"]
     surrogates = char.encode("utf-16-be", "surrogatepass").hex()
-    words += [r"\\+" + r"\\+".join(f"u{surrogates[at : at + 4]}" for at in range(0, len(surrogates), 4))]
-    words += [rf"\\+u\{{0*{code:x}\}}", rf"\\+U0*{code:x}(?![0-9a-f])", rf"&#0*{code};", rf"&#x0*{code:x};"]
+    escaped = [r"\\{1,32}+".join(f"u{surrogates[at : at + 4]}" for at in range(0, len(surrogates), 4))]
+    escaped += [rf"u\{{0*{code:x}\}}", f"U{code:08x}"]
+    words = [rf"&(?:amp;)*#0*{code};", rf"&(?:amp;)*#x0*{code:x};"]
     words += [f"&(?:amp;)*{codepoint2name[code]};"] if code in codepoint2name else []
     words += ["&(?:amp;)*apos;"] if char == "'" else []
+    plain = [] if char == "\\" else [re.escape(char), re.escape(char.upper())]  # ß in capitals is SS
     for encoding in ("utf-8", "latin-1"):
         data = char.encode(encoding, "ignore" if encoding == "latin-1" else "surrogatepass")
         if data:
             words += ["%(?:25)*" + "%(?:25)*".join(f"{byte:02x}" for byte in data)]
-            words += [r"\\+x" + r"\\+x".join(f"{byte:02x}" for byte in data)]
-            words += [re.escape(data.decode("latin-1"))]  # UTF-8 that was read as Latin-1
-    words += ["[?\ufffd]{1,4}"] if code > 0x7F else []  # noqa: PLR2004 - what is beyond ASCII, and could not be read
-    return f"(?:{'|'.join(dict.fromkeys(words))}){'?' if unicodedata.category(char) in _REMOVED else ''}"
+            escaped += [r"\\{1,32}+".join(f"x{byte:02x}" for byte in data)]
+            plain += [re.escape(data.decode("latin-1"))] if char != "\\" else []  # UTF-8 that was read as Latin-1
+    plain += ["[?\ufffd]{1,4}"] if code > 0x7F else []  # noqa: PLR2004 - what is beyond ASCII, and could not be read
+    if char == "\\":
+        return rf"(?:\\{{1,32}}+(?:{'|'.join(escaped)})|{'|'.join(words)}|\\{{1,32}}+){{1,8}}+"
+    # What comes behind a backslash may stand behind one that was taken for the secret's own.
+    either = dict.fromkeys([rf"(?<=\\)(?:{'|'.join(escaped)})", *words, *plain])
+    return f"(?:{_PREFIX}(?:{'|'.join(either)})){'?' if unicodedata.category(char) in _REMOVED else ''}"

@@ -58,11 +58,13 @@ def test_a_secret_is_found_whole_as_other_programs_spell_it(spelling):
 
 def test_a_token_in_capitals_is_found():
     assert without_secrets("no token 0123ABCDEF4567!", ["0123abcdef4567"]) == "no token <secret>!"
+    assert without_secrets("got STRASSE-12345!", ["straße-12345"]) == "got <secret>!"
 
 
 def test_where_the_spelling_gets_unknown_the_rest_is_hidden_too():
     assert without_secrets("a Tr0ub4dor!~amp~3'x/Q-tail77 b", ["Tr0ub4dor!&3'x/Q-tail77"]) == "a <secret> b"
     assert without_secrets("<p>Tr0ub4dor!~amp~</p> b", ["Tr0ub4dor!&3'x/Q-tail77"]) == "<p><secret></p> b"
+    assert without_secrets("a Tr0ub4 -tail77 b", ["Tr0ub4<3'x>-tail77"]) == "a <secret> b"  # taken for a page's tag
     assert without_secrets("a correct~20horse battery b", ["correct horse battery"]) == "a <secret> b"
 
 
@@ -92,6 +94,12 @@ def test_a_secret_whose_blanks_were_joined_is_found():
     assert without_secrets(clean(f"got {secret}"), [secret]) == "got <secret>"
 
 
+def test_blanks_beside_a_plus_are_found():
+    for secret in ("abcde f +gh12", "ab ++ cdefgh12", "abcdefg+ h12"):
+        for spelling in (secret, quote(secret), quote_plus(secret)):
+            assert without_secrets(f"a {spelling} b", [secret]) == "a <secret> b"
+
+
 def test_a_secret_within_another_hides_both():
     assert "abcdef" not in without_secrets("abcdefgh abcdef", ["abcdef", "abcdefgh"])
 
@@ -99,6 +107,64 @@ def test_a_secret_within_another_hides_both():
 def test_other_text_stays():
     assert without_secrets("token 0123x", ["0123456789abcdef"]) == "token 0123x"
     assert without_secrets("nothing here", []) == "nothing here"
+
+
+ADVICE = (
+    "“wrong password”: check BERLIN_ACCOUNT and BERLIN_PASSWORD or `%berlin login` anew; an empty body; the secret's "
+    "token-limit; `ollama/llama3` at ollama:11434; Passwords; SECRET (HTTP 406)."
+)
+
+
+@pytest.mark.parametrize(
+    "secret", ["berlin2024", "Berlin-2024", "berlin 2024", "Passwort1", "EMPTY", "token-abc123", "ollama", "check-in!"]
+)
+def test_words_that_only_begin_like_a_secret_stay(secret):
+    assert without_secrets(ADVICE, [secret]) == ADVICE
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("got EMPTY, an empty body", "got <secret>, an empty body"),
+        ('{"key": "EMPTY"}', '{"key": "<secret>"}'),
+        ("http://ada:EMPTY@x/?key=EMPTY&b", "http://ada:<secret>@x/?key=<secret>&b"),
+        ("key%3DEMPTY%26", "key%3D<secret>%26"),
+        (r"a\nEMPTY\nb", r"a\n<secret>\nb"),
+        ("EMPTYING EMPTY.", "EMPTYING <secret>."),
+    ],
+)
+def test_an_ordinary_short_word_is_hidden_where_it_stands_alone_in_its_own_case(text, shown):
+    assert without_secrets(text, ["EMPTY"]) == shown
+
+
+@pytest.mark.parametrize(
+    "end", ["", "\n", " … (7 more characters)\nDo this.", "…", "...", "” (HTTP 500)", "\nDo this."]
+)
+def test_a_secret_is_hidden_by_its_beginning_where_the_text_was_cut(end):
+    assert without_secrets(f"got sk-abc1234{end}", ["sk-abc123456789"]) == f"got <secret>{end}"
+
+
+def test_a_secret_behind_a_word_that_begins_like_it_is_found():
+    assert without_secrets("sk-sk-sk-sk-abc1", ["sk-sk-sk-abc1"]) == "sk-<secret>"
+    assert without_secrets("berlin berlin2024 berlin.", ["berlin2024"]) == "berlin <secret> berlin."
+
+
+@pytest.mark.parametrize(
+    "secret", [r"ab\x5ccd-12345", r"abcdefg%25xy12", "abcdefg&amp;xy12", r"\\server\share12", r"a\é\"b'c"]
+)
+def test_a_secret_that_looks_like_an_escape_is_found_in_every_spelling(secret):
+    within = json.dumps(json.dumps(secret)[1:-1])[1:-1]
+    for spelling in (secret, json.dumps(secret)[1:-1], within, quote(secret, safe=""), html.escape(secret)):
+        assert without_secrets(f"a {spelling} b", [secret]) == "a <secret> b"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "secret", [r"\\server\share12", r"ab\cdefgh12", "\\\\\\\\abcdef", "sk-abcdef1234", "\\ \\ \\ ab12"]
+)
+@pytest.mark.parametrize("piece", ["\\", "\\ ", "%5c", "%25", "&amp;", "\\u005c", " "])
+def test_a_text_of_nothing_but_escapes_takes_no_long_search(secret, piece):
+    without_secrets(piece * 20_000, [secret])
 
 
 def test_an_error_is_redacted_in_all_that_it_carries():
