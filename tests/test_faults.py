@@ -150,7 +150,7 @@ BEFORE: dict[str, tuple[Script, type[BerlinError]]] = {
     "broken framing": ([CHUNKED_HEAD + b"zz\r\nxx"], IncompleteReplyError),
     "broken framing, later": ([CHUNKED_HEAD, 0.1, b"zz\r\nxx"], IncompleteReplyError),
     "not the compression that it says": ([head("Content-Encoding: gzip"), b"no gzip " * 8], IncompleteReplyError),
-    "an unknown compression": ([head("Content-Encoding: zip9"), b"xxxxxxxx" * 40], IncorrectAnswerError),
+    "an unknown compression": ([head("Content-Encoding: br"), b"xxxxxxxx" * 40], IncorrectAnswerError),
     "a redirect": ([reply(302, b"", "Location: /elsewhere")], ServerError),
     "a redirect to itself": ([reply(307, b"", "Location: /api/chat/completions")], ServerError),
     "a redirect to nowhere": ([reply(301, b"")], ServerError),
