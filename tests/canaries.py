@@ -15,7 +15,7 @@ CANARY = b"canary"
 KEPT_SECRETS = {"tokens.json", "logins.json", "secrets.json"}
 """What is kept for the user, who alone can read it; `secrets.json` is that of the tests of such files."""
 
-GIVEN = {"netrc"}
+GIVEN = {"netrc", "litellm.yaml"}
 """What a test wrote there itself."""
 
 
