@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -44,7 +45,9 @@ async def aside(work: Callable[[], T], *, patience: float | None) -> T:
         else:
             outcome.set_result(result)
 
-    threading.Thread(target=run, name="berlin_magic aside", daemon=True).start()
+    # In the caller's context, as `asyncio.to_thread` does: ipykernel tells by it which cell is running.
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="berlin_magic aside", daemon=True).start()
     waiting = asyncio.wrap_future(outcome)
     try:
         async with asyncio.timeout(patience):

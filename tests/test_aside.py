@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import subprocess
 import sys
 import threading
@@ -63,3 +64,10 @@ asyncio.run(main())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert (done.stdout.strip(), done.stderr) == ("given up", "")
+
+
+async def test_the_work_is_done_in_the_callers_context():
+    """ipykernel 7 knows by it which cell is running; a thread without it knows of none, and 7.0 raises there."""
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("cell")
+    variable.set("this one")
+    assert await aside(variable.get, patience=5) == "this one"
