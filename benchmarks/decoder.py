@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Callable
 
-from berlin_magic.decoder import Decoder
+from berlin_magic.providers.berlin.stream import Decoder
 
 
 def one_object(size: int) -> bytes:

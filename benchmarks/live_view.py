@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -18,20 +19,20 @@ from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
-RIG = Path(__file__).resolve().parents[1] / "tests" / "browser"
-sys.path.insert(0, str(RIG))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from conftest import _find_chromium  # noqa: E402  # the rig is not a package
-from jupyterlab_page import Lab, Notebook  # noqa: E402
+from browser.conftest import _find_chromium  # noqa: E402  # the rig is not a package
+from browser.jupyterlab_page import Lab, Notebook  # noqa: E402
 
 LAST_WORD = "Thelastwordofall"
 PREPARE = f"""
 import asyncio, time
 from IPython.display import Markdown, display
-from berlin_magic.view import Status
-from berlin_magic.views import open_view, prepare
-from berlin_magic.views.static import Rendered, final_output
-from samples import long_reply
+from berlin_magic.display.view import Status
+from berlin_magic.display.selection import open_view, prepare
+from berlin_magic.display.static import Rendered, final_output
+from browser.samples import long_reply
 await prepare(get_ipython())
 LAST_WORD = {LAST_WORD!r}
 
@@ -130,7 +131,7 @@ async def main() -> None:
     options.add_argument("--ways", nargs="*", default=["shown_once", "live_view", "update_display"])
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        lab = Lab(Path(folder), {"PYTHONPATH": f"{RIG.parents[1]}:{RIG}"})
+        lab = Lab(Path(folder), {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])})
         try:
             async with async_playwright() as playwright:
                 browser = await playwright.chromium.launch(

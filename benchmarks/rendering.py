@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 
-from berlin_magic.rendering import Document, to_html, to_markdown
+from berlin_magic.display.markdown import Document, to_html, to_markdown
 
 PIECE = 100  # characters
 KINDS = {

@@ -26,22 +26,22 @@ from berlin_magic.errors import (
 )
 
 if TYPE_CHECKING:
-    from berlin_magic.berlin import Berlin
-    from berlin_magic.chat import Conversation
-    from berlin_magic.notebook import conversation
-    from berlin_magic.provider import Provider
-    from berlin_magic.redaction import redacted
+    from berlin_magic.conversations.conversation import Conversation
+    from berlin_magic.credentials.redaction import redacted
+    from berlin_magic.kernel.notebook import conversation
+    from berlin_magic.providers.base import Provider
+    from berlin_magic.providers.berlin.provider import Berlin
 
 __version__ = "0.1.0"
 
 # Where each public name is at home. They are imported when first used: loading the extension, or importing one
 # name, does not wait for the HTTP client.
 _HOMES = {
-    "Berlin": "berlin",
-    "Conversation": "chat",
-    "Provider": "provider",
-    "conversation": "notebook",
-    "redacted": "redaction",
+    "Berlin": "providers.berlin.provider",
+    "Conversation": "conversations.conversation",
+    "Provider": "providers.base",
+    "conversation": "kernel.notebook",
+    "redacted": "credentials.redaction",
 }
 
 __all__ = [
@@ -82,13 +82,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: Any) -> None:
     """Register ``%%berlin`` and ``%berlin`` with `shell`; called by ``%load_ext berlin_magic``."""
-    from berlin_magic.extension import load  # noqa: PLC0415 - the package also works without IPython
+    from berlin_magic.kernel.extension import load  # noqa: PLC0415 - the package also works without IPython
 
     load(shell)
 
 
 def unload_ipython_extension(shell: Any) -> None:
     """Take away all that loading has brought; called by ``%unload_ext berlin_magic``."""
-    from berlin_magic.extension import unload  # noqa: PLC0415 - as above
+    from berlin_magic.kernel.extension import unload  # noqa: PLC0415 - as above
 
     unload(shell)

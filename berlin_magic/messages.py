@@ -1,11 +1,24 @@
-"""Messages of a conversation in the field's usual form: checked, or flattened into one prompt."""
+"""Messages of a conversation, and the events of a reply."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypedDict, cast
 
-__all__ = ["ROLES", "Message", "checked", "flatten", "with_parts"]
+__all__ = [
+    "ROLES",
+    "AnyMessage",
+    "Event",
+    "Finish",
+    "Message",
+    "Notice",
+    "Reasoning",
+    "Usage",
+    "checked",
+    "flatten",
+    "with_parts",
+]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 """The roles that a message may have: those of the chat completions that every engine behind a server speaks."""
@@ -16,6 +29,10 @@ class Message(TypedDict):
 
     role: str
     content: str
+
+
+AnyMessage = Mapping[str, Any]
+"""A message as others hand it over: ``{"role": …, "content": …}``, the content a text or a list of parts."""
 
 
 def checked(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
@@ -110,3 +127,39 @@ def _is_other_content(entry: Mapping[str, Any]) -> bool:
         and bool(content)
         and all(isinstance(part, Mapping) and isinstance(part.get("type"), str) for part in content)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A piece of what the model thinks before it answers; no part of the reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that the engine counted; None for what it does not tell."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why the reply ended, in the engine's own word.
+
+    ``stop`` is the usual one; ``length`` says that the reply reached its limit, ``content_filter`` that a part was
+    left out, ``tool_calls`` that the model wants a tool.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line for the status line, such as that the server is busy and is asked again."""
+
+    text: str
+
+
+Event = Reasoning | Usage | Finish | Notice

@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,10 @@ from asking import assert_no_secret
 from canaries import betrayed, told
 from scripted import ScriptedServer, scripted_server
 
-from berlin_magic import retries, sessions, shared_token
-from berlin_magic.berlin import Berlin
+from berlin_magic.providers import retries
+from berlin_magic.providers.berlin import tokens
+from berlin_magic.providers.berlin.provider import Berlin
+from berlin_magic.transport import client
 
 
 def pytest_configure() -> None:
@@ -42,6 +45,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return "browser" if nodeid.startswith("tests/browser/") else super()._split_scope(nodeid)
 
     return ByPlace(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what drives a kernel, a browser or an engine by its folder."""
+    kinds = {"real_kernel": "kernel", "browser": "browser", "engines": "engines"}
+    for item in items:
+        if kind := kinds.get(item.path.relative_to(Path(__file__).parent).parts[0]):
+            item.add_marker(kind)
+            item.add_marker("slow")
 
 
 def pytest_collection_finish() -> None:
@@ -77,7 +89,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
             monkeypatch.delenv(name)
     monkeypatch.setenv("BERLIN_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state" / secrets.token_hex(8)))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    monkeypatch.setattr(shared_token, "_told", set())
+    monkeypatch.setattr(tokens, "_told", set())
     monkeypatch.setattr(Berlin, "_forgotten", {})
     monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path_factory.getbasetemp() / f"{secrets.token_hex(8)}.db"))
     monkeypatch.setattr(Berlin, "_token", None)
@@ -141,7 +153,7 @@ async def order(caplog: pytest.LogCaptureFixture) -> AsyncIterator[None]:
 
 async def _close_session() -> None:
     """End the loop's session as the loop's end does, and hold whoever used it to having given all connections back."""
-    kept = sessions._kept.get((os.getpid(), asyncio.get_running_loop()))
+    kept = client._kept.get((os.getpid(), asyncio.get_running_loop()))
     if kept is not None:
         used = getattr(kept.session.connector, "_acquired", ())
         assert not used, f"{len(used)} connections are still in use"

@@ -21,9 +21,9 @@ from aiohttp import web
 from yarl import URL
 
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.server import accounts_command
-from berlin_magic.server.account_file import AccountFile
-from berlin_magic.server.accounts import Accounts, OpenAccounts
+from berlin_magic.server.accounts import command
+from berlin_magic.server.accounts.database import AccountFile
+from berlin_magic.server.accounts.model import Accounts, OpenAccounts
 from berlin_magic.server.application import application
 from berlin_magic.server.connections import tell_in_one_line
 from berlin_magic.server.context import ROWS
@@ -33,7 +33,7 @@ from berlin_magic.server.question import default_model
 from berlin_magic.server.serving import cut_connections, listen
 from berlin_magic.server.state import State
 from berlin_magic.server.upstream import Upstream, base_url
-from berlin_magic.transport import is_loopback
+from berlin_magic.transport.request import is_loopback
 
 __all__ = ["PORT", "main"]
 
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that can't show a name is no reason to stop
     if given[:1] == ["accounts"]:
-        return accounts_command.main(given[1:])
+        return command.main(given[1:])
     parser = _parser()
     arguments, unknown = parser.parse_known_args(given)
     if unknown:  # not argparse's own words: what follows a mistyped option may be a key

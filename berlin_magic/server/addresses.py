@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from aiohttp import web
 from yarl import URL
 
-from berlin_magic.transport import is_loopback
+from berlin_magic.transport.request import is_loopback
 
 __all__ = ["address_of", "is_for_this_machine"]
 

@@ -18,19 +18,18 @@ from aiohttp.typedefs import Handler
 
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.server.access_log import Writer, visit, visits
-from berlin_magic.server.accounts import Account, Accounts
+from berlin_magic.server.accounts.balance import Bill, Spending
+from berlin_magic.server.accounts.login_limits import LoginTries
+from berlin_magic.server.accounts.model import Account, Accounts
 from berlin_magic.server.addresses import address_of, is_for_this_machine
-from berlin_magic.server.bill import Bill
 from berlin_magic.server.context import ROWS, Context, StoredTurn, timestamp
 from berlin_magic.server.engine import Engine, EngineError
 from berlin_magic.server.envelopes import body_of, errors_in_envelopes, success, too_many
 from berlin_magic.server.question import Question
 from berlin_magic.server.reply import send_reply
 from berlin_magic.server.segments import Segments
-from berlin_magic.server.spending import Spending
 from berlin_magic.server.state import State, trouble
 from berlin_magic.server.tokens import Tokens
-from berlin_magic.server.tries import LoginTries
 
 __all__ = ["Limits", "application"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from berlin_magic.server.engine import Message
+from berlin_magic.messages import AnyMessage
 from berlin_magic.server.state import State
 
 __all__ = ["ROWS", "Context", "StoredTurn", "timestamp"]
@@ -90,7 +90,7 @@ class Context:
         self._most_bytes = most_bytes
         self._most_of_a_turn = most_characters // 2
 
-    async def messages(self, account: str, parent: str) -> list[Message]:
+    async def messages(self, account: str, parent: str) -> list[AnyMessage]:
         """Return what is to be sent before the next prompt, oldest first."""
         turns = await self.conversations(account, parent) if self._turns else []
         return [

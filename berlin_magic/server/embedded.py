@@ -10,8 +10,9 @@ import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
-from berlin_magic.server.engine import EngineError, Message
-from berlin_magic.server.guide import GUIDE, Part, answer
+from berlin_magic.messages import AnyMessage
+from berlin_magic.providers.guide.answers import GUIDE, Part, answer
+from berlin_magic.server.engine import EngineError
 
 __all__ = ["EmbeddedEngine"]
 
@@ -38,7 +39,7 @@ class EmbeddedEngine:
         """Return the names that it answers to, the default one first."""
         return _MODELS
 
-    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         """Answer `messages` about a word at a time, the first at once.
 
         Of the `options`, ``model`` must be one of `models` (or empty) and ``max_tokens`` limits the words of the

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
-from berlin_magic.events import Finish, Reasoning, Usage
+from berlin_magic.messages import AnyMessage, Finish, Reasoning, Usage
 
-__all__ = ["Engine", "EngineError", "Message", "Piece"]
-
-Message = Mapping[str, Any]
-"""One message of the conversation: ``{"role": "system" | "user" | "assistant", "content": str}``."""
+__all__ = ["Engine", "EngineError", "Piece"]
 
 Piece = str | Reasoning | Usage | Finish
 """A piece of a reply: text; what the model thinks, no part of it; the tokens that it cost so far; why it ended.
@@ -64,7 +61,7 @@ class Engine(Protocol):
         """Return the names of the models that it serves, the default one first."""
         ...
 
-    def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
         """Answer `messages` (oldest first, the question last) piece by piece; an engine may yield text alone.
 
         `options` holds ``model``, ``temperature``, ``max_tokens``, … as the client sent them. Raises

@@ -13,8 +13,8 @@ from contextlib import suppress
 from typing import Self
 from weakref import WeakSet
 
+from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, ServerUnreachableError
-from berlin_magic.secret import Secret
 from berlin_magic.server.engine import Engine
 
 __all__ = ["LocalServer"]
@@ -124,7 +124,7 @@ class LocalServer:
 
     async def _serve(self) -> None:
         # Imported here, in this thread: they take a while, and the caller's loop goes on meanwhile.
-        from berlin_magic.server.accounts import SecretAccount  # noqa: PLC0415
+        from berlin_magic.server.accounts.model import SecretAccount  # noqa: PLC0415
         from berlin_magic.server.application import application  # noqa: PLC0415
         from berlin_magic.server.serving import listen  # noqa: PLC0415
 

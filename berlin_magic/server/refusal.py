@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from berlin_magic.credentials.redaction import without_secrets
+from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import clean
-from berlin_magic.redaction import without_secrets
-from berlin_magic.secret import Secret
 from berlin_magic.server.engine import EngineError
 
 __all__ = ["Refusals"]

@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from aiohttp import web
 
-from berlin_magic.events import Finish, Reasoning, Usage
+from berlin_magic.messages import Finish, Reasoning, Usage
 from berlin_magic.server.access_log import visit
-from berlin_magic.server.bill import Bill
+from berlin_magic.server.accounts.balance import Bill
 from berlin_magic.server.engine import EngineError, Piece
 from berlin_magic.server.envelopes import log_failure
 from berlin_magic.server.segments import Segments

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from berlin_magic.server.accounts import Account
+from berlin_magic.server.accounts.model import Account
 from berlin_magic.server.state import State, trouble
 
 __all__ = ["LIFETIME", "Login", "Tokens"]

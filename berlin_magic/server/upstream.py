@@ -16,15 +16,15 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from berlin_magic.completion import CompletionDecoder
-from berlin_magic.delta import Delta
+from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError, clean
-from berlin_magic.events import Finish, Reasoning, Usage
-from berlin_magic.secret import Secret
-from berlin_magic.server.engine import EngineError, Message, Piece
+from berlin_magic.messages import AnyMessage, Finish, Reasoning, Usage
+from berlin_magic.providers.openai.delta import Delta
+from berlin_magic.providers.openai.stream import CompletionDecoder
+from berlin_magic.server.engine import EngineError, Piece
 from berlin_magic.server.refusal import Refusals
 from berlin_magic.server.sampling import RefusedOptions, sampling
-from berlin_magic.transport import is_loopback
+from berlin_magic.transport.request import is_loopback
 
 __all__ = ["Upstream", "base_url"]
 
@@ -112,7 +112,7 @@ class Upstream:
                 self._listed_at = time.monotonic()
         return self._listed
 
-    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
         """Answer `messages`.
 
         Raises

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from jupyterlab_page import Lab, Notebook
+from browser.jupyterlab_page import Lab, Notebook
+from browser.scripted_server import ScriptedBerlin
 from playwright.async_api import Browser, Page, async_playwright
-from scripted_server import ScriptedBerlin
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")

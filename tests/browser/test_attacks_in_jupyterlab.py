@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from attack_watch import ATTACKS, Watch, numbered
-from conftest import SCREENSHOTS
-from jupyterlab_page import Notebook
-from scripted_server import Reply, ScriptedBerlin
+from browser.attack_watch import ATTACKS, Watch, numbered
+from browser.conftest import SCREENSHOTS
+from browser.jupyterlab_page import Notebook
+from browser.scripted_server import Reply, ScriptedBerlin
 
 IMPORT = "from show_attacks import *"
 SENTINEL = {

@@ -7,8 +7,8 @@ import subprocess
 import sys
 import time
 
-from samples import EVERYTHING, long_reply
-from scripted_server import AT_ONCE, Reply
+from browser.samples import EVERYTHING, long_reply
+from browser.scripted_server import AT_ONCE, Reply
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
-from jupyterlab_page import Notebook
-from scripted_server import Reply
+from browser.jupyterlab_page import Notebook
+from browser.scripted_server import Reply
 
 LOAD = "%load_ext berlin_magic"
 

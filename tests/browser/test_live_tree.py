@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from browser.samples import EVERYTHING
 from playwright.async_api import Browser, Page
-from samples import EVERYTHING
 
-from berlin_magic.rendering import Document
+from berlin_magic.display.markdown import Document
 
-LIVE_JS = Path(__file__).parents[2] / "berlin_magic" / "views" / "live.js"
+LIVE_JS = Path(__file__).parents[2] / "berlin_magic" / "display" / "live.js"
 TROUBLESOME = """Text with \N{GRINNING FACE} and **bold
 over** lines
 - one

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from conftest import SCREENSHOTS
-from samples import EVERYTHING
+from browser.conftest import SCREENSHOTS
+from browser.samples import EVERYTHING
 
 IMPORT = "from drive_view import drive"
 CONTRAST = """element => {

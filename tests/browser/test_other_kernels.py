@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import long_reply
-from scripted_server import AT_ONCE, Reply
+from browser.samples import long_reply
+from browser.scripted_server import AT_ONCE, Reply
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."

@@ -8,8 +8,8 @@ import pytest
 from asking import Outcome, outcome
 from engines.peer import ACCOUNT, PASSWORD, Engine
 
-from berlin_magic.berlin import Berlin
-from berlin_magic.openai_compatible import OpenAICompatible
+from berlin_magic.providers.berlin.provider import Berlin
+from berlin_magic.providers.openai.provider import OpenAICompatible
 
 # What these tests install (LiteLLM, PyTorch, transformers) is 2 GB, which nobody expects of `pytest`. CI runs them.
 WANTED = os.environ.get("BERLIN_TEST_ENGINES") or os.environ.get("CI", "").lower() in {"1", "true"}

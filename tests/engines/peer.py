@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from berlin_magic.server.account_file import AccountFile
+from berlin_magic.server.accounts.database import AccountFile
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT, PASSWORD = "ada", "canary-password"

@@ -15,15 +15,15 @@ from engines.conftest import WAYS, Ask, through_berlin
 from engines.peer import ACCOUNT, PASSWORD, Engine, behind_berlin, free_port, installed, running
 from scripted import CHUNKED_HEAD, HEAD, Script, ScriptedServer, Then, http_chunk
 
-from berlin_magic.berlin import Berlin
 from berlin_magic.errors import (
     IncompleteReplyError,
     ModelUnknownError,
     RateLimitError,
     ServerError,
 )
-from berlin_magic.events import Finish, Usage
-from berlin_magic.openai_compatible import OpenAICompatible
+from berlin_magic.messages import Finish, Usage
+from berlin_magic.providers.berlin.provider import Berlin
+from berlin_magic.providers.openai.provider import OpenAICompatible
 
 REQUIREMENT = "litellm[proxy]==1.106.2"
 KEY = "sk-canary-litellm-key"

@@ -17,8 +17,8 @@ from engines.conftest import Ask, through_berlin
 from engines.peer import Engine, behind_berlin, free_port, installed, running
 
 from berlin_magic.errors import ModelUnknownError, ServerError
-from berlin_magic.events import Finish, Usage
-from berlin_magic.openai_compatible import OpenAICompatible
+from berlin_magic.messages import Finish, Usage
+from berlin_magic.providers.openai.provider import OpenAICompatible
 
 REQUIREMENTS = ("transformers[serving]==5.23.0", "torch==2.13.0")
 TOKENS = 40

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from berlin_magic.server.accounts import OpenAccounts
+from berlin_magic.server.accounts.model import OpenAccounts
 from berlin_magic.server.application import application
 from berlin_magic.server.engine import Engine
 from berlin_magic.server.serving import listen

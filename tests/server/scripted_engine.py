@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from berlin_magic.server.engine import Message, Piece
+from berlin_magic.messages import AnyMessage
+from berlin_magic.server.engine import Piece
 
 
 class ScriptedEngine:
@@ -15,7 +16,7 @@ class ScriptedEngine:
     def __init__(self, *script: Piece | Exception | None, models: Sequence[str] = ("m-1", "m-2")) -> None:
         self.script: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()
         self.say(*script)
-        self.asked: list[tuple[list[Message], dict[str, Any]]] = []
+        self.asked: list[tuple[list[AnyMessage], dict[str, Any]]] = []
         self.started = asyncio.Event()
         self.ended = asyncio.Event()
         self.closed = False
@@ -28,7 +29,7 @@ class ScriptedEngine:
     async def models(self) -> Sequence[str]:
         return self._models
 
-    async def stream(self, messages: Sequence[Message], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
         self.asked.append((list(messages), dict(options)))
         self.ended.clear()
         self.started.set()

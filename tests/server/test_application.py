@@ -11,11 +11,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from scripted_engine import ScriptedEngine
+from server.scripted_engine import ScriptedEngine
 
-from berlin_magic.events import Reasoning, Usage
-from berlin_magic.server.account_file import AccountFile
-from berlin_magic.server.accounts import Account, OpenAccounts, SecretAccount
+from berlin_magic.messages import Reasoning, Usage
+from berlin_magic.server.accounts.database import AccountFile
+from berlin_magic.server.accounts.model import Account, OpenAccounts, SecretAccount
 from berlin_magic.server.application import Limits, application
 from berlin_magic.server.engine import EngineError
 from berlin_magic.server.serving import listen

@@ -9,10 +9,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from scripted_engine import ScriptedEngine
+from server.scripted_engine import ScriptedEngine
 
 from berlin_magic.server import descriptors
-from berlin_magic.server.accounts import OpenAccounts
+from berlin_magic.server.accounts.model import OpenAccounts
 from berlin_magic.server.application import application
 from berlin_magic.server.connections import tell_in_one_line
 from berlin_magic.server.serving import listen

@@ -7,9 +7,9 @@ from importlib import resources
 
 import pytest
 
+from berlin_magic.providers.guide.answers import answer
 from berlin_magic.server.embedded import EmbeddedEngine
 from berlin_magic.server.engine import Engine, EngineError
-from berlin_magic.server.guide import answer
 
 QUESTION = [{"role": "user", "content": "How do I stop a reply?"}]
 TEN = [

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine
+from server.scripted_engine import ScriptedEngine
 
 from berlin_magic.errors import BerlinError
 from berlin_magic.server.local import LocalServer

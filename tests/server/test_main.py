@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from scripted_engine import ScriptedEngine
+from server.scripted_engine import ScriptedEngine
 
 from berlin_magic.server.__main__ import _say_models, main
-from berlin_magic.server.account_file import AccountFile
+from berlin_magic.server.accounts.database import AccountFile
 
 ROOT = Path(__file__).parents[2]
 CANARY = "sk-canary-key"
@@ -223,7 +223,7 @@ def test_an_upstream_that_is_down_is_said_and_the_key_is_not():
 
 def test_accounts_are_added_changed_listed_and_removed(tmp_path, capsys, monkeypatch):
     file = str(tmp_path / "accounts.json")
-    monkeypatch.setattr("berlin_magic.server.accounts_command.getpass", lambda _: "canary")
+    monkeypatch.setattr("berlin_magic.server.accounts.command.getpass", lambda _: "canary")
     assert main(["accounts", "add", "ada", "--accounts", file]) == 0
     assert main(["accounts", "add", "ada", "--accounts", file]) == 0
     assert main(["accounts", "list", "--accounts", file]) == 0
@@ -269,7 +269,7 @@ def test_what_can_not_be_done_with_an_account_is_said_and_changes_nothing(tmp_pa
 
 def test_two_passwords_that_differ_change_nothing(tmp_path, capsys, monkeypatch):
     answers = iter(["one", "two"])
-    monkeypatch.setattr("berlin_magic.server.accounts_command.getpass", lambda _: next(answers))
+    monkeypatch.setattr("berlin_magic.server.accounts.command.getpass", lambda _: next(answers))
     assert main(["accounts", "add", "ada", "--accounts", str(tmp_path / "a.json")]) == 1
     assert "not the same" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []

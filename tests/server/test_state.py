@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from berlin_magic.errors import BerlinError
-from berlin_magic.server.accounts import Account
+from berlin_magic.server.accounts.model import Account
 from berlin_magic.server.state import SCHEMA_VERSION, State
 from berlin_magic.server.tokens import Tokens
 

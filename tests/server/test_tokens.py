@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from berlin_magic.server.accounts import Account
+from berlin_magic.server.accounts.model import Account
 from berlin_magic.server.state import State
 from berlin_magic.server.tokens import Tokens
 

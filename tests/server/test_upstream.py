@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from berlin_magic.berlin import Berlin
 from berlin_magic.errors import ServerError
-from berlin_magic.events import Finish, Reasoning, Usage
-from berlin_magic.server.accounts import OpenAccounts, SecretAccount
+from berlin_magic.messages import Finish, Reasoning, Usage
+from berlin_magic.providers.berlin.provider import Berlin
+from berlin_magic.server.accounts.model import OpenAccounts, SecretAccount
 from berlin_magic.server.engine import EngineError, Piece
 from berlin_magic.server.upstream import Upstream, base_url
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 from recordings import recorded
-from scripted_engine import ScriptedEngine
+from server.scripted_engine import ScriptedEngine
 
 from berlin_magic import Berlin
-from berlin_magic.decoder import Decoder
 from berlin_magic.errors import (
     IncompleteReplyError,
     LoginRefusedError,
@@ -20,7 +19,8 @@ from berlin_magic.errors import (
     NoBalanceError,
     RateLimitError,
 )
-from berlin_magic.server.accounts import Account, SecretAccount
+from berlin_magic.providers.berlin.stream import Decoder
+from berlin_magic.server.accounts.model import Account, SecretAccount
 from berlin_magic.server.engine import EngineError
 
 MODELS = ("gpt-3.5-turbo", "gpt-3.5-turbo-16k", "gpt-4")

@@ -8,8 +8,8 @@ import time
 
 from IPython import get_ipython
 
-from berlin_magic.view import Status
-from berlin_magic.views import open_view, prepare
+from berlin_magic.display.selection import open_view, prepare
+from berlin_magic.display.view import Status
 
 DRAW_EVERY = 0.05
 TICK = 0.1

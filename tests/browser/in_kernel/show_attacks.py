@@ -11,11 +11,11 @@ from pathlib import Path
 from IPython import get_ipython
 from IPython.display import Markdown, display
 
-from berlin_magic.rendering import to_markdown
-from berlin_magic.view import Status
-from berlin_magic.views import prepare
-from berlin_magic.views.live import LiveView
-from berlin_magic.views.static import StaticView
+from berlin_magic.display.live import LiveView
+from berlin_magic.display.markdown import to_markdown
+from berlin_magic.display.selection import prepare
+from berlin_magic.display.static import StaticView
+from berlin_magic.display.view import Status
 
 STEP = 0.08  # seconds between two draws: 47 views stay below the rate that the Jupyter server lets through
 PIECES = 5

@@ -1,0 +1,322 @@
+"""A conversation: turns, and the provider that answers them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from berlin_magic.concurrency import aside
+from berlin_magic.conversations import export
+from berlin_magic.conversations.replay import Mode, Replays, StoredReply, digest
+from berlin_magic.conversations.server_side_context import continued
+from berlin_magic.conversations.storage import notebook_file
+from berlin_magic.conversations.turns import Turn, Turns
+from berlin_magic.credentials.redaction import redacted, untraced
+from berlin_magic.credentials.secret import unseen
+from berlin_magic.errors import BerlinError, IncorrectAnswerError, NotStoredError, clean
+from berlin_magic.messages import Event
+from berlin_magic.providers.options import OF_A_SERVER, WAY, joined, unseen_way
+from berlin_magic.providers.registry import named_provider
+
+if TYPE_CHECKING:
+    from berlin_magic.providers.resolve import Connection
+
+__all__ = ["Conversation"]
+
+
+class Conversation(Turns):
+    """Questions and answers that build on each other, from code as from cells.
+
+    It is a sequence of turns: iterate over it, index it; a slice is a conversation of its own, to be continued.
+
+    Parameters
+    ----------
+    system : str
+        The system prompt.
+    model : str
+        The model to ask, ``"ollama:llama3.2"`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the
+        server's usual one.
+    **connection
+        Where to ask: ``provider``, by its name, and the keywords of its class: ``url``, ``account``, ``password``,
+        ``token`` for Berlin, ``url``, ``key``, ``headers`` for OpenAI's protocol, ``proxy``, ``silence``, ``retries``
+        and ``reply_limit`` (bytes; 0 for no limit) for all.
+        With none of them here, in `Berlin.url` or in the environment, the embedded server is asked.
+
+    Attributes
+    ----------
+    replay : str
+        ``"off"``; ``"auto"``: where the whole request is one that was answered before, the stored reply is given;
+        ``"only"``: and where it is not, there is an error.
+    context : str
+        ``"client"``: each question is sent with all that stands before it. ``"server"``: the server keeps the context,
+        and only the newest message is sent (Berlin's servers alone).
+    context_limit : int or None
+        The most tokens that are sent with a question, estimated from characters; the oldest turns are left out.
+
+    Examples
+    --------
+    >>> talk = Conversation()
+    >>> async for piece in talk.stream("How do I stop a reply?"):
+    ...     print(piece, end="")
+    >>> answer = await talk.ask("And from the keyboard?")
+    >>> answer = talk.ask_sync("And in a script?")
+    >>> other = talk[:1]
+    """
+
+    def __init__(self, system: str = "", *, model: str = "", **connection: Any) -> None:
+        super().__init__(system)
+        self.model = model
+        if any(connection.get(name) for name in OF_A_SERVER) and (prefix := named_provider(model)[0]):
+            connection = {"provider": prefix, **connection}  # whom else would they be for
+        self.connection = {name: unseen(name, value) for name, value in connection.items()}
+        self.context: Literal["client", "server"] = "client"
+        self.renewed = False
+        self.replay: Mode = "off"
+        self.replays: Callable[[], list[Replays]] | None = None
+        self.cell: Callable[[], tuple[str | None, str | None]] | None = None
+        self.settle: Callable[[], Awaitable[object]] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Conversation of {len(self)} turn{'' if len(self) == 1 else 's'}>"
+
+    async def stream(
+        self, prompt: str, *, model: str = "", system: str | None = None, **options: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `prompt` with everything before it as context, and yield the answer piece by piece.
+
+        Parameters
+        ----------
+        prompt : str
+            The question.
+        model, system : str, optional
+            For this question only.
+        **options
+            The engine's: ``temperature``, ``max_tokens``, …
+
+        Raises
+        ------
+        BerlinError
+            Whatever kept the reply from being whole; what had arrived is kept, in the conversation too.
+        """
+        options = unseen_way(options)
+        cell, run = self.cell() if self.cell is not None else (None, None)
+        given = {name: value for name, value in options.items() if name not in WAY}
+        turn = self.ask_in(cell, run, prompt, model=model or self.model, system=system, options=given)
+        way = {name: value for name, value in options.items() if name in WAY}
+        async with aclosing(self.answer(turn, **way)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def ask_in(
+        self,
+        cell: str | None,
+        run: str | None,
+        prompt: str,
+        *,
+        model: str = "",
+        system: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> Turn:
+        """Put a question in its place and return it, to be answered by `answer`.
+
+        Raises
+        ------
+        ValueError
+            Where the options are no JSON; nothing has changed.
+        ContextOnServerError
+            Where the server keeps the context, and has another than this place; nothing has changed.
+        """
+        given = {name: value for name, value in (options or {}).items() if value is not None}
+        try:
+            json.dumps(given)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
+        parent = ""
+        if self.context == "server":
+            earlier = [turn for turn in self.earlier(cell, run) if turn.standing]
+            chosen = self.system_for(cell) if system is None else system
+            parent = continued(self.every_turn(), earlier, chosen, renewed=self.renewed)
+        turn = self.begin(prompt, cell=cell, run=run, model=model, system=system, options=given, begun=time.time())
+        if self.context == "server":
+            turn.server, turn.alone, self.renewed = parent or uuid.uuid4().hex, bool(parent), False
+            self.note(turn)
+        return turn
+
+    async def ask(self, prompt: str, **options: Any) -> str:
+        """Ask `prompt` and return the whole answer; as `stream` otherwise."""
+        options = unseen_way(options)
+        async with aclosing(self.stream(prompt, **options)) as pieces:
+            return "".join([piece async for piece in pieces])
+
+    def ask_sync(self, prompt: str, **options: Any) -> str:
+        """Ask `prompt` and return the whole answer, from code that can't await; as `ask` otherwise."""
+        from berlin_magic.concurrency import run  # noqa: PLC0415 - patches asyncio: only where it is asked for
+
+        options = unseen_way(options)
+        return run(self.ask(prompt, **options))
+
+    async def answer(
+        self,
+        turn: Turn,
+        *,
+        connected: Callable[[Any], None] | None = None,
+        told: Callable[[Event], None] | None = None,
+        replay: Mode | None = None,
+        **way: Any,
+    ) -> AsyncGenerator[str, None]:
+        """Answer a turn that `begin` gave, yield the pieces, and leave it finished, whatever happens.
+
+        Parameters
+        ----------
+        turn : Turn
+            Running, and nobody else's.
+        connected : callable, optional
+            Is told the `Connection` that is used, before anything is sent.
+        told : callable, optional
+            Is told what comes besides the reply's text, once the turn has taken note of it.
+        replay : str, optional
+            In place of the conversation's own.
+        **way
+            Where to ask, in place of the conversation's own; it is not recorded.
+        """
+        way = unseen_way(way)
+        turn.request = digest(turn.asked, turn.model or os.environ.get("BERLIN_MODEL", ""), turn.options)
+        try:
+            if (stored := self._stored(turn, replay or self.replay)) is not None:
+                turn.replayed, turn.model, turn.provider = True, stored.model or turn.model, stored.provider
+                self._add_piece(turn, stored.text)
+                yield stored.text
+            else:
+                async with aclosing(self._asked(turn, connected, told, way)) as pieces:
+                    async for piece in pieces:
+                        self._add_piece(turn, piece)
+                        yield piece
+            self.end(turn, "complete", ended=time.time())
+        except (asyncio.CancelledError, GeneratorExit):
+            self.end(turn, "stopped", ended=time.time())
+            raise
+        except BaseException:
+            self.end(turn, "cut" if turn.length else "failed", ended=time.time())
+            raise
+        if self.settle is not None:
+            await self.settle()  # a turn is durable when it ends
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything there is, former versions included, to a JSON file that `load` reads."""
+        Path(path).write_text(json.dumps(self.record(), ensure_ascii=True, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **settings: Any) -> Self:
+        """Return the conversation that `save` wrote, that a list of messages holds, or that a notebook file tells.
+
+        Parameters
+        ----------
+        path : path
+            ``.json`` of `save` or of an export, ``.jsonl``, or ``.ipynb``, of which the unnamed conversation is taken.
+        **settings
+            As for the class.
+
+        Raises
+        ------
+        ValueError
+            Where the file is none of these.
+        """
+        file = Path(path)
+        talk = cls(**settings)
+        if file.suffix == ".ipynb":
+            talk.read(notebook_file.read(file).records.get("", {}))
+            return talk
+        text = file.read_text(encoding="utf-8")
+        record = export.record_in(text) if file.suffix != ".jsonl" else None
+        if record is None:
+            talk.add_messages(export.messages_in(text, file.suffix))
+        elif problems := talk.read(record):
+            raise ValueError(f"{file} is damaged: {'; '.join(problems)}")
+        return talk
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the conversation as it stands to a file: ``.md``, ``.json`` (the list of messages) or ``.jsonl``."""
+        file = Path(path)
+        file.write_text(export.exported(self, self.messages, file.suffix), encoding="utf-8")
+
+    async def _asked(
+        self,
+        turn: Turn,
+        connected: Callable[[Any], None] | None,
+        told: Callable[[Event], None] | None,
+        way: Mapping[str, Any],
+    ) -> AsyncGenerator[str, None]:
+        # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
+        connect = await aside(_connect, patience=None)
+        there = await connect(turn.model, **joined(self.connection, way, turn.model))
+        turn.wanted, turn.model, turn.provider = turn.model, there.model, there.provider.name
+        if connected is not None:
+            connected(there)
+        if turn.server and "parent" not in there.provider.parameters():
+            turn.server, turn.alone = "", False  # the server keeps no context
+        kept = {"parent": turn.server} if turn.server else {}
+        messages = turn.asked[-1:] if turn.alone else turn.asked
+        try:
+            stream = there.provider.stream(turn.model, messages, **there.settings, **kept, **turn.options)
+            async with aclosing(stream):
+                async for item in stream:
+                    if isinstance(item, Event):
+                        turn.take(item)
+                        if told is not None:
+                            told(item)
+                    elif not isinstance(item, str):
+                        raise _no_text(there.provider.name, item)
+                    elif item:
+                        yield item
+        except BerlinError as error:
+            raise redacted(error, there.secrets) from None  # another package's provider may quote anything
+        except asyncio.CancelledError as error:
+            raise untraced(error) from None  # who gives up waiting sees the frames that were waiting
+
+    def _stored(self, turn: Turn, mode: Mode) -> StoredReply | None:
+        if mode == "off":
+            return None
+        own = Replays()
+        own.add_turns(self.every_turn())
+        for replays in [own, *(self.replays() if self.replays is not None else [])]:
+            if (found := replays.find(turn.asked, turn.request)) is not None:
+                return found
+        if mode == "only":
+            question = " ".join(turn.prompt.split())
+            where = f"The question of cell {turn.cell}" if turn.cell else "The question"
+            raise NotStoredError(
+                f"{where} is not stored: {question[:80]!r}.\n"
+                'It, or what stands before it, has changed since it was answered; replay = "auto" asks it anew.'
+            )
+        return None
+
+    def _add_piece(self, turn: Turn, piece: str) -> None:
+        turn.add(piece)
+        if self.journal is not None and self.find(turn.id) is not None:
+            self.journal.piece(turn.id, piece)
+
+    def _alike(self) -> Self:
+        other = super()._alike()
+        other.model, other.connection = self.model, dict(self.connection)
+        other.replay, other.context, other.renewed = self.replay, self.context, True
+        return other
+
+
+def _no_text(provider: str, item: object) -> IncorrectAnswerError:
+    return IncorrectAnswerError(
+        f"The provider {clean(provider, 40)} has yielded {clean(type(item).__name__, 40)} where a text was due.\n"
+        "Tell whoever wrote it: a reply is `str` and what `berlin_magic.messages` has."
+    )
+
+
+def _connect() -> Callable[..., Awaitable[Connection]]:
+    from berlin_magic.providers.resolve import connect  # noqa: PLC0415 - see where it is called
+
+    return connect

@@ -1,0 +1,102 @@
+"""Formats: a conversation as a file to read, to send on, or to take in again; pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from berlin_magic.conversations.serialization import FORMAT, Record
+from berlin_magic.conversations.turn import Turn
+from berlin_magic.messages import Message, checked
+
+__all__ = ["SUFFIXES", "exported", "messages_in", "record_in"]
+
+SUFFIXES = (".md", ".json", ".jsonl")
+"""What can be exported."""
+
+
+def exported(turns: Iterable[Turn], messages: Iterable[Message], suffix: str) -> str:
+    """Return a conversation as the text of a file.
+
+    Parameters
+    ----------
+    turns : iterable of Turn
+        The conversation; for ``.md``.
+    messages : iterable of Message
+        The same as messages, the system prompt first.
+    suffix : str
+        ``.md``, to read; ``.json``, the usual list of messages; ``.jsonl``, a message a line.
+
+    Raises
+    ------
+    ValueError
+        For another suffix.
+    """
+    if suffix == ".json":
+        return _json(list(messages), indent=1) + "\n"
+    if suffix == ".jsonl":
+        return "".join(_json(message) + "\n" for message in messages)
+    if suffix == ".md":
+        return _markdown(turns, list(messages)).encode("utf-8", "replace").decode()
+    raise ValueError(
+        f"a conversation is exported to {', '.join(SUFFIXES)}, not to {suffix or 'a file with no suffix'!r}"
+    )
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair: only an escape can hold it
+        return json.dumps(value, indent=indent)
+    return text
+
+
+def _markdown(turns: Iterable[Turn], messages: list[Message]) -> str:
+    parts = (
+        [f"> {line}" if line else ">" for line in messages[0]["content"].split("\n")]
+        if (messages and messages[0]["role"] == "system")
+        else []
+    )
+    blocks = ["\n".join(parts)] if parts else []
+    for turn in turns:
+        if turn.given is not None:
+            blocks += [f"## {message['role'].capitalize()}\n\n{message['content']}" for message in turn.given]
+            continue
+        ending = "" if turn.finish == "complete" else f"\n\n*({turn.finish})*"
+        blocks.append(f"## You\n\n{turn.prompt}")
+        blocks.append(f"## {turn.model or 'Assistant'}\n\n{turn.reply}{ending}")
+    return "\n\n".join(blocks) + "\n"
+
+
+def messages_in(text: str, suffix: str) -> list[Message]:
+    """Return the messages in the text of a file: a ``.json`` list, ``.jsonl`` lines, or a saved conversation.
+
+    Raises
+    ------
+    ValueError
+        Where there are none, or what is there is no message.
+    """
+    if suffix == ".jsonl":
+        return checked([json.loads(line) for line in text.split("\n") if line.strip()])
+    content = json.loads(text)
+    if isinstance(content, Mapping) and isinstance(content.get("messages"), list):
+        content = content["messages"]  # the body of a chat completion request
+    return checked(content)
+
+
+def record_in(text: str) -> Record | None:
+    """Return the record of a saved conversation; None where the text is none.
+
+    Raises
+    ------
+    ValueError
+        Where it is one of a newer version.
+    """
+    content: Any = json.loads(text)
+    if not isinstance(content, dict) or "events" not in content or not isinstance(content.get("format"), int):
+        return None
+    if content["format"] > FORMAT:
+        raise ValueError(f"it was saved by a newer berlin_magic (format {content['format']}, ours {FORMAT})")
+    return content

@@ -1,0 +1,54 @@
+"""The context that a server keeps: what it holds of a conversation, and whether a question can build on it; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from berlin_magic.conversations.turn import Turn
+from berlin_magic.errors import ContextOnServerError
+
+__all__ = ["continued"]
+
+
+def continued(turns: Iterable[Turn], earlier: Sequence[Turn], system: str, *, renewed: bool) -> str:
+    """Return the server's id of the conversation that a question goes on with; "" where it has to begin a new one.
+
+    A server that keeps the context adds each finished turn to what it has under one ``parentMessageId``, and it can
+    neither change nor drop one of them (protocol page, "Chat").
+
+    Parameters
+    ----------
+    turns : iterable of Turn
+        All there are, former versions too; their `begun` says in which order they were asked.
+    earlier : sequence of Turn
+        What the question is to be asked on.
+    system : str
+        The system prompt that it is to be asked with.
+    renewed : bool
+        Whether the user wants a new conversation there.
+
+    Raises
+    ------
+    ContextOnServerError
+        Where the server holds something else; nothing has been sent.
+    """
+    asked = sorted((turn for turn in turns if turn.server), key=lambda turn: turn.begun or 0.0)
+    if renewed or not earlier or not asked:
+        return ""
+    id_ = asked[-1].server
+    there = [turn for turn in asked if turn.server == id_ and turn.finish == "complete"]
+    if not there:
+        return ""
+    held = (*there[0].chain, *(turn.id for turn in there))
+    if held != tuple(turn.id for turn in earlier):
+        raise ContextOnServerError(
+            "The server keeps this conversation's context, and holds something else than what stands before the "
+            "question here: it can't go back, leave out or take up a part.\n"
+            "`%berlin renew` begins a new conversation there, with the history as it stands here."
+        )
+    if there[0].system != system:
+        raise ContextOnServerError(
+            "The server keeps this conversation's context, with another system prompt.\n"
+            "`%berlin renew` begins a new conversation there, with the history as it stands here."
+        )
+    return id_

@@ -1,0 +1,1 @@
+"""Storage of conversations: the user's database, and the notebook file itself."""

@@ -1,0 +1,1 @@
+"""Credentials: secrets in memory and on disk, and their removal from messages."""

@@ -1,0 +1,157 @@
+"""Stored logins: an account for a server, its password in the keyring or in a file that only the user can read."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from berlin_magic.concurrency import aside
+from berlin_magic.credentials.private_file import PrivateFile, Records, state_folder
+from berlin_magic.credentials.secret import Secret
+from berlin_magic.errors import NotConfiguredError
+
+__all__ = ["StoredLogin", "forget", "password_from_keyring", "store", "stored_login"]
+
+T = TypeVar("T")
+
+_FILE = "logins.json"
+_PATIENCE = 60.0  # seconds: a keyring may ask the user to unlock it, or wait for ever where there is no screen
+_USABLE = 1  # keyring's own mark of a recommended backend; below are those that keep plain text, or nothing
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLogin:
+    """An account for a server.
+
+    Attributes
+    ----------
+    url : str
+        The server's address.
+    account : str
+        The account there.
+    password : Secret
+        Its password; empty where that is in the keyring.
+    """
+
+    url: str
+    account: str
+    password: Secret
+
+    @property
+    def in_keyring(self) -> bool:
+        """Whether the keyring has the password."""
+        return not self.password
+
+
+def stored_login(server: str | None = None) -> StoredLogin | None:
+    """Return what is stored for the server at that address, or the latest of all; None where there is none.
+
+    A file that can't be read counts as none. Nothing is waited for: this is asked on the user's loop.
+    """
+    try:
+        records = PrivateFile(_path()).glance()
+    except OSError:
+        return None
+    name = server or next(reversed(records), "")
+    record = records.get(name)
+    if not record or not record.get("url") or not record.get("account"):
+        return None
+    return StoredLogin(str(record["url"]), str(record["account"]), record.get("password", Secret()))
+
+
+async def store(server: str, account: str, password: Secret) -> bool:
+    """Keep a login for a server, in place of the former one; return whether its password went into the keyring.
+
+    Parameters
+    ----------
+    server : str
+        Its whole address: another path of the same host may be another's server.
+    account, password
+        What it lets in.
+
+    Raises
+    ------
+    OSError
+        Where nothing could be kept.
+    """
+    kept = await _in_keyring(lambda keyring: _put(keyring, server, account, password), otherwise=False)
+
+    def put(records: Records) -> None:
+        records.pop(server, None)  # so that it is the latest
+        records[server] = {"url": Secret(server), "account": Secret(account)}
+        if not kept:
+            records[server]["password"] = password
+
+    file = PrivateFile(_path())
+    await aside(lambda: file.change(put), patience=_PATIENCE)
+    return kept
+
+
+async def forget(server: str) -> bool:
+    """Delete the login for a server, in file and keyring; return whether there was one.
+
+    A damaged file that was set aside is deleted too: nobody can tell whose passwords it holds.
+
+    Raises
+    ------
+    OSError
+        Where the file can't be changed.
+    """
+    login = stored_login(server)
+    if login and login.in_keyring:
+        await _in_keyring(lambda keyring: keyring.delete_password(_service(server), login.account), otherwise=None)
+    file = PrivateFile(_path())
+    await aside(lambda: file.forget(lambda name: name == server), patience=_PATIENCE)
+    return login is not None
+
+
+async def password_from_keyring(server: str, account: str) -> Secret:
+    """Return the password that `store` put into the keyring.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where the keyring does not give it.
+    """
+    password = await _in_keyring(lambda keyring: keyring.get_password(_service(server), account), otherwise=None)
+    if not password:
+        raise NotConfiguredError(
+            f"The keyring does not give the password for {server}.\n"
+            "Unlock it and run the cell again, or log in anew: `%berlin login`."
+        )
+    return Secret(password)
+
+
+def _put(keyring: Any, server: str, account: str, password: Secret) -> bool:
+    keyring.set_password(_service(server), account, str(password))
+    return bool(keyring.get_password(_service(server), account) == password)
+
+
+async def _in_keyring(work: Callable[[Any], T], *, otherwise: T) -> T:
+    """Return what `work` makes of the keyring; `otherwise` where there is none, it refuses, or nobody answers it.
+
+    keyring is slow to import, and a backend may ask the user: both happen aside, with a limit.
+    """
+
+    def run() -> T:
+        try:
+            keyring = importlib.import_module("keyring").get_keyring()
+            return work(keyring) if keyring.priority >= _USABLE else otherwise
+        except Exception:  # noqa: BLE001 - backends raise whatever their system does, with the password in their frames
+            return otherwise
+
+    try:
+        return await aside(run, patience=_PATIENCE)
+    except TimeoutError:
+        return otherwise
+
+
+def _service(server: str) -> str:
+    return f"berlin_magic {server}"
+
+
+def _path() -> Path:
+    return state_folder() / _FILE

@@ -1,0 +1,1 @@
+"""Display: one reply shown in a cell, live and finished."""

@@ -1,0 +1,256 @@
+"""Live display without a widget: plain display updates, for front ends that do not answer."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from berlin_magic.display import status_line
+from berlin_magic.display.cell_output import Outlet
+from berlin_magic.display.markdown import Document, Patch, stylesheet
+from berlin_magic.display.view import Status
+
+__all__ = ["Pages", "PlainDisplay"]
+
+_BEGIN = re.compile(r"<(?!/|br\b|hr\b|img\b)")
+_END = re.compile(r"</")
+
+
+@dataclass(slots=True)
+class _Slot:
+    """An element that is still open: what stands before, in and after its children on this page."""
+
+    name: int
+    before: str = ""
+    after: str = ""
+    done: list[str] = field(default_factory=list)
+    tail: str = ""
+    begun_earlier: bool = False
+
+
+class Pages:
+    """The patches of a `Document`, applied to strings; what is finished can be taken away as a page of its own.
+
+    An element that is open where a page ends is closed there and opened again on the next one: a long list or code
+    block goes on over several pages.
+    """
+
+    def __init__(self) -> None:
+        self._slots = [_Slot(0)]
+        self._finished = 0
+
+    def apply(self, patches: Iterable[Patch]) -> None:
+        """Bring the page up to date. The format is described in `berlin_magic.display.markdown.growing`."""
+        for patch in patches:
+            self._apply(patch)
+
+    @property
+    def finished(self) -> int:
+        """Characters of HTML on this page that will not change any more."""
+        return self._finished
+
+    def html(self) -> str:
+        """Return the current page, with its unfinished end."""
+        return self._html(with_tails=True)
+
+    def turn(self) -> str:
+        """Return what is finished of the current page, and begin the next one with what is not."""
+        page = self._html(with_tails=False)
+        for slot in self._slots:
+            slot.done.clear()
+            slot.begun_earlier = True
+        self._finished = 0
+        return page
+
+    def _html(self, *, with_tails: bool) -> str:
+        inner = ""
+        for slot in reversed(self._slots):
+            tail = slot.tail if with_tails else ""
+            inner = f"{slot.before}{''.join(slot.done)}{inner}{tail}{slot.after}"
+        return inner
+
+    def _apply(self, patch: Patch) -> None:
+        kind = patch[0]
+        slot = next(slot for slot in self._slots if slot.name == patch[1])
+        if kind == "tail":
+            keep = int(patch[2])
+            slot.tail = _utf16_prefix(slot.tail, keep) + str(patch[3])
+            return
+        slot.tail = ""
+        if kind == "add":
+            self._finish(slot, str(patch[2]))
+        elif kind == "open":
+            before, content, after = _around(str(patch[3]), int(patch[2]))
+            self._slots.append(_Slot(int(patch[2]), before, after, [content]))
+            self._finished += len(str(patch[3]))
+        elif kind == "fill":
+            self._fill(slot, str(patch[2]))
+        elif kind == "loose":
+            slot.before = slot.before.replace("berlin-tight", "", 1)
+        elif kind == "close":
+            self._close(slot)
+
+    def _finish(self, slot: _Slot, html: str) -> None:
+        slot.done.append(html)
+        self._finished += len(html)
+
+    def _fill(self, slot: _Slot, html: str) -> None:
+        # What is on an earlier page cannot be filled again; the final output shows it as it should be.
+        if not slot.begun_earlier:
+            self._finished += len(html) - sum(map(len, slot.done))
+            slot.done = [html]
+
+    def _close(self, slot: _Slot) -> None:
+        at = self._slots.index(slot)
+        inner = ""
+        for closed in reversed(self._slots[at:]):
+            inner = f"{closed.before}{''.join(closed.done)}{inner}{closed.after}"
+        del self._slots[at:]
+        if self._slots:
+            self._slots[-1].done.append(inner)
+        else:
+            self._slots = [_Slot(0, done=[inner])]
+
+
+def _around(html: str, name: int) -> tuple[str, str, str]:
+    """Split the HTML of an opened element: what stands before, in and after its slot.
+
+    The slot is the last thing in that HTML: after it come only the ends of the elements that it is in.
+    """
+    found = re.search(rf'<[^>]* data-slot="{name}"[^>]*>', html)
+    if found is None:  # a document that breaks its own format: show it whole
+        return html, "", ""
+    outside = html[: found.start()]
+    depth = len(_BEGIN.findall(outside)) - len(_END.findall(outside))
+    end = [match.start() for match in _END.finditer(html, found.end())][-depth - 1]
+    return html[: found.end()], html[found.end() : end], html[end:]
+
+
+def _utf16_prefix(text: str, units: int) -> str:
+    """Return the first `units` UTF-16 code units of `text`, as JavaScript's ``slice`` counts them."""
+    if text.isascii() or units == 0:
+        return text[:units]
+    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "replace")
+
+
+_ENVELOPE = 900  # bytes of a display update that are not its content: headers, ids, keys
+_PER_BYTE, _PER_SECOND, _AT_ONCE = 8, 6_000, 24_000
+_INTERVAL = 0.1
+_PAGE = 2_500
+_PILE = 12_000
+_TIGHT = "<style>.berlin-reply .berlin-tight>li>p{margin:0}</style>"
+
+
+class PlainDisplay:
+    """Shows a growing document in a few displays: finished ones, one that fills up, one that is updated all the time.
+
+    The last display is small and updated with every draw; when what is finished in it exceeds a page, that page goes
+    to the display before it, and when that one is full, a new one is begun. JupyterLab shows 50 outputs of a cell at
+    most, so a full display is the larger, the longer the reply. Draws that would cost more than a fixed number of
+    bytes for each byte of text are skipped.
+
+    Parameters
+    ----------
+    outlet : Outlet
+        Where to display.
+    document : Document
+        What to display; its patches are taken here.
+    hint : str
+        Added to the status line, e.g. how to stop the reply.
+    owns_cell : bool
+        Whether the cell shows nothing but this reply, so that its outputs may be cleared at the end. If not, there is
+        a single display, which shows the end of a long reply while it arrives.
+    single_for : float
+        Seconds in which everything stays in one display, however long it gets: something is expected to take its place.
+    clock : callable
+        Seconds that only go forward.
+    """
+
+    def __init__(
+        self,
+        outlet: Outlet,
+        document: Document,
+        *,
+        hint: str = "",
+        owns_cell: bool = True,
+        single_for: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._outlet = outlet
+        self._document = document
+        self._hint = hint
+        self._owns_cell = owns_cell
+        self._single_for = single_for
+        self._clock = clock
+        self._pages = Pages()
+        self._displays: list[str] = []
+        self._pile = ""  # the HTML of the last display but one, where there is one
+        self._turned = 0  # characters of HTML on finished pages
+        self._sent = 0
+        self._total = 0
+        self._began = self._last = clock()
+        self._shown: tuple[object, ...] = ()
+
+    def begin(self, status: Status) -> None:
+        """Open the first display."""
+        self._displays.append(self._outlet.show(self._bundle(status)))
+
+    def draw(self, status: Status) -> None:
+        """Bring the displays up to date, unless it is too early or too dear."""
+        now = self._clock()
+        fresh = (status.state, status.notes, status.characters, int(status.elapsed))
+        is_first_text = not self._total and status.characters
+        if fresh == self._shown or (now - self._last < _INTERVAL and not is_first_text):
+            return
+        budget = _AT_ONCE + _PER_SECOND * (now - self._began) + _PER_BYTE * status.characters
+        if self._sent > budget and not is_first_text:
+            return
+        self._last, self._shown, self._total = now, fresh, status.characters
+        self._pages.apply(self._document.patches())
+        if self._pages.finished > _PAGE and now - self._began >= self._single_for:
+            self._turn_page()
+        self._update(self._displays[-1], self._bundle(status))
+
+    def replace(self, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        """Put one output in the place of all displays."""
+        if len(self._displays) == 1:
+            self._outlet.update(self._displays[0], data, metadata)
+        else:
+            # An update to an empty bundle would leave an empty output in the saved notebook.
+            self._outlet.clear()
+            self._displays = [self._outlet.show(data, metadata)]
+
+    def _turn_page(self) -> None:
+        page = self._pages.turn()
+        self._turned += len(page)
+        if not self._owns_cell:
+            return
+        self._pile += page
+        if len(self._displays) > 1:
+            self._update(self._displays[-2], {"text/html": _reply(self._pile), "text/plain": ""})
+        if len(self._displays) == 1 or len(self._pile) > max(_PILE, self._turned // 8):
+            if len(self._displays) == 1:
+                self._pile = f"<style>{stylesheet()}</style>{self._pile}"  # for all displays, sent only now and then
+                self._update(self._displays[-1], {"text/html": _reply(self._pile), "text/plain": ""})
+            else:
+                self._pile = ""
+            self._displays.append(self._outlet.show({"text/html": "", "text/plain": ""}))
+
+    def _bundle(self, status: Status) -> dict[str, str]:
+        hidden = self._turned and not self._owns_cell
+        above = '<div style="opacity:.65">⋮ what stands above is shown at the end</div>' if hidden else ""
+        return {
+            "text/html": above + _reply(self._pages.html()) + status_line.as_html(status, self._hint),
+            "text/plain": status_line.sentence(status, self._hint),
+        }
+
+    def _update(self, name: str, data: Mapping[str, str]) -> None:
+        self._outlet.update(name, data)
+        self._sent += _ENVELOPE + sum(len(value.encode()) for value in data.values())
+
+
+def _reply(html: str) -> str:
+    return f'<div class="berlin-reply">{_TIGHT}{html}</div>' if html else ""

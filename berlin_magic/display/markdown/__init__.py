@@ -1,0 +1,18 @@
+"""Rendering of Markdown that grows and that nobody vouches for: text in, safe HTML, Markdown or plain text out.
+
+Nothing in here knows of sockets, kernels, widgets or clocks.
+
+`to_html`, `to_markdown` and `to_plain` render a whole text for a notebook's final output; `text_to_html` shows words
+that are no Markdown. `Document` renders a text while it arrives, as a list of small patches to a tree; see its module,
+`growing`, for their format.
+"""
+
+from __future__ import annotations
+
+from berlin_magic.display.markdown.growing import Document, Patch
+from berlin_magic.display.markdown.html import text_to_html, to_html
+from berlin_magic.display.markdown.markdown import to_markdown
+from berlin_magic.display.markdown.plain import PlainText, to_plain
+from berlin_magic.display.markdown.stylesheet import stylesheet
+
+__all__ = ["Document", "Patch", "PlainText", "stylesheet", "text_to_html", "to_html", "to_markdown", "to_plain"]

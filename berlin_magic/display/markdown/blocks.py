@@ -1,0 +1,421 @@
+r"""The block structure of Markdown, found line by line.
+
+It is the parsing strategy that the CommonMark specification describes (its appendix, "A parsing strategy", phase 1),
+with GFM's tables and display math, written so that a text can grow: a line, once taken, is never looked at again,
+and what is finished is told to a `Sink` at once. The content of the leaves is markdown-it's business (`inline`).
+
+Three things differ from CommonMark, all of them bounds that keep the cost of a line constant; no text in the
+specification or in any reply seen so far is long enough to meet them:
+
+- a line of more than `LONG_LINE` characters is paragraph or code, never a heading or a table row;
+- a paragraph of more than `SEGMENT` characters is cut into segments (`paragraph`);
+- containers nest `DEPTH` deep; what is deeper is text. (markdown-it drops it.)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from berlin_magic.display.markdown.block import Block, Sink
+from berlin_magic.display.markdown.lines import CODE_INDENT, Cursor
+from berlin_magic.display.markdown.paragraph import SEGMENT, split
+from berlin_magic.display.markdown.table import alignments, cells
+
+__all__ = ["DEPTH", "LONG_LINE", "BlockParser"]
+
+LONG_LINE = 4000  # characters
+DEPTH = 40  # containers, the root included; a list and its item are two
+MATH_LIMIT = 10_000  # characters of one display formula
+
+_RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})\Z")
+_HEADING = re.compile(r"(#{1,6})(?:[ \t]+|\Z)")
+_HEADING_END = re.compile(r"(?:^|[ \t]+)#+[ \t]*\Z")
+_SETEXT = re.compile(r"(?:=+|-+)[ \t]*\Z")
+_FENCE = re.compile(r"(`{3,})([^`]*)\Z|(~{3,})(.*)\Z", re.DOTALL)
+_MARKER = re.compile(r"(?:[-+*]|(\d{1,9})([.)]))(?=[ \t]|\Z)", re.ASCII)
+_MATH_OPEN = re.compile(r"(?:\$\$|\\\[)[ \t]*\Z")
+_MATH_LINE = re.compile(r"(\$\$)((?:(?!\$\$).)+)\$\$[ \t]*\Z|\\\[((?:(?!\\\]).)+)\\\][ \t]*\Z")
+_MATH_CLOSE = {"$$": re.compile(r"(.*)\$\$[ \t]*\Z"), "\\[": re.compile(r"(.*)\\\][ \t]*\Z")}
+
+
+class BlockParser:
+    """Takes lines, tells blocks.
+
+    Parameters
+    ----------
+    sink : Sink
+        Is told of every block.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.stack = [Block("root", 0, -1)]
+        self.leaf: Block | None = None
+        self._next = 1
+        self._blank = False  # the line before was blank, in a sense that makes lists loose
+        self._blanks = ""  # blank lines of indented code that belong to it only if more code follows
+        self._long = False  # in the middle of a line of more than LONG_LINE characters
+
+    def fork(self, sink: Sink) -> BlockParser:
+        """Return a copy that goes on from here on its own and tells `sink`."""
+        other = BlockParser(sink)
+        other.stack = [replace(block) for block in self.stack]
+        other.leaf = replace(self.leaf) if self.leaf else None
+        other._next = self._next
+        other._blank = self._blank
+        other._blanks = self._blanks
+        other._long = self._long
+        return other
+
+    # -- what comes in -------------------------------------------------------------------------------------------
+
+    def line(self, text: str) -> None:
+        """Take one whole line, without its end."""
+        if len(text) > LONG_LINE:
+            self.begin(text[:LONG_LINE])
+            for at in range(LONG_LINE, len(text), LONG_LINE):
+                self.more(text[at : at + LONG_LINE])
+            self.end()
+        else:
+            self._take(text)
+
+    def begin(self, text: str) -> None:
+        """Take the first `LONG_LINE` characters of a line that is longer."""
+        self._long = True
+        self._take(text)
+
+    def more(self, text: str) -> None:
+        """Take the next `LONG_LINE` characters, or the rest, of a line that was begun."""
+        if self.leaf is not None and self.leaf.kind == "code":
+            self.sink.text(self.leaf, text)
+        elif self.leaf is not None:
+            self._extend(self.leaf, text)
+
+    def end(self) -> None:
+        """End a line that was begun."""
+        self._long = False
+        if self.leaf is not None and self.leaf.kind == "code":
+            self.sink.text(self.leaf, "\n")
+
+    def finish(self) -> None:
+        """End the text."""
+        self._close_to(1)
+
+    # -- one line ------------------------------------------------------------------------------------------------
+
+    def _take(self, text: str) -> None:
+        line = Cursor(text)
+        matched = self._match(line)
+        whole = matched == len(self.stack)
+        if whole and self.leaf is not None and self._leaf_takes(self.leaf, line):
+            return
+        opened = self._open_blocks(line, matched)
+        if opened is None:
+            return
+        if opened == 0 and line.blank:
+            deepest = self.stack[matched - 1]
+            self._close_leaf_or(matched, whole=whole)
+            self._blank = deepest.kind != "quote"
+            return
+        if opened and line.blank:
+            self._blank = False
+            return
+        leaf = self.leaf
+        if leaf is not None and leaf.kind == "paragraph" and opened == 0:
+            self._extend(leaf, "\n" + line.rest.lstrip(" \t"))  # also a lazy continuation, where not whole
+        elif leaf is not None and leaf.kind == "table" and opened == 0 and whole and not self._long:
+            row = cells(line.rest)[: len(leaf.columns)]
+            self.sink.row(leaf, row + [""] * (len(leaf.columns) - len(row)))
+        else:
+            if opened == 0:
+                self._close_to(matched)
+            self._add(Block("paragraph", 0, 0), leaf=True)
+            if self.leaf is not None:
+                self._extend(self.leaf, line.rest.lstrip(" \t"))
+        self._blank = False
+
+    def _match(self, line: Cursor) -> int:
+        """Walk the open containers as far as the line continues them; return how many."""
+        for number, block in enumerate(self.stack):
+            if block.kind == "quote":
+                if not self._quote(line):
+                    return number
+            elif block.kind == "item":
+                if line.blank:
+                    if not block.filled:
+                        return number
+                    line.skip(min(line.indent, block.offset))
+                elif line.indent >= block.offset:
+                    line.skip(block.offset)
+                else:
+                    return number
+        return len(self.stack)
+
+    @staticmethod
+    def _quote(line: Cursor) -> bool:
+        if line.indent >= CODE_INDENT or not line.content.startswith(">"):
+            return False
+        line.skip(line.indent)
+        line.drop(1)
+        if line.indent:
+            line.skip(1)
+        return True
+
+    def _leaf_takes(self, leaf: Block, line: Cursor) -> bool:
+        """Give the line to the open code block or formula; return whether that is the end of it."""
+        if leaf.kind == "math":
+            return self._formula(leaf, line)
+        if leaf.kind != "code":
+            return False
+        self._blank = False
+        if leaf.fence:
+            mark = line.content.rstrip(" \t")
+            if (
+                line.indent < CODE_INDENT
+                and len(mark) >= len(leaf.fence)
+                and not mark.strip(leaf.fence[0])
+                and not self._long
+            ):
+                self._close_leaf()
+            else:
+                line.skip(min(line.indent, leaf.offset))
+                self._code(leaf, line.rest)
+            return True
+        if line.blank:
+            line.skip(min(line.indent, CODE_INDENT))
+            self._blanks += line.rest + "\n"
+            self._blank = True
+            return True
+        if line.indent >= CODE_INDENT:
+            line.skip(CODE_INDENT)
+            self._code(leaf, self._blanks + line.rest)
+            self._blanks = ""
+            return True
+        self._close_leaf()
+        return False
+
+    def _code(self, leaf: Block, text: str) -> None:
+        self.sink.text(leaf, text if self._long else text + "\n")
+
+    def _formula(self, leaf: Block, line: Cursor) -> bool:
+        closing = _MATH_CLOSE[leaf.fence].match(line.rest)
+        if closing and not self._long:
+            leaf.text += closing[1]
+            leaf.filled = True
+            self._close_leaf()
+        elif (
+            line.blank
+            or self._long
+            or len(leaf.text) > MATH_LIMIT
+            or (line.indent < CODE_INDENT and _FENCE.match(line.content))
+        ):
+            self._close_leaf()
+            return False
+        else:
+            leaf.text += line.rest + "\n"
+        return True
+
+    def _open_blocks(self, line: Cursor, matched: int) -> int | None:
+        """Open the blocks that begin in this line.
+
+        Returns
+        -------
+        int or None
+            How many containers were opened; None if a leaf has taken the rest of the line.
+        """
+        opened = 0
+        while True:
+            whole = opened > 0 or matched == len(self.stack)
+            lazy = self.leaf is not None and self.leaf.kind == "paragraph" and opened == 0
+            paragraph = self.leaf if lazy and whole else None
+            if line.blank:
+                return opened
+            if line.indent >= CODE_INDENT:
+                if lazy:
+                    return opened
+                self._close_to(matched if opened == 0 else len(self.stack))
+                line.skip(CODE_INDENT)
+                self._add(Block("code", 0, 0), leaf=True)
+                if self.leaf is not None:
+                    self.sink.open(self.leaf)
+                    self._code(self.leaf, line.rest)
+                self._blank = False
+                return None
+            if self._container(line, matched, opened, paragraph):
+                opened += 1
+                continue
+            if self._one_line(line, matched if opened == 0 else len(self.stack), paragraph):
+                self._blank = False
+                return None
+            return opened
+
+    def _container(self, line: Cursor, matched: int, opened: int, paragraph: Block | None) -> bool:
+        """Open the quote or the list item that begins here, if there is room for it."""
+        content = line.content
+        keep = matched if opened == 0 else len(self.stack)
+        if keep + 2 > DEPTH:
+            return False
+        if content.startswith(">"):
+            self._close_to(keep)
+            self._quote(line)
+            self._add(Block("quote", 0, 0))
+            return True
+        mark = _MARKER.match(content)
+        if mark is None or self._is_rule(content, paragraph):
+            return False
+        after = content[mark.end() :]
+        if paragraph is not None and (not after.strip(" \t") or (mark[1] and int(mark[1]) != 1)):
+            return False
+        indent = line.indent
+        line.skip(indent)
+        line.drop(mark.end())
+        padding = line.indent
+        if line.blank:
+            line.skip(padding)
+            padding = 1
+        else:
+            padding = padding if padding <= CODE_INDENT else 1
+            line.skip(padding)
+        self._close_to(keep)
+        kind = mark[2] or mark[0]
+        top = self.stack[-1]
+        if top.kind != "list" or top.marker != kind:
+            self._add(
+                Block("list", 0, 0, ordered=bool(mark[1]), start=int(mark[1] or 1), marker=kind),
+            )
+        self._add(Block("item", 0, 0, offset=indent + mark.end() + padding))
+        return True
+
+    def _is_rule(self, content: str, paragraph: Block | None) -> bool:
+        if paragraph is not None and not paragraph.filled and _SETEXT.match(content):
+            return True
+        return bool(_RULE.match(content))
+
+    def _one_line(self, line: Cursor, keep: int, paragraph: Block | None) -> bool:
+        """Open the leaf that this line begins, other than a paragraph."""
+        if self._long:
+            return False
+        content = line.content
+        if heading := _HEADING.match(content):
+            title = _HEADING_END.sub("", content[heading.end() :])
+            block = Block("heading", 0, 0, level=len(heading[1]), text=title.strip(" \t"))
+        elif fence := _FENCE.match(content):
+            indent = line.indent
+            self._close_to(keep)
+            info = (fence[2] if fence[1] else fence[4]).strip()
+            self._add(Block("code", 0, 0, fence=fence[1] or fence[3], info=info, offset=indent), leaf=True)
+            if self.leaf is not None:
+                self.sink.open(self.leaf)
+            return True
+        elif _MATH_OPEN.match(content):
+            self._close_to(keep)
+            self._add(Block("math", 0, 0, fence=content[:2]), leaf=True)
+            return True
+        elif formula := _MATH_LINE.match(content):
+            block = Block("math", 0, 0, fence=content[:2], filled=True, text=formula[2] or formula[3])
+        elif paragraph is not None and not paragraph.filled and self._underlined(paragraph, content):
+            return True
+        elif _RULE.match(content):
+            block = Block("rule", 0, 0)
+        else:
+            return False
+        self._close_to(keep)
+        self._add(block, leaf=True)
+        self._close_leaf()
+        return True
+
+    def _underlined(self, paragraph: Block, content: str) -> bool:
+        """Turn the open paragraph into a table or a heading where this line makes it one."""
+        columns = alignments(content)
+        if columns:
+            before, _, last = paragraph.text.rpartition("\n")
+            head = cells(last) if "|" in last else []
+            if len(head) == len(columns):
+                paragraph.text = before
+                self._close_leaf()
+                self._add(Block("table", 0, 0, columns=columns, head=head), leaf=True)
+                if self.leaf is not None:
+                    self.sink.open(self.leaf)
+                return True
+        if not _SETEXT.match(content):
+            return False
+        text = self.sink.define(paragraph.text)
+        if not text.strip(" \t\n"):
+            paragraph.text = ""
+            return False
+        paragraph.kind = "heading"
+        paragraph.level = 1 if content[0] == "=" else 2
+        paragraph.text = text.strip(" \t\n")
+        self._close_leaf()
+        return True
+
+    # -- the stack -----------------------------------------------------------------------------------------------
+
+    def _add(self, block: Block, *, leaf: bool = False) -> None:
+        if block.kind != "item" and self.stack[-1].kind == "list":
+            self._close_to(len(self.stack) - 1)
+        parent = self.stack[-1]
+        if parent.kind == "item":
+            if parent.filled and self._blank:
+                self._loosen(self.stack[-2])
+            block.first = not parent.filled
+            parent.filled = True
+        elif parent.kind == "list":
+            if parent.filled and self._blank:
+                self._loosen(parent)
+            parent.filled = True
+        block.id, block.parent = self._next, parent.id
+        self._next += 1
+        if leaf:
+            self.leaf = block
+        else:
+            self.stack.append(block)
+            self.sink.open(block)
+
+    def _loosen(self, block: Block) -> None:
+        if block.tight:
+            block.tight = False
+            self.sink.loose(block)
+
+    def _close_to(self, count: int) -> None:
+        """Close the leaf and all containers but the first `count`."""
+        self._close_leaf()
+        while len(self.stack) > count:
+            self.sink.close(self.stack.pop())
+
+    def _close_leaf_or(self, matched: int, *, whole: bool) -> None:
+        if whole:
+            self._close_leaf()
+        else:
+            self._close_to(matched)
+
+    def _close_leaf(self) -> None:
+        leaf, self.leaf = self.leaf, None
+        self._blanks = ""
+        if leaf is None:
+            return
+        if leaf.kind in {"code", "table"}:
+            self.sink.close(leaf)
+        elif leaf.kind == "math" and not leaf.filled:
+            leaf.kind = "paragraph"
+            leaf.text = (leaf.fence + "\n" + leaf.text).strip(" \t\n")
+            self.sink.leaf(leaf)
+        elif leaf.kind != "paragraph":
+            self.sink.leaf(leaf)
+        elif leaf.filled:
+            self.sink.text(leaf, leaf.text.rstrip(" \t\n"))
+            self.sink.close(leaf)
+        else:
+            leaf.text = self.sink.define(leaf.text).strip(" \t\n")
+            if leaf.text:
+                self.sink.leaf(leaf)
+
+    def _extend(self, paragraph: Block, text: str) -> None:
+        paragraph.text += text
+        while len(paragraph.text) > SEGMENT:
+            segment, paragraph.text = split(paragraph.text)
+            if not paragraph.filled:
+                paragraph.filled = True
+                self.sink.open(paragraph)
+            self.sink.text(paragraph, segment)

@@ -1,0 +1,249 @@
+r"""Safe HTML of a reply.
+
+Every element and attribute is written here; nothing of the text becomes one. What a typesetter of math looks for
+(``$``, ``\``) stands in an element of its own wherever it is not math, so that the typesetter finds nothing in it:
+MathJax 2 and 3 do not look for delimiters across elements.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from html import escape
+
+from markdown_it.token import Token
+
+from berlin_magic.display.markdown.block import CLOSING, Block
+from berlin_magic.display.markdown.highlight import highlight
+from berlin_magic.display.markdown.inline import References, parse
+from berlin_magic.display.markdown.links import addresses, image_source, link_target
+from berlin_magic.display.markdown.stylesheet import CODE
+from berlin_magic.display.markdown.tex import harmless
+from berlin_magic.display.markdown.tree import Node
+from berlin_magic.display.markdown.tree import parse as parse_blocks
+
+__all__ = ["Html", "text_to_html", "to_html"]
+
+_TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
+_BOXES = {" ": "☐ ", "x": "☑ ", "X": "☑ "}
+_DELIMITER = re.compile(r"[$\\]")
+_LINK = '<a href="{}" target="_blank" rel="noopener noreferrer nofollow"{}>'
+
+
+def to_html(text: str, *, image_hosts: Iterable[str] = ()) -> str:
+    """Return `text` as HTML in which nothing runs, loads or navigates by itself.
+
+    Parameters
+    ----------
+    text : str
+        Markdown that nobody vouches for.
+    image_hosts : iterable of str
+        Names of hosts whose ``https`` images are shown; any other image is a link.
+
+    Returns
+    -------
+    str
+        One ``<div class="berlin-reply">``. It holds headings, paragraphs, lists, tables, quotes, code, emphasis,
+        links to ``http``, ``https`` and ``mailto`` addresses, and, where code is coloured, one constant style sheet
+        for its colours.
+    """
+    root, references = parse_blocks(text)
+    body = Html(image_hosts=image_hosts).whole(root, references)
+    style = f"<style>{CODE}</style>\n" if '<div class="highlight">' in body and '<span class="' in body else ""
+    return f'{style}<div class="berlin-reply">\n{body}</div>'
+
+
+def text_to_html(text: str) -> str:
+    r"""Return plain text as HTML: no markup in it is any, and no typesetter of math finds ``$`` or ``\(`` in it."""
+    return _plain(text)
+
+
+class Html:
+    """Writes blocks as HTML.
+
+    Parameters
+    ----------
+    image_hosts : iterable of str
+        Names of hosts whose images are shown.
+    live : bool
+        Write for a growing document: each paragraph of a list is an element, and the list's class says if it is tight.
+    """
+
+    def __init__(self, *, image_hosts: Iterable[str] = (), live: bool = False) -> None:
+        self._hosts: Collection[str] = frozenset(host.lower() for host in image_hosts)
+        self._live = live
+
+    # -- blocks --------------------------------------------------------------------------------------------------
+
+    def whole(self, root: Node, references: References) -> str:
+        """Return a whole tree."""
+        return "".join(self._node(child, references, tight=False) for child in root.children)
+
+    def _node(self, node: Node, references: References, *, tight: bool) -> str:
+        block = node.block
+        if block.kind == "code":
+            content = highlight("".join(node.texts), block.info)
+        elif block.kind == "table":
+            content = "".join(self.row(block, row, references) for row in node.rows)
+        elif block.kind == "paragraph" and node.texts:
+            content = "".join(self.segment(text, references) for text in node.texts)
+        elif block.kind in {"quote", "list", "item"}:
+            inner = tight if block.kind == "item" else block.kind == "list" and block.tight and not self._live
+            content = "".join(self._node(child, references, tight=inner) for child in node.children)
+        else:
+            return self.leaf(block, references, tight=tight)
+        return self.wrap(block, content, references)
+
+    def wrap(self, block: Block, content: str, references: References, slot: int | None = None) -> str:
+        """Return the element of a block that was opened, with `content` in it.
+
+        Parameters
+        ----------
+        slot : int, optional
+            The number of the slot that the element is to become.
+        """
+        mark = "" if slot is None else f' data-slot="{slot}"'
+        if block.kind == "quote":
+            return f"<blockquote{mark}>\n{content}</blockquote>\n"
+        if block.kind == "item":
+            return f"<li{mark}>{content}</li>\n"
+        if block.kind == "list":
+            tag = "ol" if block.ordered else "ul"
+            start = f' start="{block.start}"' if block.ordered and block.start != 1 else ""
+            tight = ' class="berlin-tight"' if self._live and block.tight else ""
+            return f"<{tag}{start}{tight}{mark}>\n{content}</{tag}>\n"
+        if block.kind == "code":
+            return f'<div class="highlight"><pre><code{mark}>{content}</code></pre></div>\n'
+        if block.kind == "table":
+            head = self._cells("th", block, block.head, references)
+            return f"<table><thead><tr>{head}</tr></thead><tbody{mark}>{content}</tbody></table>\n"
+        return f"<p{mark}>{content}</p>\n"
+
+    def row(self, block: Block, row: list[str], references: References) -> str:
+        """Return a row of a table."""
+        return f"<tr>{self._cells('td', block, row, references)}</tr>\n"
+
+    def _cells(self, tag: str, block: Block, row: list[str], references: References) -> str:
+        return "".join(
+            f'<{tag} style="text-align:{side}">' + self._inline(cell, references) + f"</{tag}>"
+            if side
+            else f"<{tag}>{self._inline(cell, references)}</{tag}>"
+            for cell, side in zip(row, block.columns, strict=True)
+        )
+
+    def segment(self, text: str, references: References, *, pending: bool = False) -> str:
+        """Return a segment of a paragraph."""
+        return self._inline(text, references, pending=pending)
+
+    def leaf(self, block: Block, references: References, *, pending: bool = False, tight: bool = False) -> str:
+        """Return a whole paragraph, heading, rule or formula; nothing where nothing of it is to be shown yet."""
+        if block.kind == "rule":
+            return "<hr>\n"
+        if block.kind == "math":
+            tex = harmless(block.text.strip())
+            if tex is not None:
+                return f'<div class="berlin-math">\\[{escape(tex, quote=False)}\\]</div>\n'
+            return f"<p>{_text(block.fence + block.text + CLOSING[block.fence])}</p>\n"
+        text = block.text
+        box = _TASK.match(text) if block.first and block.kind == "paragraph" else None
+        content = self._inline(text[box.end() :] if box else text, references, pending=pending)
+        if pending and not content:
+            return ""
+        if block.kind == "heading":
+            return f"<h{block.level}>{content}</h{block.level}>\n"
+        if box:
+            content = _BOXES[box[1]] + content
+        return f"{content}\n" if tight else f"<p>{content}</p>\n"
+
+    @staticmethod
+    def half_formula(block: Block) -> str:
+        """Return a formula that is still being typed: its source, not yet for the typesetter."""
+        return f'<div class="berlin-half-math">{_text(block.text)}</div>\n'
+
+    # -- inline --------------------------------------------------------------------------------------------------
+
+    def _inline(self, text: str, references: References, *, pending: bool = False) -> str:
+        return self._tokens(parse(text, references, pending=pending))
+
+    def _tokens(self, tokens: list[Token]) -> str:
+        parts: list[str] = []
+        words: list[str] = []
+        ends: list[str] = []
+        for token in tokens:
+            if token.type in {"text", "text_special"}:
+                words.append(token.content)
+                continue
+            if words:
+                parts.append(_text("".join(words), link=not ends))
+                words = []
+            parts.append(self._token(token, ends))
+        parts.append(_text("".join(words), link=not ends))
+        return "".join(parts)
+
+    def _token(self, token: Token, ends: list[str]) -> str:
+        """Return one token that is no text; `ends` are the ends of the links that are open."""
+        match token.type:
+            case "softbreak":
+                html = "\n"
+            case "hardbreak":
+                html = "<br>\n"
+            case "code_inline":
+                html = f"<code>{escape(token.content, quote=False)}</code>"
+            case "math_inline":
+                tex = escape(harmless(token.content) or "", quote=False)
+                left, right = ("\\[", "\\]") if token.markup == "$$" else ("\\(", "\\)")
+                html = f'<span class="berlin-math">{left}{tex}{right}</span>'
+            case "link_open":
+                html, end = self._link(token)
+                ends.append(end)
+            case "link_close":
+                html = ends.pop()
+            case "image":
+                html = self._image(token, inside=bool(ends))
+            case _ if token.nesting and token.tag in {"em", "strong", "s"}:
+                html = f"<{'/' if token.nesting < 0 else ''}{token.tag}>"
+            case _:
+                html = _text(token.content)
+        return html
+
+    def _link(self, token: Token) -> tuple[str, str]:
+        address = str(token.attrs.get("href", ""))
+        target = link_target(address)
+        if target is None:
+            return "", f" ({_text(address)})" if address else ""
+        title = str(token.attrs.get("title", ""))
+        return _LINK.format(escape(target), f' title="{escape(title)}"' if title else ""), "</a>"
+
+    def _image(self, token: Token, *, inside: bool) -> str:
+        address = str(token.attrs.get("src", ""))
+        words = _words(token.children or [])
+        source = image_source(address, self._hosts)
+        if source is not None:
+            return f'<img src="{escape(source)}" alt="{escape(words)}" loading="lazy" referrerpolicy="no-referrer">'
+        shown = _text(f"{words} ({address})" if words else address)
+        target = link_target(address)
+        if target is None or inside:
+            return shown
+        return _LINK.format(escape(target), "") + shown + "</a>"
+
+
+def _words(tokens: list[Token]) -> str:
+    """Return the plain text of an image's description."""
+    return "".join(
+        _words(token.children) if token.children else "\n" if token.type == "softbreak" else token.content
+        for token in tokens
+    )
+
+
+def _text(text: str, *, link: bool = False) -> str:
+    """Return text as HTML, with the bare web addresses in it as links where `link` is true."""
+    parts = []
+    at = 0
+    for start, end, target in addresses(text) if link else ():
+        parts += [_plain(text[at:start]), _LINK.format(escape(target), ""), _plain(text[start:end]), "</a>"]
+        at = end
+    return "".join(parts) + _plain(text[at:])
+
+
+def _plain(text: str) -> str:
+    return _DELIMITER.sub(r"<span>\g<0></span>", escape(text, quote=False))

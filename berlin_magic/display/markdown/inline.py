@@ -1,0 +1,141 @@
+r"""The inside of a paragraph: markdown-it's inline parser, with math and without raw HTML.
+
+Math is ``$…$``, ``$$…$$``, ``\(…\)`` and ``\[…\]``; as in Pandoc, a dollar opens it only before, and closes it only
+after something that is no space, and never before a digit, so that prices stay prices.
+
+A paragraph that is still being typed is read with `pending`: markup that is open is shown as if it were closed at
+the end, and what may yet become markup is held back, so that nothing flickers when the rest of it comes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping
+from typing import Any
+
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markdown_it.rules_inline.state_inline import Delimiter
+from markdown_it.token import Token
+
+from berlin_magic.display.markdown.tex import harmless
+
+__all__ = ["References", "define", "parse"]
+
+References = MutableMapping[str, Any]
+
+_MATH = re.compile(
+    r"""
+      \$\$ (?P<dollars> (?: [^$\\] | \\[^$] )+ ) \$\$
+    | \$ (?P<dollar> (?![\s$]) (?: [^$\\] | \\. )* [^\s$\\] ) \$ (?![0-9$])
+    | \\\( (?P<round> (?: [^\\] | \\[^)] )+? ) \\\)
+    | \\\[ (?P<square> (?: [^\\] | \\[^\]] )+? ) \\\]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_MATH_LIMIT = 2000  # characters
+_WORD = re.compile(r"\w")
+
+_HALF_LINK = re.compile(r"(?<!\w)!?\[([^\[\]\n]*)(?:\](?:\([^()\n]*)?)?\Z")
+_HALF_AUTOLINK = re.compile(r"<(?=[A-Za-z][A-Za-z0-9+.-]*(?::[^\s<>]*)?\Z)")
+_TAIL = 40  # characters in which half a mark is looked for
+_HALF_MARKUP = re.compile(r"(?:[*_~`$\\!<&]|&#?\w{1,31})+\Z")
+
+
+def _math(state: StateInline, silent: bool) -> bool:
+    if state.src[state.pos] not in "$\\":
+        return False
+    found = _MATH.match(state.src, state.pos, min(state.posMax, state.pos + _MATH_LIMIT))
+    if found is None or found.lastgroup is None:
+        return False
+    content = found[found.lastgroup].strip()
+    if "`" in content or not _WORD.search(content) or harmless(content) is None:
+        return False
+    if not silent:
+        token = state.push("math_inline", "", 0)
+        token.content = content
+        token.markup = "$$" if found.lastgroup in {"dollars", "square"} else "$"
+    state.pos = found.end()
+    return True
+
+
+def _open_code(state: StateInline, silent: bool) -> bool:
+    """Read a code span that is still open, in the last line of a pending text, as one that ends with the text."""
+    if not state.env.get("pending") or state.src[state.pos] != "`":
+        return False
+    content = state.src[state.pos :].lstrip("`")
+    marks = state.src[state.pos : len(state.src) - len(content)]
+    if not content or "\n" in content or re.search(rf"(?<!`){marks}(?!`)", content):
+        return False
+    if not silent:
+        token = state.push("code_inline", "code", 0)
+        token.content = content.rstrip("`").lstrip(" ")
+    state.pos = state.posMax
+    return True
+
+
+def _close_delimiters(state: StateInline) -> None:
+    """Give each emphasis that a pending text leaves open a closing mark at its end."""
+    if not state.env.get("pending"):
+        return
+    last_line = max((at for at, token in enumerate(state.tokens) if token.type == "softbreak"), default=-1)
+    delimiters = state.delimiters
+    reach = -1  # how far the pairs that begin further left extend: a mark inside one cannot be closed outside it
+    outside = []
+    for number, delimiter in enumerate(delimiters):
+        if delimiter.open and delimiter.end < 0 and number > reach and delimiter.token > last_line:
+            outside.append(delimiter)
+        reach = max(reach, delimiter.end)
+    for delimiter in reversed(outside):
+        state.tokens.append(Token("text", "", 0))
+        delimiter.end = len(delimiters)
+        delimiters.append(
+            Delimiter(delimiter.marker, delimiter.length, len(state.tokens) - 1, -1, open=False, close=True)
+        )
+
+
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
+    parser.inline.ruler.before("escape", "math", _math)
+    parser.inline.ruler.before("backticks", "open_code", _open_code)
+    parser.inline.ruler2.after("balance_pairs", "close_delimiters", _close_delimiters)
+    return parser
+
+
+_PARSER = _parser()
+_DEFINITIONS = MarkdownIt("zero").enable(["reference", "paragraph"])
+
+
+def parse(text: str, references: References, *, pending: bool = False) -> list[Token]:
+    """Return the inline tokens of a paragraph's content.
+
+    Parameters
+    ----------
+    text : str
+        The content, without white space at either end.
+    references : mapping
+        The link reference definitions known so far, as markdown-it keeps them.
+    pending : bool
+        Whether more of this paragraph is to come.
+    """
+    if pending:
+        text = _HALF_LINK.sub(r"\1", text)
+        text = _HALF_AUTOLINK.sub("", text)
+        text = (text[:-_TAIL] + _HALF_MARKUP.sub("", text[-_TAIL:])).rstrip(" \t\n")
+    return _PARSER.inline.parse(text, _PARSER, {"references": references, "pending": pending}, [])
+
+
+def define(text: str, references: References) -> str:
+    """Take the link reference definitions off the beginning of a paragraph into `references`.
+
+    Returns
+    -------
+    str
+        What is left of the paragraph.
+    """
+    if not text.lstrip().startswith("["):
+        return text
+    lines = "\n".join(line.strip(" \t") for line in text.strip("\n").split("\n"))
+    tokens = _DEFINITIONS.parse(lines, {"references": references})
+    first = next((token.map[0] for token in tokens if token.map is not None), None)
+    return "" if first is None else "\n".join(text.strip("\n").split("\n")[first:])

@@ -1,0 +1,289 @@
+r"""Safe Markdown, written anew from what was parsed, so plainly that every parser reads it alike.
+
+Parsers differ: what one takes for code another takes for HTML, and front ends look for math in the source before
+they parse it. So nothing of the text is copied into the source as it stands, except the content of code, and letters:
+
+- a mark that means something in Markdown, HTML or TeX is written as a numeric character reference, which is text to
+  every parser;
+- code stands in a fence longer than any run of back quotes in it; code in a line that a search for math could
+  misread (nbconvert's looks for ``$$`` and ``\\[`` before it looks for code) is written as text;
+- a dollar that is no math stays text in a typesetter's eyes too (`_text`);
+- links carry their addresses in themselves: there are no reference definitions; there is no title;
+- math is TeX with known commands only, and inert as Markdown (`tex.inert`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from markdown_it.token import Token
+
+from berlin_magic.display.markdown.block import CLOSING, Block
+from berlin_magic.display.markdown.highlight import language
+from berlin_magic.display.markdown.inline import References, parse
+from berlin_magic.display.markdown.links import addresses, image_source, link_target
+from berlin_magic.display.markdown.tex import inert
+from berlin_magic.display.markdown.tree import Node
+from berlin_magic.display.markdown.tree import parse as parse_blocks
+
+__all__ = ["to_markdown"]
+
+_MARK = re.compile(
+    r"[<>&$`\\*\[\]|~^{}@\x00-\x08\x0b-\x1f\x7f]|(?<![^\W_])_|_(?![^\W_])|!(?=\[)|==|\+\+|::"
+    r"|(?<=[a-z]):(?=/)|(?<=www)\.",
+    re.IGNORECASE,
+)
+_LINE_START = re.compile(r"(?m)^([ \t]*)(?:([-+#=:%_@>])|(\d{1,20})([.)]))")
+_CODE_RISK = re.compile(r"\$\$|\\\\?[()\[\]]|\\(?:begin|end)|@@|[\x00-\x08\x0a-\x1f]|~[TD]")
+_BROKEN_ADDRESS = re.compile(r"[()\[\]$*`'\"\\|~<>!]|(?<=@)@")
+_MARKS = {"em": "*", "strong": "**", "s": "~~"}
+_TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
+_SPACE = re.compile(r"\s+")
+_DELIMITER = re.compile(r"\\[(\[]|\\begin")
+
+
+def to_markdown(text: str, *, image_hosts: Iterable[str] = ()) -> str:
+    """Return `text` as Markdown in which nothing runs, loads or navigates by itself, whichever parser reads it.
+
+    Parameters
+    ----------
+    text : str
+        Markdown that nobody vouches for.
+    image_hosts : iterable of str
+        Names of hosts whose ``https`` images stay images; any other image is a link.
+
+    Returns
+    -------
+    str
+        CommonMark with GFM's tables, task lists and strikethrough, and math in dollars.
+    """
+    root, references = parse_blocks(text)
+    lines = _Writer(references, frozenset(host.lower() for host in image_hosts)).blocks(root.children)
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+class _Writer:
+    """Writes blocks as lines, without the prefixes of the containers around them."""
+
+    def __init__(self, references: References, hosts: Collection[str]) -> None:
+        self._references = references
+        self._hosts = hosts
+
+    def blocks(self, nodes: list[Node]) -> list[str]:
+        lines: list[str] = []
+        before: Node | None = None
+        for node in nodes:
+            new = self._block(node, alternate=self._follows_list(before, node, lines))
+            if new:
+                lines += ["", *new] if lines else new
+                before = node
+        return lines
+
+    @staticmethod
+    def _follows_list(before: Node | None, node: Node, lines: list[str]) -> bool:
+        """Whether a list stands right after another of its kind, and so needs another marker."""
+        if before is None or before.block.kind != "list" or node.block.kind != "list":
+            return False
+        last = next((line for line in reversed(lines) if re.match(r"[-*] |\d+[.)] ", line)), "")
+        return last.startswith("- ") if not node.block.ordered else bool(re.match(r"\d+\. ", last))
+
+    def _block(self, node: Node, *, alternate: bool) -> list[str]:
+        block = node.block
+        match block.kind:
+            case "quote":
+                lines = [f"> {line}" if line else ">" for line in self.blocks(node.children) or [""]]
+            case "list":
+                lines = self._list(node, alternate=alternate)
+            case "code":
+                lines = _fence("".join(node.texts), block.info)
+            case "table":
+                lines = self._table(node)
+            case "rule":
+                lines = ["***"]
+            case "math":
+                lines = _formula(block)
+            case "heading":
+                lines = ["#" * block.level + " " + self._inline(block.text).replace("\n", " ")]
+            case _:
+                lines = self._paragraph(node)
+        return lines
+
+    def _paragraph(self, node: Node) -> list[str]:
+        block = node.block
+        box = _TASK.match(block.text) if block.first else None
+        texts = node.texts or [block.text[box.end() :] if box else block.text]
+        content = "".join(self._inline(text) for text in texts)
+        lines = [line.strip() for line in _starts(content).split("\n")]
+        lines = [line for line in lines if line]
+        if box and lines:
+            lines[0] = f"[{box[1].lower()}] {lines[0]}"
+        return lines
+
+    def _list(self, node: Node, *, alternate: bool) -> list[str]:
+        block = node.block
+        lines: list[str] = []
+        number = block.start
+        for item in node.children:
+            if block.ordered:
+                marker = f"{number}{')' if alternate else '.'} "
+                number = min(number + 1, 999_999_999)
+            else:
+                marker = "* " if alternate else "- "
+            content = self.blocks(item.children) or [""]
+            if not content[0] or content[0].startswith((" ", "\t")):
+                content = ["&#8203;", "", *content] if content[0] else ["&#8203;"]
+            pad = " " * len(marker)
+            if lines and (not block.tight or len(content) > 1 or "" in lines[-2:] or lines[-1].startswith(" ")):
+                lines.append("")
+            lines += [marker + content[0], *(f"{pad}{line}" if line else "" for line in content[1:])]
+        return lines
+
+    def _table(self, node: Node) -> list[str]:
+        sides = {"": "---", "left": ":--", "center": ":-:", "right": "--:"}
+        rows = [node.block.head, *node.rows]
+        cells = [[self._inline(cell, cell=True).replace("\n", " ") for cell in row] for row in rows]
+        lines = ["| " + " | ".join(cell or " " for cell in row) + " |" for row in cells]
+        lines.insert(1, "| " + " | ".join(sides[side] for side in node.block.columns) + " |")
+        return lines
+
+    # -- inline --------------------------------------------------------------------------------------------------
+
+    def _inline(self, text: str, *, cell: bool = False) -> str:
+        return self._tokens(parse(text, self._references), cell=cell)
+
+    def _tokens(self, tokens: list[Token], *, cell: bool) -> str:
+        parts: list[str] = []
+        ends: list[str] = []
+        words: list[str] = []
+        for token in [*tokens, None]:
+            if token is not None and token.type in {"text", "text_special"}:
+                words.append(token.content)
+                continue
+            if words:
+                _append(parts, _text("".join(words), link=not ends))
+                words = []
+            if token is not None:
+                _append(parts, self._token(token, ends, cell=cell))
+        return "".join(parts)
+
+    def _token(self, token: Token, ends: list[str], *, cell: bool) -> str:
+        match token.type:
+            case "softbreak":
+                text = "\n"
+            case "hardbreak":
+                text = "\n" if cell else "\\\n"
+            case "code_inline":
+                text = _code(token.content, cell=cell)
+            case "math_inline":
+                text = self._math(token, cell=cell)
+            case "link_open":
+                address = str(token.attrs.get("href", ""))
+                target = link_target(address)
+                ends.append(f" ({_text(address)})" if target is None and address else _end(target))
+                text = "" if target is None else "["
+            case "link_close":
+                text = ends.pop()
+            case "image":
+                text = self._image(token, inside=any(end.startswith("]") for end in ends))
+            case _ if token.nesting and token.tag in _MARKS:
+                text = _MARKS[token.tag]
+            case _:
+                text = _text(token.content)
+        return text
+
+    @staticmethod
+    def _math(token: Token, *, cell: bool) -> str:
+        tex = (inert(token.content) or "").replace("\n", " ")
+        if not tex or (cell and "|" in tex):
+            return _text(f"${token.content}$")
+        space = " " if tex.endswith("\\") else ""
+        return f"$${tex}{space}$$" if token.markup == "$$" else f"${tex}{space}$"
+
+    def _image(self, token: Token, *, inside: bool) -> str:
+        address = str(token.attrs.get("src", ""))
+        words = _SPACE.sub(" ", _plain_words(token.children or [])).strip()
+        source = image_source(address, self._hosts)
+        if source is not None:
+            return f"![{_text(words)}{_end(source)}"
+        shown = _text(f"{words} ({address})" if words else address)
+        target = link_target(address)
+        return shown if target is None or inside else f"[{shown}{_end(target)}"
+
+
+def _formula(block: Block) -> list[str]:
+    tex = inert(block.text)
+    if tex:
+        return ["$$", *tex.split("\n"), "$$"]
+    return _starts(_text(block.fence + block.text + CLOSING[block.fence])).split("\n")
+
+
+def _plain_words(tokens: list[Token]) -> str:
+    return "".join(
+        _plain_words(token.children) if token.children else " " if token.type == "softbreak" else token.content
+        for token in tokens
+    )
+
+
+def _end(target: str | None) -> str:
+    """Return the end of a link; no character in its address means anything to any parser."""
+    if target is None:
+        return ""
+    safe = _BROKEN_ADDRESS.sub(lambda found: f"%{ord(found[0]):02X}", target).replace("&", "&amp;")
+    return f"]({safe})"
+
+
+def _append(parts: list[str], part: str) -> None:
+    """Append to what is written; an exclamation mark before a link would make it an image."""
+    if part.startswith("[") and parts and parts[-1].endswith("!"):
+        parts[-1] = parts[-1][:-1] + "&#33;"
+    if part:
+        parts.append(part)
+
+
+def _text(text: str, *, link: bool = False) -> str:
+    """Return text of which no parser takes anything for markup, and no typesetter for math.
+
+    What matters to a typesetter is the text that is shown, where a dollar written as a reference is a dollar again.
+    So where there are marks that could be delimiters, a zero-width space follows each back slash: it makes what
+    follows, if it ever is read as TeX, no command. Bare addresses, which parsers delimit differently, become links
+    where `link` is true.
+    """
+    if text.count("$") > 1 or _DELIMITER.search(text):
+        text = text.replace("\\", "\\\u200b")
+    parts: list[str] = []
+    at = 0
+    for start, end, target in addresses(text) if link else ():
+        _append(parts, _escape(text[at:start]))
+        _append(parts, f"[{_escape(text[start:end])}{_end(target)}")
+        at = end
+    return "".join(parts) + _escape(text[at:])
+
+
+def _escape(text: str) -> str:
+    return _MARK.sub(lambda found: "".join(f"&#{ord(char)};" for char in found[0]), text)
+
+
+def _starts(text: str) -> str:
+    """Escape what would be a block's mark at the beginning of a line."""
+    return _LINE_START.sub(
+        lambda found: f"&#{ord(found[2])};" if found[2] else f"{found[3]}&#{ord(found[4])};",
+        text,
+    )
+
+
+def _code(content: str, *, cell: bool) -> str:
+    """Return a code span, or text where a parser could look into it."""
+    if not content.strip() or _CODE_RISK.search(content) or (cell and ("|" in content or "\\" in content)):
+        return _text(content)
+    longest = max((len(run) for run in re.findall(r"`+", content)), default=0)
+    marks = "`" * (longest + 1)
+    pad = " " if longest or content[0] in " \t" or content[-1] in " \t\\" else ""
+    return f"{marks}{pad}{content}{pad}{marks}"
+
+
+def _fence(code: str, info: str) -> list[str]:
+    longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
+    marks = "`" * (longest + 1)
+    lines = code.removesuffix("\n").split("\n") if code else []
+    return [marks + language(info), *lines, marks]

@@ -1,0 +1,102 @@
+"""Views: the ways to show one reply, and the choice between them.
+
+Nothing slow is imported with this package; `prepare` imports what the view of a shell will need.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from berlin_magic.display.view import View
+
+__all__ = ["open_view", "prepare"]
+
+_HEARS_WHILE_AWAITING = 7  # ipykernel's first major version that takes comm messages while a cell is awaited
+
+
+def open_view(
+    shell: Any,
+    *,
+    stop: Callable[[], None] | None = None,
+    awaited: bool = True,
+    background: bool = False,
+    image_hosts: Iterable[str] = (),
+) -> View:
+    """Return the view that fits the place where the cell runs; call it on the cell's own thread.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The user's shell.
+    stop : callable, optional
+        Ends the reply; called on the cell's event loop when the user clicks Stop.
+    awaited : bool
+        Whether the cell is a ``%%berlin`` cell that is awaited on the kernel's loop, and so shows nothing else. False
+        where it blocks the loop or is called by other code.
+    background : bool
+        Whether the cell returns at once and the reply arrives while other cells run.
+    image_hosts : iterable of str
+        Hosts whose images may be shown.
+
+    Returns
+    -------
+    View
+        In a terminal, text; under ``%%capture`` and where no front end reads along, the final output alone; otherwise
+        the live view.
+    """
+    if _is_terminal(shell):
+        from berlin_magic.display.terminal import TerminalView  # noqa: PLC0415  # each place imports only its own
+
+        return TerminalView()
+    if not _is_watched(shell):
+        from berlin_magic.display.static import StaticView  # noqa: PLC0415
+
+        return StaticView(shell, image_hosts=image_hosts)
+    from berlin_magic.display.live import LiveView  # noqa: PLC0415
+
+    return LiveView(
+        shell,
+        stop=stop,
+        hears=background or (awaited and _hears_while_awaiting()),
+        owns_cell=awaited or background,
+        image_hosts=image_hosts,
+    )
+
+
+async def prepare(shell: Any) -> None:
+    """Import what `open_view` needs here, in a thread: the user's loop goes on meanwhile."""
+    await asyncio.to_thread(_import_for, shell)
+
+
+def _import_for(shell: Any) -> None:
+    if _is_terminal(shell):
+        needed = ["terminal"]
+    elif not _is_watched(shell):
+        needed = ["static"]
+    else:
+        needed = ["live", "widget"]
+    for name in needed:
+        import_module(f"berlin_magic.display.{name}")
+
+
+def _is_terminal(shell: Any) -> bool:
+    return getattr(shell, "kernel", None) is None
+
+
+def _is_watched(shell: Any) -> bool:
+    """Whether someone sees the output grow. nbclient and papermill say so by ``allow_stdin: false``."""
+    from IPython.core.displaypub import CapturingDisplayPublisher  # noqa: PLC0415  # not needed in a terminal
+
+    if isinstance(shell.display_pub, CapturingDisplayPublisher):
+        return False
+    request = shell.kernel.get_parent()
+    return bool(request.get("content", {}).get("allow_stdin", False))
+
+
+def _hears_while_awaiting() -> bool:
+    return int(version("ipykernel").split(".")[0]) >= _HEARS_WHILE_AWAITING

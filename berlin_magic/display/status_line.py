@@ -1,0 +1,54 @@
+"""The status line: the one quiet sentence that says how a reply is doing."""
+
+from __future__ import annotations
+
+from berlin_magic.display.markdown import text_to_html
+from berlin_magic.display.view import State, Status
+from berlin_magic.errors import clean
+
+__all__ = ["as_html", "as_markdown", "sentence"]
+
+_WORDS: dict[State, str] = {
+    "waiting": "waiting for the first word",
+    "streaming": "",
+    "complete": "",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "cut": "incomplete: the reply was cut off",
+    "failed": "no reply",
+}
+_ENDED_EARLY: frozenset[State] = frozenset({"stopped", "interrupted", "cut", "failed"})
+_QUIET = "opacity:.65;font-size:85%;margin-top:.4em"
+
+
+def sentence(status: Status, hint: str = "") -> str:
+    """Return what the status line says: model, state, time, amount, rate, remarks, `hint`; one line of plain text.
+
+    What a server may have said in it has no control characters and is cut to a readable length.
+    """
+    parts = [clean(status.model, 60), _WORDS[status.state], f"{status.elapsed:.1f} s"]
+    if status.characters:
+        parts.append(f"{status.characters:,} characters")
+        if status.elapsed >= 1 and status.state == "streaming":
+            parts.append(f"{status.characters / status.elapsed:,.0f}/s")
+    parts.append(status.remark)
+    parts += [clean(note, 500) for note in status.notes]
+    parts.append(hint)
+    return " · ".join(part for part in parts if part)
+
+
+def as_html(status: Status, hint: str = "") -> str:
+    """Return the status line as a paragraph of HTML that carries its own style."""
+    return f'<div class="berlin-status" style="{_QUIET}">{text_to_html(sentence(status, hint))}</div>'
+
+
+def as_markdown(status: Status) -> str:
+    """Return the remark that marks a reply which ended too early, or lacks something; nothing for any other.
+
+    It holds no word of the server's: Markdown has no escape that every parser reads alike.
+    """
+    parts = [status.remark]
+    if status.state in _ENDED_EARLY:
+        parts.insert(0, f"{_WORDS[status.state]} after {status.elapsed:.1f} s")
+    said = " · ".join(filter(None, parts))
+    return f"*({said})*" if said else ""

@@ -1,0 +1,1 @@
+"""The IPython side: magics, commands, and the notebook that a shell runs."""

@@ -1,0 +1,72 @@
+"""Jobs: the replies that arrive in the background while other cells run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from berlin_magic.kernel.reply import Outcome, Showing
+
+__all__ = ["Job", "Jobs"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Job:
+    """One reply in the background; `number` names it for `%berlin stop`."""
+
+    number: int
+    showing: Showing
+    task: asyncio.Task[Outcome]
+
+    @property
+    def running(self) -> bool:
+        """Whether its reply is still arriving."""
+        return not self.task.done()
+
+    @property
+    def state(self) -> str:
+        """How it stands, in a word or a line."""
+        if self.running:  # or its reply has ended, and is being stored
+            return self.showing.turn.finish
+        if self.task.cancelled():
+            return "stopped"
+        error = self.task.exception() or self.task.result().error
+        return f"{self.showing.turn.finish}: {str(error).splitlines()[0]}" if error else self.showing.turn.finish
+
+
+class Jobs:
+    """The background replies of a notebook, oldest first, numbered from 1."""
+
+    def __init__(self) -> None:
+        self._jobs: list[Job] = []
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self._jobs)
+
+    @property
+    def running(self) -> list[Job]:
+        """Those whose reply is still arriving."""
+        return [job for job in self._jobs if job.running]
+
+    def add(self, showing: Showing, task: asyncio.Task[Outcome]) -> Job:
+        """Take a reply in; return its job."""
+        job = Job(len(self._jobs) + 1, showing, task)
+        self._jobs.append(job)
+        return job
+
+    def numbered(self, number: int) -> Job | None:
+        """Return the job of that number, if there is one."""
+        return self._jobs[number - 1] if 1 <= number <= len(self._jobs) else None
+
+    async def wait(self) -> list[Outcome]:
+        """Wait until none is running, those begun meanwhile included; return how the ones waited for went.
+
+        An interrupt ends the waiting, not the jobs.
+        """
+        waited: list[Job] = []
+        while running := self.running:
+            waited += [job for job in running if job not in waited]
+            # In short steps, so that an interrupt gets through (ipykernel issue 881).
+            await asyncio.wait({job.task for job in running}, timeout=0.1)
+        return [job.task.result() for job in waited if not job.task.cancelled()]

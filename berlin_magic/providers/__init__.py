@@ -1,0 +1,1 @@
+"""Providers: each asks one kind of server and yields its reply."""

@@ -1,0 +1,1 @@
+"""The Berlin protocol: login, token, and a stream of JSON chunks."""

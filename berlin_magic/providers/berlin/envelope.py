@@ -1,0 +1,202 @@
+"""The envelope ``{"code", "data", "message"}`` of every Berlin answer that is not a stream."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from berlin_magic.credentials.redaction import quotable
+from berlin_magic.errors import (
+    BerlinError,
+    IncorrectAnswerError,
+    LoginRefusedError,
+    ModelUnknownError,
+    NoBalanceError,
+    NotAllowedError,
+    RateLimitError,
+    ServerError,
+    clean,
+)
+from berlin_magic.providers.error_kinds import refusal_kind
+from berlin_magic.transport.errors import page_words
+
+__all__ = ["UNAUTHORIZED_CODE", "data_of", "envelope_error", "is_envelope", "parse_envelope"]
+
+Envelope = Mapping[str, Any]
+
+UNAUTHORIZED_CODE = 4001
+"""The code for a token that is missing, unknown, expired or replaced (wire/chat-bad-token)."""
+
+_UNAUTHORIZED_STATUS = 401
+_TOO_MANY_STATUS = 429
+_FAILED_STATUS = 500
+_BODY_SHOWN = 2000
+_ADDRESS = "Check the address: is it a Berlin server's?"
+
+
+def is_envelope(value: object) -> bool:
+    """Say whether `value` is an envelope: an object with a ``code`` that is no stream chunk."""
+    return isinstance(value, Mapping) and "code" in value and "segment" not in value
+
+
+def parse_envelope(body: str, *, status: int, where: str, retry_after: float | None = None) -> Envelope:
+    """Return the envelope in `body`.
+
+    Parameters
+    ----------
+    body : str
+        The body of an answer.
+    status : int
+        Its HTTP status.
+    where : str
+        The address that was asked, for the message.
+    retry_after : float, optional
+        Seconds to wait before the next request, where the server says so.
+
+    Raises
+    ------
+    IncorrectAnswerError
+        Where `body` is no envelope; it names the offending text.
+    ServerError
+        Where it is none, and the HTTP status is an error: a gateway's page, for example.
+    """
+    try:
+        value = json.loads(body.removeprefix("\ufeff"))  # PHP's servers begin with a byte order mark now and then
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, Mapping) and is_envelope(value):
+        return value
+    shown = quotable(body) or "an empty body"
+    if status in (_UNAUTHORIZED_STATUS, _TOO_MANY_STATUS):
+        return {"code": -1, "data": [], "message": shown}
+    if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+        raise ServerError(
+            f"{where} answered with HTTP {status}: {quotable(page_words(body)) or 'an empty body'}\n"
+            f"{_page_advice(status, retry_after)}",
+            status=status,
+            body=quotable(body, _BODY_SHOWN),
+            retry_after=retry_after,
+        )
+    raise IncorrectAnswerError(
+        f"{where} gave an incorrect answer: {shown}\n{_ADDRESS}",
+        status=status,
+        body=quotable(body, _BODY_SHOWN),
+    )
+
+
+def _page_advice(status: int, retry_after: float | None) -> str:
+    """Return what to do about an error that is no envelope: it is that of a gateway, or of another server."""
+    if status >= _FAILED_STATUS:
+        when = "later" if retry_after is None else f"in {math.ceil(retry_after)} s"
+        return f"If that is a gateway's page, the server behind it is down: try again {when}, or check the address."
+    return _PAGE_ADVICE.get(status, "It does not take the question as it is: read what it says, or check the address.")
+
+
+_PAGE_ADVICE: Mapping[int, str] = {
+    403: "Something in front of the server lets nobody through: ask whoever runs it, or check the address.",
+    404: _ADDRESS,
+    405: _ADDRESS,
+    408: "The question did not arrive in its time: run the cell again.",
+    410: _ADDRESS,
+    413: "The question is too long for it: `%berlin reset` begins a new conversation, and\n"
+    "`%config BerlinMagics.context_limit = 8000` (tokens) leaves out the oldest turns.",
+}
+
+
+def data_of(
+    envelope: Envelope, *, status: int, where: str, login: bool = False, retry_after: float | None = None
+) -> Any:
+    """Return the ``data`` of a success (``code`` 0, whatever the HTTP status), or raise the error that it is."""
+    if envelope.get("code") == 0:
+        return envelope.get("data")
+    raise envelope_error(envelope, status=status, where=where, login=login, retry_after=retry_after)
+
+
+def envelope_error(
+    envelope: Envelope,
+    *,
+    status: int,
+    where: str,
+    model: str = "",
+    login: bool = False,
+    retry_after: float | None = None,
+) -> BerlinError:
+    """Return the error that `envelope` is.
+
+    Its ``code`` is the envelope's; its message holds the server's own, or the engine's from ``data``.
+
+    Parameters
+    ----------
+    envelope : mapping
+        One with ``code`` 0 is an incorrect answer: a success, where there is none without a reply.
+    status : int
+        The HTTP status that it came with.
+    where : str
+        The address that was asked.
+    model : str
+        The model that was asked for, where one was.
+    login : bool
+        Whether it is the answer to a login.
+    retry_after : float, optional
+        Seconds to wait before the next request, where the server says so.
+    """
+    code = envelope.get("code")
+    if code == 0:
+        # Its `data` is not quoted: the answer to a login, for one, is the account's whole record.
+        said = quotable(_said(envelope, {}))
+        quoted = f", “{said}”" if said else ""
+        return IncorrectAnswerError(
+            f"{where} gave an incorrect answer, a success without a reply{quoted}.\n{_ADDRESS}", status=status, code=0
+        )
+    engine = _engine_error(envelope.get("data"))
+    said = _said(envelope, engine)
+    words = f"{said} {engine.get('code', '')} {engine.get('type', '')}"
+    quoted = f"“{quotable(said)}”" if said else "no reason given"
+    kind = _kind(status, code, words, login=login)
+    wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
+    again = "" if retry_after is None else f" in {wait}"
+    advice = _ADVICE[kind].format(model=clean(model, 80), wait=wait, again=again)
+    return kind(
+        f"{where}: {quoted} (HTTP {status}, code {quotable(str(code), 20)}).\n{advice}",
+        status=status,
+        code=code if isinstance(code, (int, str)) else None,
+        body=quotable(said, _BODY_SHOWN),
+        retry_after=retry_after,
+    )
+
+
+def _kind(status: int, code: object, words: str, *, login: bool) -> type[ServerError]:
+    kind = NotAllowedError if code == UNAUTHORIZED_CODE else refusal_kind(status, words)
+    if login and status < _FAILED_STATUS and kind is not RateLimitError:
+        kind = LoginRefusedError
+    return kind
+
+
+_ADVICE: Mapping[type[ServerError], str] = {
+    LoginRefusedError: "The login was refused: check BERLIN_ACCOUNT and BERLIN_PASSWORD, or `%berlin login` anew.",
+    NotAllowedError: "The token is not accepted: `%berlin login`, or set BERLIN_TOKEN (or account and password) anew.",
+    NoBalanceError: "The account has no balance left: top it up, or use another account.",
+    RateLimitError: "Too many requests: wait {wait}, then run the cell again.",
+    ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
+    ServerError: "The server or its engine failed: try again{again}, or ask whoever runs it.",
+}
+
+
+def _engine_error(data: object) -> Mapping[str, Any]:
+    """Return the engine's own error object in `data` (wire/chat-upstream-429), or an empty mapping."""
+    if isinstance(data, Mapping):
+        error = data.get("error")
+        if isinstance(error, Mapping):
+            return error
+        if isinstance(error, str):
+            return {"message": error}
+    return {}
+
+
+def _said(envelope: Envelope, engine: Mapping[str, Any]) -> str:
+    for value in (envelope.get("message"), engine.get("message"), engine.get("code"), engine.get("type")):
+        if isinstance(value, str) and value.strip():
+            return value
+    return ""

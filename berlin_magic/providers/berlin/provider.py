@@ -1,0 +1,325 @@
+"""The provider for servers that speak the Berlin protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import random
+import uuid
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from berlin_magic.credentials.logins import stored_login
+from berlin_magic.credentials.redaction import redacted, untraced
+from berlin_magic.credentials.secret import Secret
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError
+from berlin_magic.messages import Event, Notice, flatten
+from berlin_magic.providers.base import Provider, text_of
+from berlin_magic.providers.berlin import api
+from berlin_magic.providers.berlin.envelope import UNAUTHORIZED_CODE
+from berlin_magic.providers.berlin.settings import Access, access_to
+from berlin_magic.providers.berlin.tokens import KeptTokens, shared_token
+from berlin_magic.providers.retries import RETRIES, retried
+from berlin_magic.providers.suggestions import with_nearest
+from berlin_magic.transport.request import REPLY_LIMIT
+
+__all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "DEFAULT_URL", "Berlin"]
+
+DEFAULT_URL = "https://ai.berlin4h.top"
+"""Where the protocol comes from; the host is gone."""
+
+DEFAULT_MODEL = "gpt-3.5-turbo"
+"""The model of the protocol's original client."""
+
+DEFAULT_SILENCE = 120.0
+"""Seconds without a byte after which a reply counts as cut. Engines that read a long prompt are silent for long."""
+
+_MOST_TOKENS = 4
+"""Tokens that are tried for one question, where the server refuses what other processes have just been given."""
+
+_APART = 1.0
+"""Seconds within which processes that can share no token log in again at random, the second and third time in more."""
+
+_DEFAULT_OPTIONS: Mapping[str, Any] = {
+    "temperature": 0,
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "max_tokens": 1888,
+}
+
+
+class Berlin(KeptTokens, Provider):
+    """Asks a Berlin server: login, token, a stream of JSON chunks.
+
+    Each setting is taken from the first of: the keyword of `create_async_generator`, `Berlin.url` where it was set,
+    the environment (``BERLIN_URL``, ``BERLIN_ACCOUNT``, ``BERLIN_PASSWORD``, ``BERLIN_TOKEN``), the login that
+    ``%berlin login`` has stored. What the environment holds is for the server of ``BERLIN_URL``, where that is set, and
+    goes to no other. A token is shared by the user's processes, as a new login would end it for the others.
+
+    Attributes
+    ----------
+    url : str
+        The default server.
+    working : bool
+        Whether that default server answers: it is gone.
+    supports_gpt_35_turbo : bool
+        Whether the protocol's default model is served.
+    """
+
+    name = "Berlin"
+    needs = "`%berlin login`, or BERLIN_URL, BERLIN_ACCOUNT and BERLIN_PASSWORD"
+    url: ClassVar[str] = DEFAULT_URL
+    working: ClassVar[bool] = False
+    supports_gpt_35_turbo: ClassVar[bool] = True
+
+    @classmethod
+    def create_async_generator(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
+
+        Text can't tell of a wait, so nothing is asked again here unless `retries` says so.
+        """
+        try:
+            return text_of(cls.stream(model, messages, proxy, **{"retries": 0, **kwargs}))
+        finally:
+            del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
+
+    @classmethod
+    def stream(
+        cls,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        account: str | None = None,
+        password: str | None = None,
+        token: str | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        parent: str | None = None,
+        reply_limit: int | None = REPLY_LIMIT,
+        shared: bool = True,
+        retries: int = RETRIES,
+        **kwargs: Any,
+    ) -> AsyncGenerator[str | Event, None]:
+        """Ask `messages` and yield the reply's text, piece by piece, as it arrives.
+
+        Closing the generator, or cancelling the task that reads it, closes the connection at once.
+
+        Parameters
+        ----------
+        model : str
+            The model to ask; empty for ``gpt-3.5-turbo``.
+        messages : sequence of mapping
+            ``{"role", "content"}``, oldest first. Several become one prompt with the roles labelled, as the protocol
+            has room for one; a single user message goes as it is.
+        proxy : str, optional
+            An HTTP proxy for every request; else the environment's ``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``.
+        url, account, password, token : str, optional
+            Where to ask, and how to get in.
+        silence : float, optional
+            Seconds without a byte after which the reply counts as cut; None for no limit.
+        parent : str, optional
+            The ``parentMessageId`` under which the server keeps a conversation and prepends what it has there; None
+            for a fresh one, of which the server knows nothing.
+        reply_limit : int, optional
+            The most bytes that the reply may have, unpacked where it comes compressed; None for no limit.
+        shared : bool, optional
+            Whether the token is shared with the user's other processes, through a file that only the user can read.
+        retries : int, optional
+            How often the question is asked again at most, where it failed before the first word in a way that can pass
+            (`berlin_magic.providers.retries`); 0 for never. Each time is told by a `berlin_magic.messages.Notice`.
+        **kwargs
+            The engine's options (``temperature``, ``max_tokens``, …); one that is None is left at its default.
+
+        Returns
+        -------
+        async generator of str or Event
+            Pieces of the reply, never empty.
+
+        Raises
+        ------
+        ValueError
+            At the call, for a malformed list of messages; nothing is sent.
+        NotConfiguredError
+            Where there is no way in; nothing is sent.
+        LoginRefusedError, NotAllowedError, NoBalanceError, ModelUnknownError, RateLimitError, ServerError
+            As the server says (protocol page, "Every answer that is not a stream").
+        ServerUnreachableError
+            Where there is no connection.
+        IncorrectAnswerError
+            Where the answer is not the protocol; it names the offending text.
+        ReplyTooLargeError
+            Where it exceeds `reply_limit`.
+        IncompleteReplyError, SilentTooLongError
+            Where the reply ends before the server says so, or the server falls silent.
+        """
+        try:
+            access = cls._access(
+                url,
+                account=account,
+                password=password,
+                token=token,
+                proxy=proxy,
+                silence=silence,
+                reply_limit=reply_limit,
+                shared=shared,
+            )
+        finally:
+            del password, token, proxy  # a verbose traceback of what is raised here would show them
+        options = {"model": model or DEFAULT_MODEL, **_DEFAULT_OPTIONS}
+        options.update({name: value for name, value in kwargs.items() if value is not None})
+        try:
+            json.dumps(options, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
+        # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend
+        # what it has stored there, and the context would arrive twice (protocol page, "Chat").
+        body = {"prompt": flatten(messages), "parentMessageId": parent or uuid.uuid4().hex, "options": options}
+        return cls._ask(access, body, retries)
+
+    @classmethod
+    async def models(
+        cls,
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Return the models that the server lists in ``/api/config``, which needs no token.
+
+        Raises
+        ------
+        BerlinError
+            As `create_async_generator`.
+        """
+        try:
+            access = cls._access(url, proxy=proxy, silence=silence)
+        finally:
+            del proxy, kwargs  # as above
+        try:
+            return await api.models(access)
+        except (BerlinError, asyncio.CancelledError) as error:
+            raise _fit(error, access.secrets) from None
+
+    @classmethod
+    async def balance(
+        cls,
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        account: str | None = None,
+        token: str | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        **kwargs: Any,
+    ) -> float | None:
+        """Return the account's balance, as ``/api/user/info`` tells it; None where nobody has logged in yet.
+
+        It never logs in: that would end the token of a program elsewhere, for a number.
+
+        Raises
+        ------
+        BerlinError
+            As `create_async_generator`.
+        """
+        shared = bool(kwargs.get("shared", True))
+        try:
+            access = cls._access(url, account=account, token=token, proxy=proxy, silence=silence, shared=shared)
+        finally:
+            del token, proxy, kwargs  # as above
+        known = access.token or cls._known(access) or access.standing_token or await shared_token(access).read()
+        try:
+            return await api.balance(access, known) if known else None
+        except (BerlinError, asyncio.CancelledError) as error:
+            raise _fit(error, [known, *access.secrets]) from None
+
+    @classmethod
+    def configured(cls) -> bool:
+        """Say whether the user has named a server or an account, in `Berlin.url` or the environment, or logged in."""
+        named = (os.environ.get(name) for name in ("BERLIN_URL", "BERLIN_ACCOUNT", "BERLIN_TOKEN"))
+        return cls.url != DEFAULT_URL or any(named) or stored_login() is not None
+
+    @classmethod
+    def _access(cls, url: str | None, **given: Any) -> Access:
+        try:
+            return access_to(url, class_url=cls.url, default_url=DEFAULT_URL, **given)
+        finally:
+            del url, given  # as above
+
+    @classmethod
+    async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
+        sent = [*access.secrets]
+        try:
+            async with aclosing(retried(cls._one_try(access, body, sent), retries)) as items:
+                async for item in items:
+                    yield item
+        except ModelUnknownError as error:
+            model = str(body["options"]["model"])
+            told = await with_nearest(error, model, lambda: api.models(access))
+            raise redacted(told, sent) from None
+        except (BerlinError, asyncio.CancelledError) as error:
+            raise _fit(error, sent) from None
+
+    @classmethod
+    def _one_try(
+        cls, access: Access, body: Mapping[str, Any], sent: list[Secret]
+    ) -> Callable[[], AsyncGenerator[str | Event, None]]:
+        """Return what asks `body` with a token that the server accepts, and adds each token to `sent`."""
+        refused: list[Secret] = []  # what one try has learnt of tokens holds for the next
+        refusal: NotAllowedError | None = None
+        logins = renewals = 0
+
+        async def once() -> AsyncGenerator[str | Event, None]:
+            nonlocal refusal, logins, renewals
+            while True:  # until the reply, or the refusal of a token that is new
+                if refusal is None:
+                    token, new = await cls._first_token(access)
+                else:
+                    token, new = await cls._other_token(access, refused)
+                    renewals += new
+                logins += new
+                if not token:
+                    raise refusal or _no_way_in(access)
+                sent.append(token)
+                begun = False
+                try:
+                    async with aclosing(api.chat(access, token, body)) as pieces:
+                        async for piece in pieces:
+                            begun = True
+                            yield piece
+                    return
+                except NotAllowedError as error:
+                    expired = error.status == HTTPStatus.UNAUTHORIZED or error.code == UNAUTHORIZED_CODE
+                    refused.append(token)
+                    alone = not shared_token(access).usable
+                    # A reply that has begun is never asked for again.
+                    if begun or not expired or len(refused) == _MOST_TOKENS or (renewals and not alone):
+                        raise
+                    refusal = redacted(error, sent)
+                if alone and logins:
+                    # What ended it was another process's login: in step, each would go on ending the other's token.
+                    wait = random.uniform(0, _APART * 3**renewals)  # noqa: S311 - no secret depends on it
+                    yield Notice(f"the account has logged in elsewhere, trying again in {math.ceil(wait)} s")
+                    await asyncio.sleep(wait)
+
+        return once
+
+
+def _fit(error: BerlinError | asyncio.CancelledError, secrets: Sequence[str]) -> BaseException:
+    """Return `error` without what no traceback may show; who gives up waiting sees the frames that were waiting."""
+    return redacted(error, secrets) if isinstance(error, BerlinError) else untraced(error)
+
+
+def _no_way_in(access: Access) -> NotConfiguredError:
+    return NotConfiguredError(
+        f"No account is known for {access.where}.\n"
+        "Log in with `%berlin login`; or set BERLIN_ACCOUNT and BERLIN_PASSWORD (or BERLIN_TOKEN) in the environment,\n"
+        "and BERLIN_URL to your server. "
+        "No account anywhere? `berlin-server` needs none from outside: run it, and set BERLIN_URL to its address."
+    )

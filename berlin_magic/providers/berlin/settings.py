@@ -1,0 +1,165 @@
+"""The way into a Berlin server, put together from what the user has said, set, or has in the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from yarl import URL
+
+from berlin_magic.credentials.logins import stored_login
+from berlin_magic.credentials.redaction import untraced
+from berlin_magic.credentials.secret import Secret
+from berlin_magic.errors import BerlinError, NotConfiguredError
+from berlin_magic.transport.proxies import proxy_secrets
+from berlin_magic.transport.request import REPLY_LIMIT, address
+
+__all__ = ["Access", "access_to", "sendable"]
+
+_NONE = Secret()
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A server, and what is known to get in there."""
+
+    url: URL
+    account: str = ""
+    password: Secret = _NONE
+    token: Secret = _NONE
+    """Given for this one question."""
+    standing_token: Secret = _NONE
+    """From the environment; a later login's goes before it."""
+    proxy: Secret | None = field(default=None, repr=False)  # its address may hold a password
+    silence: float | None = None
+    reply_limit: int | None = REPLY_LIMIT
+    stored: bool = False
+    """Whether account and password are those of `%berlin login`."""
+    in_keyring: bool = False
+    """Whether the keyring has the password; it is asked when there is no other way in."""
+    shared: bool = True
+    """Whether its token is for all of the user's processes."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a token is good for: a server, and an account there. ``localhost`` is ``127.0.0.1`` by another name."""
+        url = self.url.with_host("127.0.0.1") if self.url.host == "localhost" else self.url
+        return str(url), self.account
+
+    @property
+    def where(self) -> str:
+        """The address, for messages."""
+        return str(self.url)
+
+    @property
+    def can_login(self) -> bool:
+        """Whether there is an account and its password."""
+        return bool(self.account and (self.password or self.in_keyring))
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """What no message may hold."""
+        return [self.password, self.token, self.standing_token, *proxy_secrets(self.url, self.proxy)]
+
+
+def access_to(
+    url: str | None,
+    *,
+    account: str | None = None,
+    password: str | None = None,
+    token: str | None = None,
+    class_url: str,
+    default_url: str,
+    proxy: str | None = None,
+    silence: float | None = None,
+    reply_limit: int | None = REPLY_LIMIT,
+    shared: bool = True,
+) -> Access:
+    """Return the way in: each setting from what is given, else from the class, the environment, the stored login.
+
+    What the environment holds is for the server of ``BERLIN_URL``, where that is set, and goes to no other; its
+    password is for its account. So is a stored login for its server.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where the address is none, or a token can't be sent.
+    ValueError
+        Where `silence` is no time, or one of the others is no text.
+    """
+    try:
+        _check(silence, url=url, account=account, password=password, token=token, proxy=proxy)
+        server, elsewhere = _server(url or (class_url if class_url != default_url else ""), default_url)
+        known = _known(server, account, Secret(password or ""), elsewhere=elsewhere)
+        standing = Secret("" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", ""))
+        return Access(
+            url=server,
+            account=known.account,
+            password=known.password,
+            token=sendable(token or ""),
+            standing_token=sendable(standing),
+            proxy=Secret(proxy) if proxy else None,
+            silence=silence,
+            reply_limit=reply_limit,
+            stored=known.stored,
+            in_keyring=known.in_keyring,
+            shared=shared,
+        )
+    except (BerlinError, ValueError) as error:
+        raise untraced(error) from None
+    finally:
+        # A verbose traceback would show them, and the address as well: some hold a name and a password.
+        del url, password, token, proxy
+
+
+def sendable(token: str) -> Secret:
+    """Return `token` as a secret without the blanks around it, such as the line break at the end of its file.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where it holds a character that a header can't carry.
+    """
+    plain = Secret(token.strip())
+    if any(char in plain for char in "\r\n\0"):
+        raise NotConfiguredError("The token has a line break in it, and can't be sent.\nSet BERLIN_TOKEN anew.")
+    return plain
+
+
+def _check(silence: object, **texts: object) -> None:
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{name} must be a text, not of type {type(value).__name__}")
+    if silence is not None and not (isinstance(silence, int | float) and silence > 0):
+        raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
+
+
+def _server(named: str, default: str) -> tuple[URL, bool]:
+    """Return the server to ask, and whether it is another than that of the environment."""
+    standing = os.environ.get("BERLIN_URL", "")
+    latest = None if named or standing else stored_login()
+    server = address(named or standing or (latest.url if latest else default))
+    return server, bool(standing) and address(standing) != server
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Who is to log in."""
+
+    account: str
+    password: Secret
+    foreign: bool
+    """Whether it is another account than that of the environment."""
+    stored: bool = False
+    in_keyring: bool = False
+
+
+def _known(server: URL, account: str | None, password: Secret, *, elsewhere: bool) -> _Known:
+    standing = "" if elsewhere else os.environ.get("BERLIN_ACCOUNT", "")
+    foreign = account is not None and account != standing
+    account = account or standing
+    password = password or Secret("" if elsewhere or foreign else os.environ.get("BERLIN_PASSWORD", ""))
+    login = None if password else stored_login(str(server))
+    if login is None or account not in {"", login.account}:
+        return _Known(account, password, foreign)
+    return _Known(login.account, login.password, foreign, stored=True, in_keyring=login.in_keyring)

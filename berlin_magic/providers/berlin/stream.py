@@ -1,0 +1,211 @@
+"""The Berlin stream: bytes in, chunks out, however the bytes were cut.
+
+The stream is JSON objects, with blank lines, a line break or nothing between them (protocol page, "The stream").
+Older servers of the family send the same as server-sent events; what those put around an object counts as blank, so
+that an object is out with its closing brace there, too.
+Nothing here reads a socket. Every byte is looked at once, so that an object of several megabytes in many small
+reads costs no more than in one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from berlin_magic.credentials.redaction import quotable, without_record
+from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError
+from berlin_magic.providers.berlin.envelope import is_envelope
+from berlin_magic.transport.surrogates import WholeCharacters
+
+__all__ = ["Chunk", "Decoder", "Refusal"]
+
+_BLANK = b" \t\r\n"
+# Between objects. A field with no name is a comment (WHATWG HTML, section 9.2.5 "Parsing an event stream").
+_BETWEEN = re.compile(rb"(?:[ \t\r\n]+|data:|(?:event|id|retry)?:[^\r\n]*[\r\n])*")
+_UNFINISHED_FIELD = re.compile(rb"(?:event|id|retry)?:")
+_DONE, _LAST_CHUNK = b"[DONE]", b'{"segment":"stop"}'
+_BOM = b"\xef\xbb\xbf"
+_STRUCTURE = re.compile(rb'["{}]')  # what matters outside of a string: brackets can't hide a brace
+_STRING_END = re.compile(rb'["\\]')
+_GARBAGE_SHOWN = 300
+_END_SEGMENTS = frozenset({"stop", "end"})
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One object of the stream.
+
+    Attributes
+    ----------
+    segment : str
+        ``start``, ``text``, ``stop`` or ``end``.
+    content : str
+        The text that it adds, which older servers call ``text``; ``""`` where the server sent none or null.
+    finish : str
+        Why the reply ends with it, in OpenAI's words, where the server tells: ours does, in ``finishReason``.
+    """
+
+    segment: str
+    content: str
+    finish: str = ""
+
+    @property
+    def last(self) -> bool:
+        """Whether the server says with it that the reply is complete."""
+        return self.segment in _END_SEGMENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error envelope where a chunk was due."""
+
+    envelope: Mapping[str, Any]
+
+
+class Decoder:
+    """Turns the bytes of a stream into chunks; `feed` what arrives, then `flush` once at the end.
+
+    Parameters
+    ----------
+    limit : int
+        The most bytes that one object may have.
+    """
+
+    def __init__(self, limit: int = 64 * 2**20) -> None:
+        self._limit = limit
+        self._buffer = bytearray()
+        self._position = 0  # where to look on in the buffer
+        self._depth = 0  # open braces; 0 between objects
+        self._in_string = False
+        self._characters = WholeCharacters()
+        self._started = False  # whether anything but a byte order mark has been seen
+
+    def feed(self, data: bytes) -> Iterator[Chunk | Refusal]:
+        """Take `data` and return an iterator over the chunks that it completes, oldest first.
+
+        They are decoded one at a time, so that what stands before an error is out before it is raised.
+
+        Raises
+        ------
+        IncorrectAnswerError
+            In the place of the first text that is no chunk.
+        ReplyTooLargeError
+            Where an object exceeds the limit.
+        """
+        self._buffer += data
+        return iter(self._next, None)
+
+    def flush(self) -> None:
+        """Say that nothing more will come: an object is complete with its closing brace, and out by then.
+
+        Raises
+        ------
+        IncompleteReplyError
+            Where the bytes end within an object.
+        IncorrectAnswerError
+            Where they end with text that is no chunk.
+        """
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        if self._depth:
+            raise IncompleteReplyError(
+                "The reply was cut in the middle of a chunk.\nRun the cell again for a whole one.",
+                body=without_record(rest[:_GARBAGE_SHOWN].decode("utf-8", "replace")),
+            )
+        if rest.strip(_BLANK) and rest != b":" and not (not self._started and _BOM.startswith(rest)):
+            raise _incorrect(rest)
+
+    def _next(self) -> Chunk | Refusal | None:
+        if not self._depth and not self._find_start():
+            return None
+        complete = self._find_end()
+        if self._position > self._limit:
+            raise ReplyTooLargeError(
+                f"The server sent one chunk of more than {self._limit:,} bytes.\nAsk whoever runs it what is wrong."
+            )
+        if not complete:
+            return None
+        text = bytes(self._buffer[: self._position])
+        del self._buffer[: self._position]
+        self._position = 0
+        item = _decoded(text)
+        if isinstance(item, Chunk):
+            return replace(item, content=self._characters.take(item.content, last=item.last))
+        return item
+
+    def _find_start(self) -> bool:
+        """Move to the next object's opening brace; return whether there is one."""
+        if not self._started:
+            if len(self._buffer) < len(_BOM) and _BOM.startswith(self._buffer):
+                return False
+            self._started = True
+            if self._buffer.startswith(_BOM):
+                del self._buffer[: len(_BOM)]
+        if blank := _BETWEEN.match(self._buffer):
+            end = blank.end()
+            del blank  # a match holds the buffer, which then can't be resized
+            del self._buffer[:end]
+        if not self._buffer:
+            return False
+        if _UNFINISHED_FIELD.match(self._buffer):
+            self._buffer[:] = b":"  # what is still to come of it is of no more interest than what was
+            return False
+        if self._buffer.startswith(_DONE):
+            self._buffer[: len(_DONE)] = _LAST_CHUNK
+        if not self._buffer.startswith(b"{"):
+            # Told only when the line is whole (or long enough), so that the words do not depend on the cuts.
+            end = self._buffer.find(b"\n")
+            if end < 0 and len(self._buffer) <= _GARBAGE_SHOWN:
+                return False
+            raise _incorrect(bytes(self._buffer[: end if 0 <= end <= _GARBAGE_SHOWN else _GARBAGE_SHOWN]))
+        self._position = self._depth = 1
+        return True
+
+    def _find_end(self) -> bool:
+        """Move behind the brace that closes the object; return whether it is there yet."""
+        while self._depth:
+            pattern = _STRING_END if self._in_string else _STRUCTURE
+            match = pattern.search(self._buffer, self._position)
+            if match is None:
+                self._position = len(self._buffer)
+                return False
+            byte, position = match.group(), match.start()
+            del match  # it holds the buffer, which then can't be resized
+            if byte == b"\\":
+                if position + 1 >= len(self._buffer):
+                    self._position = position  # the escaped byte is not there yet
+                    return False
+                self._position = position + 2
+                continue
+            self._position = position + 1
+            if byte == b'"':
+                self._in_string = not self._in_string
+            else:
+                self._depth += 1 if byte == b"{" else -1
+        return True
+
+
+def _decoded(text: bytes) -> Chunk | Refusal:
+    try:
+        value = json.loads(text.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise _incorrect(text) from None
+    if is_envelope(value):
+        return Refusal(value)
+    segment, content = value.get("segment"), value.get("content", value.get("text"))
+    if not isinstance(segment, str) or not (content is None or isinstance(content, str)):
+        raise _incorrect(text)
+    finish = value.get("finishReason")
+    return Chunk(segment, content or "", finish if isinstance(finish, str) else "")
+
+
+def _incorrect(text: bytes) -> IncorrectAnswerError:
+    shown = text.decode("utf-8", "replace")
+    return IncorrectAnswerError(
+        f"The server gave an incorrect answer: {quotable(shown, _GARBAGE_SHOWN)}\n"
+        "That is not the Berlin protocol: check the address.",
+        body=without_record(shown[: 10 * _GARBAGE_SHOWN]),
+    )

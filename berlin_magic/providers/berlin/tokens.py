@@ -1,0 +1,241 @@
+"""The tokens of a Berlin server, shared between the processes of a user."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import warnings
+from collections.abc import AsyncIterator, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
+
+from berlin_magic.concurrency import aside
+from berlin_magic.credentials.logins import password_from_keyring, stored_login
+from berlin_magic.credentials.private_file import PrivateFile, Records, held, state_folder
+from berlin_magic.credentials.redaction import redacted, untraced
+from berlin_magic.credentials.secret import Secret
+from berlin_magic.errors import BerlinError
+from berlin_magic.providers.berlin import api
+from berlin_magic.providers.berlin.settings import Access, sendable
+
+__all__ = ["KeptTokens", "SharedToken", "forget_tokens", "shared_token"]
+
+T = TypeVar("T")
+
+_FILE = "tokens.json"
+_PATIENCE = 30.0  # seconds to wait for another process that logs in
+_PATIENCE_WITH_THE_FILE = 10.0
+_told: set[Path] = set()  # folders that can't be used, and the user knows
+
+
+class SharedToken:
+    """The token for one account of one server, in a file of the user's.
+
+    Where the file can't be used there is a warning, once, and nothing is shared; nothing is raised.
+
+    Parameters
+    ----------
+    key : tuple of str
+        A server's address and an account: a token is for these, and for no other.
+    folder : Path, optional
+        Where the file is. With none, nothing is kept anywhere.
+    """
+
+    def __init__(self, key: tuple[str, str], folder: Path | None) -> None:
+        self._name = " ".join(key)
+        self._folder = folder
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is anybody to share it with, as far as is known."""
+        return self._folder is not None and self._folder not in _told
+
+    async def read(self) -> Secret:
+        """Return the token that was written last, by whichever process; an empty one where there is none."""
+        records: Records = await self._tried(PrivateFile.read, {})
+        return records.get(self._name, {}).get("token", Secret())
+
+    async def write(self, token: Secret) -> None:
+        """Let the other processes know `token`."""
+
+        def put(records: Records) -> None:
+            records[self._name] = {"token": token}
+
+        await self._tried(lambda file: file.change(put), None)
+
+    async def forget(self) -> None:
+        """Take the token out of the file."""
+        await self._tried(lambda file: file.forget(lambda name: name == self._name), None)
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Keep the other processes from logging in for the time of a ``with``, and wait while one of them does.
+
+        The wait is bounded: who waits on a server that is slow to let others in has to try by itself in the end.
+        """
+        async with AsyncExitStack() as stack:
+            if self._folder is not None:
+                # A lock for each account and server: one that hangs holds up nobody else.
+                digest = hashlib.sha256(self._name.encode("utf-8", "replace")).hexdigest()[:16]
+                try:
+                    await stack.enter_async_context(held(self._folder / f"login-{digest}.lock", patience=_PATIENCE))
+                except OSError as error:
+                    _tell(self._folder, error)
+            yield
+
+    async def _tried(self, work: Callable[[PrivateFile], T], otherwise: T) -> T:
+        if self._folder is None:
+            return otherwise
+        file = PrivateFile(self._folder / _FILE)
+        try:
+            return await aside(lambda: work(file), patience=_PATIENCE_WITH_THE_FILE)
+        except OSError as error:
+            _tell(self._folder, error)
+            return otherwise
+
+
+def forget_tokens(folder: Path, server: str) -> None:
+    """Take every token for that server, whoever's it is, out of the file in `folder`.
+
+    Raises
+    ------
+    OSError
+        Where the file can't be changed.
+    """
+    PrivateFile(folder / _FILE).forget(lambda name: name.startswith(f"{server} "))
+
+
+def _tell(folder: Path, error: OSError) -> None:
+    if folder not in _told:
+        _told.add(folder)
+        reason = error.strerror or type(error).__name__
+        message = f"berlin_magic: {folder} can't be used ({reason}): each process logs in by itself"
+        warnings.warn(message, stacklevel=2)
+
+
+_PATIENCE_WITH_THE_FILE_IN_CLASS = 10.0  # seconds
+
+
+class KeptTokens:
+    """What `berlin_magic.Berlin` knows of tokens: where one is to be had, and how to get another."""
+
+    _token: ClassVar[str | None] = None
+    # A token goes to the server that issued it and to no other: one for each origin and account. `_token` is the
+    # latest of them; None means that none is kept.
+    _tokens: ClassVar[Mapping[tuple[str, str], Secret]] = {}
+    _forgotten: ClassVar[Mapping[tuple[str, str], Secret]] = {}  # tokens in the file that are not to be used any more
+    # One login at a time: each new one ends the token of the one before. A lock belongs to one loop.
+    _locks: ClassVar[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Lock]]] = (
+        WeakKeyDictionary()
+    )
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Give a subclass, which may be for another server, a token of its own."""
+        super().__init_subclass__(**kwargs)
+        cls._token = cls.__dict__.get("_token")
+        cls._tokens = cls._forgotten = {}
+
+    @classmethod
+    async def log_in(cls, access: Access) -> None:
+        """Log in with account and password, whatever is known already, and share the token.
+
+        Raises
+        ------
+        BerlinError
+            As `protocol.login`.
+        """
+        async with cls._lock(access):
+            shared = shared_token(access)
+            async with shared.turn():
+                await cls._new_token(access, shared)
+
+    @classmethod
+    def forget_tokens(cls, server: str) -> None:
+        """Drop the tokens for the server with that address, as far as this process keeps them."""
+        gone = {key: token for key, token in cls._tokens.items() if key[0] == server}
+        cls._tokens = {key: token for key, token in cls._tokens.items() if key not in gone}
+        if cls._token in gone.values():
+            cls._token = next(reversed(cls._tokens.values()), None)
+
+    @classmethod
+    async def _first_token(cls, access: Access) -> tuple[Secret, bool]:
+        known = access.token or cls._known(access) or access.standing_token
+        return (known, False) if known else await cls._other_token(access, ())
+
+    @classmethod
+    async def _other_token(cls, access: Access, refused: Sequence[Secret]) -> tuple[Secret, bool]:
+        """Return a token that is none of `refused`, and whether it is new; an empty one where there is none.
+
+        One that is not new is another task's or another process's, which has logged in meanwhile.
+        """
+        async with cls._lock(access):
+            known = cls._known(access)
+            if known and known not in refused:
+                return known, False
+            shared = shared_token(access)
+            unwanted = {"", *refused, cls._forgotten.get(access.key, "")}
+            if (token := await shared.read()) not in unwanted:
+                return cls._keep(access, token), False
+            if not access.can_login:
+                return (Secret() if access.standing_token in refused else access.standing_token), False
+            async with shared.turn():
+                if (token := await shared.read()) not in unwanted:
+                    return cls._keep(access, token), False
+                return await cls._new_token(access, shared), True
+
+    @classmethod
+    async def _new_token(cls, access: Access, shared: SharedToken) -> Secret:
+        """Log in, and let everybody know the new token; to be called by one at a time."""
+        if not access.password:
+            password = await password_from_keyring(access.where, access.account)
+            access = replace(access, password=password)
+        try:
+            token = cls._keep(access, await api.login(access))
+        except BerlinError as error:
+            raise redacted(error, access.secrets) from None
+        except asyncio.CancelledError as error:
+            raise untraced(error) from None  # the answer's frames hold the account's record
+        await shared.write(token)
+        if access.stored and await _logged_out(access):
+            # `%berlin logout` came meanwhile. It deletes the login first and then the tokens: what is written before
+            # this look is either deleted by it, or here. To wait for each other would let it hang with the server.
+            cls.forget_tokens(access.key[0])
+            await shared.forget()
+        return token
+
+    @classmethod
+    def _lock(cls, access: Access) -> asyncio.Lock:
+        return cls._locks.setdefault(asyncio.get_running_loop(), {}).setdefault(access.key, asyncio.Lock())
+
+    @classmethod
+    def _keep(cls, access: Access, token: Secret) -> Secret:
+        cls._tokens = {**cls._tokens, access.key: token}
+        cls._token = token
+        return token
+
+    @classmethod
+    def _known(cls, access: Access) -> Secret | None:
+        """Return the token of an earlier login there; one set by hand is bound to the server that it first goes to."""
+        if cls._token is None:
+            cls._forgotten = {**cls._forgotten, **cls._tokens}
+            cls._tokens = {}
+        elif cls._token not in cls._tokens.values():
+            cls._token = token = sendable(cls._token)
+            cls._tokens = {access.key: token}
+        return cls._tokens.get(access.key)
+
+
+async def _logged_out(access: Access) -> bool:
+    try:
+        stored = await aside(lambda: stored_login(access.where), patience=_PATIENCE_WITH_THE_FILE_IN_CLASS)
+    except TimeoutError:
+        return False
+    return stored is None or stored.account != access.account
+
+
+def shared_token(access: Access) -> SharedToken:
+    """Return the token that all of the user's processes have for `access`, where it is to be shared."""
+    return SharedToken(access.key, state_folder() if access.shared else None)

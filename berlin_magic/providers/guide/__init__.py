@@ -1,0 +1,1 @@
+"""The guide: what the embedded server answers from, with no language model."""

@@ -1,0 +1,267 @@
+"""The requests of OpenAI's chat completions, one function each: they keep nothing, and what they return is checked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl
+
+import aiohttp
+from yarl import URL
+
+from berlin_magic.credentials.secret import Secret, secrets_among
+from berlin_magic.errors import (
+    BerlinError,
+    IncompleteReplyError,
+    IncorrectAnswerError,
+    ModelUnknownError,
+    ServerError,
+    clean,
+)
+from berlin_magic.messages import Event, Finish, Reasoning, Usage
+from berlin_magic.providers.openai.delta import Delta
+from berlin_magic.providers.openai.errors import engine_error
+from berlin_magic.providers.openai.stream import CompletionDecoder
+from berlin_magic.providers.retries import told_wait
+from berlin_magic.transport import request
+from berlin_magic.transport.errors import page_words
+from berlin_magic.transport.proxies import proxy_secrets
+from berlin_magic.transport.response import object_limit
+
+__all__ = ["Endpoint", "amended", "chat", "endpoint_url", "models", "only_model"]
+
+_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+
+
+def amended(body: Mapping[str, Any], error: ServerError) -> dict[str, Any] | None:
+    """Return the request to send in place of `body`; None where nothing can be done, or it has been done already.
+
+    Only what we add unasked is left out (``stream_options``), and only what has another name is renamed
+    (``max_tokens``, which OpenAI's reasoning models know as ``max_completion_tokens``): what the user has asked for
+    is sent or refused.
+
+    Parameters
+    ----------
+    body : mapping
+        The request that was refused; it was not answered.
+    error : ServerError
+        What the server said.
+    """
+    if error.status not in _REFUSED:
+        return None
+    said = error.body or ""
+    if "stream_options" in said and "stream_options" in body:
+        return {name: value for name, value in body.items() if name != "stream_options"}
+    if "max_completion_tokens" in said and "max_tokens" in body:
+        renamed = {name: value for name, value in body.items() if name != "max_tokens"}
+        return {**renamed, "max_completion_tokens": body["max_tokens"]}
+    return None
+
+
+_AFTERWARDS = 2.0  # seconds for what follows the last word: the usage, [DONE]
+_MORE = 60.0  # the same where the reason to finish came with text: it may not have been the last
+_BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # OpenRouter; SGLang; DeepSeek
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A server, and what is sent to get in there."""
+
+    url: URL
+    key: Secret
+    key_advice: str
+    """What the user is told to do where the key, or that there is none, is not accepted."""
+    headers: Mapping[str, str]
+    proxy: str | None = field(repr=False)  # its address may hold a password
+    silence: float | None
+    reply_limit: int | None
+    query: Secret
+    """What the address had after its path, such as ``api-version=1``."""
+
+    @property
+    def where(self) -> str:
+        """The address, for messages."""
+        return str(self.url)
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """What no message may hold."""
+        queried = [Secret(value) for _, value in parse_qsl(self.query)]
+        return [self.key, *secrets_among([self.headers]), *queried, *proxy_secrets(self.url, self.proxy)]
+
+
+def endpoint_url(text: str, setting: str) -> URL:
+    """Return the address under which ``chat/completions`` lies, from `text` with or without ``/v1`` or that path.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where `text` is no address; it names the `setting`.
+    """
+    url = request.address(text, setting)
+    path = url.path.removesuffix("/chat/completions").rstrip("/")
+    return url.with_path(path or "/v1")
+
+
+async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[str | Event, None]:
+    """Ask `body` and yield the reply: its text and reasoning as they arrive, then its usage, then why it ended.
+
+    Raises
+    ------
+    ServerError
+        Its subclass for what the server says, also in the middle of a reply.
+    IncorrectAnswerError, ReplyTooLargeError
+        As `completion.CompletionDecoder` and `request.received`.
+    IncompleteReplyError, SilentTooLongError
+        Where the reply ends before the server says why. The pieces before it were yielded.
+    ServerUnreachableError
+        As `request.requested`.
+    """
+    model = str(body["model"])
+    usage: Usage | None = None
+    finish = ""
+    async with _request(endpoint, "POST", "chat/completions", body) as response:
+        if response.status != HTTPStatus.OK:
+            raise await _refusal(endpoint, response, model)
+        async with aclosing(_deltas(endpoint, response)) as deltas:
+            async for delta in deltas:
+                if delta.error is not None:
+                    raise engine_error(
+                        endpoint.where, delta.error, delta.status, model=model, key_advice=endpoint.key_advice
+                    )
+                if delta.reasoning:
+                    yield Reasoning(delta.reasoning)
+                if delta.text:
+                    yield delta.text
+                usage, finish = delta.usage or usage, delta.finish or finish
+    if usage:
+        yield usage
+    if finish in _BROKEN_OFF:
+        raise IncompleteReplyError(
+            f"The engine at {endpoint.where} broke the reply off: “{clean(finish, 40)}”.\n"
+            "Run the cell again for a whole one."
+        )
+    if finish:
+        yield Finish(finish)
+
+
+async def models(endpoint: Endpoint) -> list[str]:
+    """Return the names of the models that the server lists."""
+    async with _request(endpoint, "GET", "models") as response:
+        if response.status != HTTPStatus.OK:
+            raise await _refusal(endpoint, response, "")
+        text = await request.whole_body(response, silence=endpoint.silence)
+    listed = _parsed(text)
+    rows = listed
+    if isinstance(listed, Mapping) and (place := next((name for name in ("data", "models") if name in listed), "")):
+        rows = listed[place] or []  # null: an Ollama that has none
+    if not isinstance(rows, list):
+        raise IncorrectAnswerError(
+            f"{endpoint.where}/models gave an incorrect answer: {clean(text)}\n"
+            "That is no list of models: check the address; it usually ends in /v1.",
+            status=HTTPStatus.OK,
+        )
+    names = [row.get("id") or row.get("name") for row in rows if isinstance(row, Mapping)]
+    return [name for name in names if isinstance(name, str) and name]
+
+
+async def only_model(endpoint: Endpoint) -> str:
+    """Return the one model that the server has, where none was named.
+
+    Raises
+    ------
+    ModelUnknownError
+        Where it has none, or several: it names them.
+    """
+    names = await models(endpoint)
+    if len(names) == 1:
+        return names[0]
+    some = ", ".join(clean(name, 60) for name in names[:5]) + (", …" if len(names) > 5 else "")  # noqa: PLR2004 - a line
+    raise ModelUnknownError(
+        f"No model was named, and {endpoint.where} has {len(names) or 'none'}{f': {some}' if names else ''}.\n"
+        "Name one: `%berlin use MODEL` or BERLIN_MODEL."
+    )
+
+
+def _request(
+    endpoint: Endpoint, method: str, path: str, body: Mapping[str, Any] | None = None
+) -> Any:  # an asynchronous context manager of a response, as `request.requested`
+    headers: dict[str, str] = {"Accept": "text/event-stream, application/json", "User-Agent": "berlin_magic"}
+    if endpoint.key:
+        headers["Authorization"] = Secret(f"Bearer {endpoint.key!s}")
+    return request.requested(
+        method,
+        (endpoint.url / path).with_query(str(endpoint.query) or None),
+        headers={**headers, **endpoint.headers},
+        proxy=endpoint.proxy,
+        silence=endpoint.silence,
+        json=body,
+    )
+
+
+async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
+    decoder = CompletionDecoder(object_limit(endpoint.reply_limit))
+    fault: IncompleteReplyError | None = None
+    begun = False  # a reason to finish before the first word may be that of every chunk
+    latest: float | None = None  # when to have done with waiting, once the reply is complete
+    try:
+        received = request.received(response, silence=endpoint.silence, limit=endpoint.reply_limit)
+        async with aclosing(received) as reads:
+            while not decoder.done:
+                worded = False
+                async with asyncio.timeout_at(latest):
+                    data = await anext(reads, b"")
+                if not data:
+                    break
+                for delta in decoder.feed(data):
+                    yield delta
+                    worded = worded or bool(delta.text or delta.reasoning)
+                begun = begun or worded
+                if decoder.finished and (worded or (begun and latest is None)):
+                    latest = asyncio.get_running_loop().time() + (_AFTERWARDS if decoder.ended_apart else _MORE)
+    except TimeoutError:
+        return  # the reply is complete; this server does not say that nothing follows
+    except IncompleteReplyError as error:
+        fault = error
+    try:
+        for delta in decoder.flush():
+            yield delta
+    except IncompleteReplyError as error:
+        raise fault or error from None
+
+
+async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: str) -> BerlinError:
+    text = await request.whole_body(response, silence=endpoint.silence)
+    if response.status < HTTPStatus.BAD_REQUEST:
+        return IncorrectAnswerError(
+            f"{endpoint.where} gave an incorrect answer, HTTP {response.status}: {clean(text) or 'an empty body'}\n"
+            "Check the address; it usually ends in /v1.",
+            status=response.status,
+        )
+    value = _parsed(text)
+    error = Delta.read(value).error or {"message": _message(value) or page_words(text) or "an empty body"}
+    return engine_error(
+        endpoint.where,
+        error,
+        response.status,
+        model=model,
+        key_advice=endpoint.key_advice,
+        retry_after=told_wait(response.headers),
+    )
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _message(value: object) -> str:
+    message = value.get("message") if isinstance(value, Mapping) else None
+    return message if isinstance(message, str) else ""

@@ -1,0 +1,134 @@
+"""A delta: what one object of a chat completion adds to the reply.
+
+The form is OpenAI's, with what Ollama, vLLM, llama.cpp, LM Studio, LiteLLM, OpenRouter and Mistral do otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from berlin_magic.messages import Usage
+
+__all__ = ["Delta"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """One step of a reply.
+
+    Attributes
+    ----------
+    text : str
+        What it adds; for a refusal, the model's words of refusal.
+    reasoning : str
+        What it adds to the model's reasoning.
+    finish : str
+        Why the reply is complete with it; empty where it is not.
+    usage : Usage or None
+        What the reply cost so far, where it tells.
+    error : mapping or None
+        The engine's own error object, where it is no step but a failure.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    finish: str = ""
+    usage: Usage | None = None
+    error: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, value: object) -> Delta:
+        """Return the delta in `value`: a chunk of a stream, a whole completion, or an error object.
+
+        Keys that are absent, null or of the wrong type add nothing: engines differ.
+        """
+        if isinstance(value, list) and len(value) == 1:  # Gemini's errors
+            value = value[0]
+        if not isinstance(value, Mapping):
+            return cls()
+        error = _error(value)
+        if error is not None:
+            return cls(error=error)
+        choice = _first_choice(value.get("choices"))
+        if isinstance(failure := choice.get("error"), Mapping) and failure:  # OpenRouter
+            return cls(error=failure)
+        said = choice.get("delta") or choice.get("message")
+        said = said if isinstance(said, Mapping) else {}
+        finish = choice.get("finish_reason")
+        return cls(
+            text=_text(said.get("content")) or _text(said.get("refusal")),
+            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")) or _thoughts(said),
+            finish=_reason(finish) if isinstance(finish, str) else "",
+            usage=_usage(value.get("usage")),
+        )
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that its error names; None where it names none."""
+        code = self.error.get("code") if self.error else None
+        number = int(code) if isinstance(code, str) and re.fullmatch("[0-9]{3}", code) else code
+        return number if isinstance(number, int) and 400 <= number <= 599 else None  # noqa: PLR2004 - HTTP's errors
+
+
+_LENGTH = {"length", "max_tokens", "max_output_tokens", "model_length"}
+_FILTER = {"content_filter", "safety", "recitation", "prohibited_content", "blocklist", "sensitive"}
+_USUAL = {"stop", "end", "eos", "eos_token", "end_turn", "stop_sequence"}
+
+
+def _reason(finish: str) -> str:
+    """Return why a reply ended in OpenAI's word for it, where engines (Gemini, Mistral, Claude, TGI) have others."""
+    said = finish.casefold()
+    if said in {"null", "none"}:
+        return ""
+    for names, word in ((_LENGTH, "length"), (_FILTER, "content_filter"), (_USUAL, "stop")):
+        if said in names:
+            return word
+    return said
+
+
+def _first_choice(choices: object) -> Mapping[str, Any]:
+    """Return the choice with index 0; an object with usage alone has none."""
+    for choice in choices if isinstance(choices, list) else []:
+        if isinstance(choice, Mapping) and not choice.get("index"):
+            return choice
+    return {}
+
+
+def _error(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    error = value.get("error")
+    if isinstance(error, Mapping) and error:
+        return error
+    if isinstance(error, str) and error:  # Ollama
+        return {"message": error}
+    if value.get("object") == "error":  # vLLM before 0.10
+        return value
+    if "choices" not in value and "detail" in value:  # FastAPI's own, under vLLM and LiteLLM
+        return {"message": str(value["detail"])}
+    return None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list):  # Mistral: parts, the thinking among them
+        parts = [part for part in value if isinstance(part, Mapping) and part.get("type") == "text"]
+        return "".join(_text(part.get("text")) for part in parts)
+    return value if isinstance(value, str) else ""
+
+
+def _thoughts(said: Mapping[str, Any]) -> str:
+    """Return the thinking among the parts of a content (Mistral)."""
+    content = said.get("content")
+    parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    return "".join(_text(part.get("thinking")) for part in parts if part.get("type") == "thinking")
+
+
+def _usage(value: object) -> Usage | None:
+    if not isinstance(value, Mapping):
+        return None
+    prompt, completion = value.get("prompt_tokens"), value.get("completion_tokens")
+    return Usage(
+        prompt if isinstance(prompt, int) else None,
+        completion if isinstance(completion, int) else None,
+    )

@@ -1,0 +1,98 @@
+"""What an engine's error object means to the user: its class, the engine's own words, and what to do next."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from berlin_magic.errors import (
+    ModelUnknownError,
+    NoBalanceError,
+    NotAllowedError,
+    RateLimitError,
+    ServerError,
+    clean,
+)
+from berlin_magic.providers.error_kinds import is_loading, is_too_long, refusal_kind
+
+__all__ = ["engine_error"]
+
+
+def engine_error(
+    where: str,
+    error: Mapping[str, Any],
+    status: int | None,
+    *,
+    model: str,
+    key_advice: str,
+    retry_after: float | None = None,
+) -> ServerError:
+    """Return the error that an engine's error object stands for.
+
+    Parameters
+    ----------
+    where : str
+        The address that was asked.
+    error : mapping
+        The object: ``message``, ``type`` and ``code``, of whatever type an engine gives them.
+    status : int or None
+        The HTTP status, or the one that an error within a stream names; None where it names none.
+    model : str
+        The model that was asked for.
+    key_advice : str
+        What to do where the key is not accepted.
+    retry_after : float, optional
+        Seconds to wait before the next request, where the server says so.
+    """
+    said, code = _said(error), error.get("code")
+    words = f"{said} {code} {error.get('type', '')}"
+    kind = refusal_kind(status, words)
+    wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
+    advice = _ADVICE[kind].format(model=clean(model, 80), key=key_advice, wait=wait)
+    if kind is NotAllowedError and status == HTTPStatus.FORBIDDEN:
+        advice = "The server does not allow this: read what it says. " + advice
+    if kind is ServerError:
+        advice = _advice(status, words, wait if retry_after else "")
+    quoted = f"“{clean(said)}”" if said else "no reason given"
+    return kind(
+        f"{where}: {quoted}{f' (HTTP {status})' if status else ''}.\n{advice}",
+        status=status,
+        code=code if isinstance(code, (int, str)) else None,
+        body=clean(said, 2000),
+        retry_after=retry_after,
+    )
+
+
+def _said(error: Mapping[str, Any]) -> str:
+    """Return what an error says, in its own words: of a message that is no text, as JSON."""
+    message = error.get("message")
+    if message and not isinstance(message, str):
+        return json.dumps(message, ensure_ascii=False, default=str)
+    return next((error[name] for name in ("message", "code", "type") if isinstance(error.get(name), str)), "")
+
+
+def _advice(status: int | None, words: str, wait: str) -> str:
+    if is_too_long(words):
+        return (
+            "The conversation is too long for the model: `%berlin reset` begins a new one, and\n"
+            "`%config BerlinMagics.context_limit = 8000` (tokens) leaves out the oldest turns."
+        )
+    if is_loading(words):
+        return "The model is still being loaded: run the cell again in a minute."
+    if status == HTTPStatus.NOT_FOUND:
+        return "Check the address; it usually ends in /v1."
+    if wait:
+        return f"It wants to be left alone for {wait}: run the cell again after that."
+    return "The server failed or did not like the question: read what it says, or try again."
+
+
+_ADVICE: Mapping[type[ServerError], str] = {
+    NotAllowedError: "{key}",
+    NoBalanceError: "The account has no balance left: top it up, or use another key.",
+    RateLimitError: "Too many requests: wait {wait}, then run the cell again.",
+    ModelUnknownError: "The server does not serve the model {model!r}: `%berlin models` lists what it has.",
+    ServerError: "",
+}

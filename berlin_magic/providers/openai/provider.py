@@ -1,0 +1,270 @@
+"""The provider for servers that speak OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, ClassVar
+
+from yarl import URL
+
+from berlin_magic.credentials.redaction import redacted
+from berlin_magic.credentials.secret import Secret, hidden_headers
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, ServerError, clean
+from berlin_magic.messages import Event, with_parts
+from berlin_magic.providers.base import Provider, text_of
+from berlin_magic.providers.openai import api
+from berlin_magic.providers.openai.api import Endpoint, amended, endpoint_url
+from berlin_magic.providers.retries import RETRIES, retried
+from berlin_magic.providers.suggestions import with_nearest
+from berlin_magic.transport.request import REPLY_LIMIT, origin_of
+
+__all__ = ["OpenAICompatible"]
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+_OPENAI = "https://api.openai.com"
+"""Where ``max_tokens`` is deprecated, and refused by reasoning models (its API reference, "Create chat completion")."""
+
+DEFAULT_SILENCE = 300.0
+"""Seconds without a byte after which a reply counts as cut. A model that thinks, or is being loaded, says nothing."""
+
+
+class OpenAICompatible(Provider):
+    """Asks any server with OpenAI's ``/chat/completions``: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, LiteLLM.
+
+    The address is the first of: the keyword ``url``, ``OpenAICompatible.url`` where it was set, ``OPENAI_BASE_URL``,
+    OpenAI's own. ``OPENAI_API_KEY`` is for the server of ``OPENAI_BASE_URL``, else for OpenAI, and goes to no other.
+
+    Attributes
+    ----------
+    url : str
+        The usual address; for a subclass, that of its servers.
+    issuer : str
+        The server that the key in the environment is for, where the environment names no address.
+    address_variable, key_variable : str
+        Where address and key stand in the environment; empty for nowhere.
+    needs_key : bool
+        Whether the issuer answers nobody without a key.
+    """
+
+    name = "OpenAI-compatible"
+    url: ClassVar[str] = OPENAI_URL
+    issuer: ClassVar[str] = OPENAI_URL
+    address_variable: ClassVar[str] = "OPENAI_BASE_URL"
+    key_variable: ClassVar[str] = "OPENAI_API_KEY"
+    needs_key: ClassVar[bool] = True
+
+    @classmethod
+    def create_async_generator(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
+
+        Text can't tell of a wait, so nothing is asked again here unless `retries` says so.
+        """
+        try:
+            return text_of(cls.stream(model, messages, proxy, **{"retries": 0, **kwargs}))
+        finally:
+            del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
+
+    @classmethod
+    def stream(
+        cls,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        reply_limit: int | None = REPLY_LIMIT,
+        retries: int = RETRIES,
+        **kwargs: Any,
+    ) -> AsyncGenerator[str | Event, None]:
+        """Ask `messages` and yield the reply's text, its reasoning, and at the end its usage and why it ended.
+
+        Parameters
+        ----------
+        model : str
+            The model to ask; empty where the server has only one.
+        messages : sequence of mapping
+            ``{"role", "content"}``, oldest first; a content may be a list of parts, images among them.
+        proxy : str, optional
+            An HTTP proxy; else the environment's ``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``.
+        url, key : str, optional
+            Where to ask, with or without ``/v1`` at the end, and the key to get in.
+        headers : mapping, optional
+            Further headers; they are treated as secrets, but for those that only say who asks (``X-Title``).
+        silence : float, optional
+            Seconds without a byte after which the reply counts as cut; None for no limit.
+        reply_limit : int, optional
+            The most bytes that the reply may have, unpacked; None for no limit.
+        retries : int, optional
+            How often the question is asked again at most, where it failed before the first word in a way that can pass
+            (`berlin_magic.providers.retries`); 0 for never. Each time is told by a `berlin_magic.messages.Notice`.
+        **kwargs
+            The engine's options (``temperature``, ``max_tokens``, …). One that is None is left out, also of what is
+            sent by default: ``stream_options=None`` for a server that does not know it.
+
+        Raises
+        ------
+        ValueError
+            At the call, for a malformed list of messages or an option that is no JSON; nothing is sent.
+        NotConfiguredError
+            Where the address can't be used or the key is missing; nothing is sent.
+        NotAllowedError, NoBalanceError, ModelUnknownError, RateLimitError, ServerError
+            As the server says, also in the middle of a reply.
+        ServerUnreachableError, IncorrectAnswerError, ReplyTooLargeError, IncompleteReplyError, SilentTooLongError
+            As for `berlin_magic.Berlin`.
+        """
+        try:
+            endpoint = cls._endpoint(
+                url=url, key=key, headers=headers, proxy=proxy, silence=silence, reply_limit=reply_limit
+            )
+        except BerlinError as error:
+            raise redacted(error, [key or ""]) from None
+        except ValueError as error:
+            raise error.with_traceback(None) from None
+        finally:
+            del key, headers, proxy  # a verbose traceback of what is raised here would show them
+        options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
+        if origin_of(endpoint.url) == _OPENAI and "max_tokens" in options:
+            options.setdefault("max_completion_tokens", options.pop("max_tokens"))
+        if not options["stream"]:
+            del options["stream_options"]  # OpenAI refuses it then
+        body = {
+            "model": model,
+            "messages": with_parts(messages),
+            **{name: value for name, value in options.items() if value is not None},
+        }
+        try:
+            json.dumps(body)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"messages and options must be numbers, texts, lists and dicts: {error}") from None
+        return cls._ask(endpoint, body, retries)
+
+    @classmethod
+    async def models(
+        cls,
+        proxy: str | None = None,
+        *,
+        url: str | None = None,
+        key: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        silence: float | None = DEFAULT_SILENCE,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Return the models that the server lists under ``/models``.
+
+        Raises
+        ------
+        BerlinError
+            As `stream`.
+        """
+        del kwargs
+        secrets = [Secret(key or "")]
+        try:
+            endpoint = cls._endpoint(url=url, key=key, headers=headers, proxy=proxy, silence=silence)
+            secrets = endpoint.secrets
+            return await api.models(endpoint)
+        except BerlinError as error:
+            raise redacted(error, secrets) from None
+        finally:
+            del key, headers, proxy  # as above
+
+    @classmethod
+    def configured(cls) -> bool:
+        """Say whether the user has named such a server or a key in the environment."""
+        return any(os.environ.get(name) for name in (cls.address_variable, cls.key_variable) if name)
+
+    @classmethod
+    def where(cls, *, url: str | None = None, **settings: Any) -> str:
+        """Return the address that would be asked."""
+        del settings
+        set_url = cls.url if cls.url != cls.issuer else ""
+        return url or set_url or os.environ.get(cls.address_variable or "-", "") or cls.url
+
+    @classmethod
+    def _endpoint(
+        cls,
+        *,
+        url: str | None,
+        key: str | None,
+        headers: Mapping[str, str] | None,
+        proxy: str | None,
+        silence: float | None,
+        reply_limit: int | None = None,
+    ) -> Endpoint:
+        if silence is not None and not silence > 0:
+            raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
+        setting = cls.address_variable or "the address"
+        named = os.environ.get(cls.address_variable, "") if cls.address_variable else ""
+        text = cls.where(url=url)
+        server = endpoint_url(text, setting)
+        its_own = origin_of(server) == origin_of(endpoint_url(named or cls.issuer, setting))
+        standing = os.environ.get(cls.key_variable, "") if cls.key_variable else ""
+        secret = Secret((key or (standing if its_own else "")).strip())
+        more = hidden_headers(headers or {})
+        for what, value in (
+            (f"key {cls.key_variable}".strip(), secret),
+            *((f"header {name!r}", more[name]) for name in more),
+        ):
+            if any(char in value for char in "\r\n\0"):
+                raise NotConfiguredError(
+                    f"The {clean(what, 60)} has a line break in it, and can't be sent.\nSet it anew."
+                )
+        at_issuer = origin_of(server) == origin_of(endpoint_url(cls.issuer, setting))
+        if cls.needs_key and at_issuer and not secret and not more:
+            raise NotConfiguredError(
+                f"No key is known for {origin_of(server)}.\nSet {cls.key_variable} in the environment."
+            )
+        advice = cls._key_advice(server, sent=bool(secret), its_own=its_own, standing=bool(standing))
+        query = Secret(URL(text.strip()).query_string)
+        return Endpoint(server, secret, advice, more, proxy, silence, reply_limit, query)
+
+    @classmethod
+    def _key_advice(cls, server: URL, *, sent: bool, its_own: bool, standing: bool) -> str:
+        """Return what to do where the key that was sent, or that none was, is not accepted."""
+        if not cls.key_variable:
+            return "The key is missing or not accepted: give the right one."
+        if sent or its_own:
+            wrong = "not accepted: check" if sent else "missing: set"
+            return f"The key is {wrong} {cls.key_variable} in the environment."
+        stayed = "is for another server, and was not sent there" if standing else "is not set"
+        return (
+            f"The key in {cls.key_variable} {stayed}.\n"
+            f"Start Jupyter with {cls.address_variable or 'OPENAI_BASE_URL'}={server} and "
+            f"{cls.key_variable if cls.address_variable else 'OPENAI_API_KEY'} in its environment."
+        )
+
+    @classmethod
+    async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
+        async def once() -> AsyncGenerator[str | Event, None]:
+            nonlocal body
+            asked = {**body, "model": body["model"] or await api.only_model(endpoint)}
+            while True:
+                try:
+                    async with aclosing(api.chat(endpoint, asked)) as items:
+                        async for item in items:
+                            yield item
+                    return
+                except ServerError as error:
+                    if (other := amended(asked, error)) is None:
+                        raise
+                    asked, body = other, {**other, "model": body["model"]}
+
+        try:
+            async with aclosing(retried(once, retries)) as items:
+                async for item in items:
+                    yield item
+        except ModelUnknownError as error:
+            told = error
+            if body["model"]:
+                told = await with_nearest(error, body["model"], lambda: api.models(endpoint))
+            raise redacted(told, endpoint.secrets) from None
+        except BerlinError as error:
+            raise redacted(error, endpoint.secrets) from None

@@ -1,0 +1,71 @@
+"""The well-known servers with OpenAI's chat completions, each at its usual address; `providers` has their names.
+
+Each has a variable of the environment for another address, and one for the key to it, which goes nowhere else.
+"""
+
+from __future__ import annotations
+
+from berlin_magic.providers.openai.provider import OpenAICompatible
+
+__all__ = ["LMStudio", "LlamaCpp", "Ollama", "OpenAI", "OpenRouter", "Vllm"]
+
+
+class OpenAI(OpenAICompatible):
+    """OpenAI, or whatever ``OPENAI_BASE_URL`` names."""
+
+    name = "OpenAI"
+    needs = "OPENAI_API_KEY; another address: OPENAI_BASE_URL"
+
+
+class OpenRouter(OpenAICompatible):
+    """OpenRouter (https://openrouter.ai/docs/quickstart)."""
+
+    name = "OpenRouter"
+    needs = "OPENROUTER_API_KEY"
+    url = issuer = "https://openrouter.ai/api/v1"
+    address_variable = ""
+    key_variable = "OPENROUTER_API_KEY"
+
+
+class Ollama(OpenAICompatible):
+    """Ollama on this machine (https://docs.ollama.com/openai)."""
+
+    name = "Ollama"
+    needs = "Ollama, running on this machine; elsewhere: OLLAMA_BASE_URL, OLLAMA_API_KEY"
+    url = issuer = "http://127.0.0.1:11434/v1"
+    address_variable = "OLLAMA_BASE_URL"
+    key_variable = "OLLAMA_API_KEY"
+    needs_key = False
+
+
+class Vllm(OpenAICompatible):
+    """A vLLM server on this machine (https://docs.vllm.ai, "OpenAI-Compatible Server")."""
+
+    name = "vLLM"
+    needs = "`vllm serve`, running on this machine; elsewhere: VLLM_BASE_URL, VLLM_API_KEY"
+    url = issuer = "http://127.0.0.1:8000/v1"
+    address_variable = "VLLM_BASE_URL"
+    key_variable = "VLLM_API_KEY"
+    needs_key = False
+
+
+class LlamaCpp(OpenAICompatible):
+    """The llama-server of llama.cpp on this machine (its tools/server/README.md)."""
+
+    name = "llama.cpp"
+    needs = "llama-server, running on this machine; elsewhere: LLAMA_BASE_URL, LLAMA_API_KEY"
+    url = issuer = "http://127.0.0.1:8080/v1"
+    address_variable = "LLAMA_BASE_URL"
+    key_variable = "LLAMA_API_KEY"
+    needs_key = False
+
+
+class LMStudio(OpenAICompatible):
+    """LM Studio on this machine (https://lmstudio.ai/docs, "OpenAI Compatibility")."""
+
+    name = "LM Studio"
+    needs = "LM Studio's server, running on this machine; elsewhere: LMSTUDIO_BASE_URL, LMSTUDIO_API_KEY"
+    url = issuer = "http://127.0.0.1:1234/v1"
+    address_variable = "LMSTUDIO_BASE_URL"
+    key_variable = "LMSTUDIO_API_KEY"
+    needs_key = False

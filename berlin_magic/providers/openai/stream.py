@@ -1,0 +1,174 @@
+"""The answer to a chat completion: bytes in, deltas out, streamed or not, however the bytes were cut."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError, clean
+from berlin_magic.providers.openai.delta import Delta
+from berlin_magic.transport.sse import Event, EventStreamDecoder
+from berlin_magic.transport.surrogates import WholeCharacters
+
+__all__ = ["CompletionDecoder"]
+
+_SHOWN = 300
+_BLANK = b"\xef\xbb\xbf \t\r\n"
+_EVENT_LINE = re.compile(rb"(data|event|id|retry|error)?:|(data|event|id|retry)[\r\n]")
+_ERROR = "error"  # llama.cpp before the end of 2025 sends an error as a field of this name
+_LONGEST_NAME = 8
+
+
+class CompletionDecoder:
+    """Turns the bytes of an answer into deltas; `feed` what arrives, then `flush` once at the end.
+
+    What the server sends decides, not what it calls it: an object is an answer without streaming, events are a
+    stream, and anything else is an incorrect answer.
+
+    Parameters
+    ----------
+    limit : int
+        The most bytes that one object may have.
+
+    Attributes
+    ----------
+    finished : bool
+        Whether the reply is complete: an object gave a reason to finish.
+    ended_apart : bool
+        Whether the reason to finish came without text. Some gateways in front of Gemini give one with every chunk.
+    done : bool
+        Whether nothing more will come: ``[DONE]``, or the one object of an answer without streaming.
+    """
+
+    def __init__(self, limit: int = 64 * 2**20) -> None:
+        self.finished = False
+        self.ended_apart = False
+        self.done = False
+        self._limit = limit
+        self._events = EventStreamDecoder(limit=limit, also={_ERROR})
+        self._start = bytearray()  # until it is known what it is; the whole, where it is one object
+        self._streamed: bool | None = None
+        self._known = False  # whether anything of a chat completion came
+        self._unknown = ""  # the first event that is none
+        self._characters = WholeCharacters()
+
+    def feed(self, data: bytes) -> Iterator[Delta]:
+        """Take `data` and return an iterator over the deltas that it completes, oldest first.
+
+        Raises
+        ------
+        IncorrectAnswerError
+            In the place of the first text that is none.
+        ReplyTooLargeError
+            Where an object exceeds the limit.
+        """
+        if self._streamed is None:
+            self._start += data
+            self._streamed = _is_stream(bytes(self._start))
+            data = bytes(self._start) if self._streamed else b""
+        elif not self._streamed:
+            self._start += data
+        if len(self._start) > self._limit:
+            raise ReplyTooLargeError(
+                f"The server sent one object of more than {self._limit:,} bytes.\nAsk whoever runs it what is wrong."
+            )
+        if self._streamed:
+            self._start.clear()
+            yield from self._steps(self._events.feed(data))
+
+    def flush(self) -> Iterator[Delta]:
+        """Say that nothing more will come, and return what was still to be had.
+
+        Raises
+        ------
+        IncompleteReplyError
+            Where the reply was not complete by then.
+        IncorrectAnswerError
+            Where what came is no chat completion.
+        """
+        if self._streamed:
+            # The last event may lack its blank line; one that was cut within is no JSON, and not to be told as such.
+            try:
+                yield from self._steps(self._events.flush())
+            except IncorrectAnswerError as error:
+                raise _cut() from error
+        elif self._start.strip(_BLANK):
+            yield self._whole(bytes(self._start).strip(_BLANK))
+            self.done = True
+        if self._unknown and not self._known:
+            raise _incorrect(self._unknown)
+        if not (self.done or self.finished):
+            raise _cut()
+
+    def _steps(self, events: list[Event]) -> Iterator[Delta]:
+        for event in events:
+            if event.data.strip() == "[DONE]":
+                self.done = True
+            elif not self.done and event.data.strip():
+                yield from self._step(event)
+
+    def _step(self, event: Event) -> Iterator[Delta]:
+        value = _parsed(event.data)
+        delta = Delta.read(value)
+        if event.type == _ERROR and delta.error is None:
+            delta = Delta(error=value if isinstance(value, dict) else {"message": event.data})
+        if delta.error is None and not _is_completion(value):
+            if event.type == "message" and not isinstance(value, dict):
+                raise _incorrect(event.data)
+            self._unknown = self._unknown or event.data  # a gateway's own: a ping, its sources
+            return
+        self._known = True
+        yield self._taken(delta)
+
+    def _whole(self, body: bytes) -> Delta:
+        text = body.decode("utf-8", "replace")
+        if not body.startswith(b"{"):
+            raise _incorrect(text)
+        value = _parsed(text)
+        if value is None:
+            raise _incorrect(text) if body.endswith(b"}") else _cut()
+        delta = Delta.read(value)
+        if delta.error is None and not _is_completion(value):
+            raise _incorrect(text)
+        return self._taken(delta)
+
+    def _taken(self, delta: Delta) -> Delta:
+        if delta.finish:
+            self.finished = True
+            self.ended_apart = not (delta.text or delta.reasoning)
+        return replace(delta, text=self._characters.take(delta.text, last=bool(delta.finish)))
+
+
+def _is_completion(value: object) -> bool:
+    return isinstance(value, dict) and bool(value.keys() & {"choices", "usage", "object", "id"})
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_stream(start: bytes) -> bool | None:
+    """Say whether an answer that begins with `start` is a stream of events; None where more is needed to know."""
+    begun = start.lstrip(_BLANK)
+    if _EVENT_LINE.match(begun):
+        return True
+    return None if len(begun) < _LONGEST_NAME and not begun.startswith((b"{", b"<")) else False
+
+
+def _cut() -> IncompleteReplyError:
+    return IncompleteReplyError(
+        "The server ended the reply without saying that it is complete.\nRun the cell again for a whole one."
+    )
+
+
+def _incorrect(text: str) -> IncorrectAnswerError:
+    return IncorrectAnswerError(
+        f"The server gave an incorrect answer: {clean(text, _SHOWN)}\n"
+        "That is no chat completion: check the address; it usually ends in /v1.",
+        body=text[: 10 * _SHOWN],
+    )

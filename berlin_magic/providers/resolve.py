@@ -1,0 +1,230 @@
+"""Where questions go: the provider and server that the user has named, or the embedded one where there is none."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any, Protocol, Self
+
+from yarl import URL
+
+from berlin_magic.concurrency import aside
+from berlin_magic.credentials.secret import Secret, secrets_among, secrets_of_environment, unseen
+from berlin_magic.errors import BerlinError, NotConfiguredError, clean
+from berlin_magic.providers.base import Provider
+from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, DEFAULT_URL, Berlin
+from berlin_magic.providers.berlin.settings import access_to
+from berlin_magic.providers.openai.services import OpenAI
+from berlin_magic.providers.registry import load, named_provider
+from berlin_magic.transport.proxies import proxy_secrets
+from berlin_magic.transport.request import address
+
+__all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
+
+EMBEDDED_MODEL = "berlin-guide"
+"""What the embedded engine calls itself: a guide to this package, not a language model."""
+
+_FOR_ALL = {"proxy", "silence", "retries", "reply_limit"}
+_TAKEN_OR_NOT = {"silence", "retries", "reply_limit"}
+"""What a provider that does not name it is not given: it would take it for an option of the engine."""
+
+_BERLIN = {"url", "account", "password", "token"}
+_OPENAI = {"key", "headers"}
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A provider and how to reach its server.
+
+    Attributes
+    ----------
+    provider : type of Provider
+        Whom to ask.
+    settings : mapping
+        Keywords for its `stream`; passwords, tokens and keys among them are each a `Secret`.
+    where : str
+        The server's address, for messages.
+    model : str
+        The model to ask, without the provider's name; empty for the provider's own choice.
+    name : str
+        The provider's name, as in ``-m NAME:MODEL``.
+    reason : str
+        Why it is this provider, in a few words.
+    embedded : bool
+        Whether it is the embedded server.
+    """
+
+    provider: type[Provider]
+    settings: Mapping[str, Any] = field(repr=False)
+    where: str
+    model: str
+    name: str = "berlin"
+    reason: str = ""
+    embedded: bool = False
+
+    @property
+    def secrets(self) -> list[Secret]:
+        """What no message may hold: what the provider is given, and what it may have read in the environment."""
+        given = [value for name, value in self.settings.items() if name != "proxy"]  # of which the password counts
+        way = proxy_secrets(URL(self.where or DEFAULT_URL), self.settings.get("proxy"))
+        return [*secrets_among(given), *secrets_of_environment(), *way]
+
+
+async def connect(model: str = "", provider: str = "", **given: Any) -> Connection:
+    """Return the connection for a model and `given` settings; start the embedded server where nothing is configured.
+
+    The provider is the first of: the one that `model` begins with (else ``BERLIN_MODEL``, where no `provider` is
+    given); `provider`; ``BERLIN_PROVIDER``; Berlin, where a Berlin server is named or logged in to; OpenAI, where
+    ``OPENAI_BASE_URL`` or ``OPENAI_API_KEY`` is set; the embedded server.
+
+    Parameters
+    ----------
+    model : str
+        The model to ask, ``NAME:MODEL`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the usual one.
+    provider : str
+        The name of the provider that the settings are for; empty for OpenAI, where a ``key`` is among them, else
+        Berlin. Where `model` names another, that one gets only what is for all: ``proxy``, ``silence``, ``retries``,
+        ``reply_limit``.
+    **given
+        ``url``, ``account``, ``password``, ``token``, ``key``, ``headers``, ``proxy``, ``silence``, ``retries``,
+        ``reply_limit`` (0 for none), and what else the provider takes; empty ones count as not given.
+
+    Raises
+    ------
+    BerlinError
+        Where there is no such provider, it has no such setting, or the embedded server can't be started.
+    """
+    # Under the same name: a verbose traceback shows what this frame was given.
+    given = {name: unseen(name, value) for name, value in given.items()}
+    settings = {name: value for name, value in given.items() if value not in (None, "", {})}
+    if settings.get("reply_limit") == 0:
+        settings["reply_limit"] = None
+    provider = provider.strip().lower()
+    wanted = model or os.environ.get("BERLIN_MODEL", "")
+    prefix, rest = await aside(lambda: named_provider(wanted), patience=None)
+    if not model and provider and prefix not in {"", provider}:
+        prefix, rest = "", ""  # the provider that is set is nearer than the environment's model
+    usual, reason = _usual(provider, settings)
+    name = prefix or usual
+    owner = provider or os.environ.get("BERLIN_PROVIDER", "").strip().lower()
+    owner = owner or ("openai" if settings.keys() & _OPENAI else "berlin")
+    if name != owner:
+        settings = {key: value for key, value in settings.items() if key in _FOR_ALL}
+    if prefix:
+        reason = f"the model begins with {prefix}:"
+    if name == "berlin" and not (settings.keys() & _BERLIN or Berlin.configured()):
+        return await _embedded(settings, rest, reason)
+    chosen = Berlin if name == "berlin" else await aside(lambda: load(name), patience=None)
+    settings = _taken(chosen, settings)
+    if chosen is Berlin:
+        access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
+        return Connection(Berlin, settings, access.where, rest or DEFAULT_MODEL, name, reason)
+    return Connection(chosen, settings, _shown(chosen.where(**settings)), rest, name, reason)
+
+
+def _usual(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the provider where the model names none, and why it is this one."""
+    if provider:
+        return provider, "the setting `provider`"
+    if standing := os.environ.get("BERLIN_PROVIDER", "").strip().lower():
+        return standing, "BERLIN_PROVIDER"
+    if settings.keys() & _OPENAI:
+        return "openai", "a key is given"
+    if settings.keys() & _BERLIN or Berlin.configured():
+        return "berlin", "a Berlin server is named"
+    if OpenAI.configured():
+        return "openai", "OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "OPENAI_API_KEY"
+    return "berlin", "nothing is configured"
+
+
+def _taken(provider: type[Provider], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of `settings` that are for `provider`; what names a server or lets into it is not left out unsaid.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where it does not take one of these.
+    """
+    taken = provider.parameters()
+    if wrong := sorted((settings.keys() & (_BERLIN | _OPENAI)) - taken):
+        raise NotConfiguredError(
+            f"{clean(provider.name, 40)} has no setting {wrong[0]!r}.\n"
+            "Name the provider that it is for, or leave it out: `%config BerlinMagics`."
+        )
+    return {name: value for name, value in settings.items() if name in taken or name not in _TAKEN_OR_NOT}
+
+
+def _shown(where: str) -> str:
+    """Return an address without whatever of a user it holds."""
+    try:
+        return str(address(where, "the provider's address")) if where else ""
+    except BerlinError:
+        return ""
+
+
+async def _embedded(settings: Mapping[str, Any], model: str, reason: str) -> Connection:
+    server = await aside(_embedded_server, patience=None)
+    way = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
+    settings = {name: value for name, value in settings.items() if name != "proxy"}  # none reaches our own loopback
+    return Connection(Berlin, settings | way, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)
+
+
+class EmbeddedServer(Protocol):
+    """A Berlin server in this process; the class is named by this package's entry point of the group `EMBEDDED`."""
+
+    url: str
+    account: str
+    password: Secret
+
+    @classmethod
+    def start(cls) -> Self:
+        """Return one that answers; may block for a few seconds."""
+        ...
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still answers."""
+        ...
+
+    def close(self) -> None:
+        """End it."""
+        ...
+
+
+EMBEDDED = "berlin_magic.embedded_server"
+"""The group of the entry point: the server imports the providers, and so they can't import the server."""
+
+_server: EmbeddedServer | None = None
+_starting = threading.Lock()
+
+
+def _embedded_server() -> EmbeddedServer:
+    global _server  # noqa: PLW0603 - one a process, for all of its notebooks and conversations
+    with _starting:
+        if _server is None or not _server.alive:
+            _server = _embedded_class().start()
+        return _server
+
+
+def _embedded_class() -> type[EmbeddedServer]:
+    try:
+        (entry,) = distribution("berlin-magic").entry_points.select(group=EMBEDDED)
+    except (PackageNotFoundError, ValueError):
+        raise NotConfiguredError(
+            "berlin_magic is not installed here as a package, and so its embedded server can't be found.\n"
+            "Install it: `pip install berlin-magic`, or `pip install -e .` in its source."
+        ) from None
+    found: type[EmbeddedServer] = entry.load()
+    return found
+
+
+def close_embedded() -> None:
+    """End the embedded server, where there is one; the next question starts another."""
+    global _server  # noqa: PLW0603
+    with _starting:
+        if _server is not None:
+            _server.close()
+            _server = None

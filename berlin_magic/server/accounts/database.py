@@ -1,0 +1,288 @@
+"""The account file: accounts with hashed passwords and balances, in one JSON file that server and commands share."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import json
+import logging
+import os
+import secrets
+import tempfile
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from berlin_magic.credentials.private_file import held_briefly
+from berlin_magic.errors import BerlinError, clean
+from berlin_magic.server.accounts.model import Account
+from berlin_magic.server.accounts.passwords import NOBODYS, hash_password, is_password
+
+__all__ = ["AccountFile"]
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 4  # hashes computed at a time: each takes memory and a processor
+_VERSION = 2  # 1 had neither ids nor balances
+_REPLACE_TRIES, _REPLACE_PAUSE = 20, 0.05  # seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    password: str
+    id: str
+    balance: int | None = None
+
+    @classmethod
+    def read(cls, name: str, value: Mapping[str, Any]) -> _Entry:
+        balance = value.get("balance")
+        if balance is not None and (isinstance(balance, bool) or not isinstance(balance, int)):
+            raise ValueError
+        # A file of version 1 has no ids: the name's, as for accounts without a file.
+        return cls(str(value["password"]), str(value.get("id") or Account(name).id), balance)
+
+    def written(self) -> dict[str, Any]:
+        balance = {} if self.balance is None else {"balance": self.balance}
+        return {"password": self.password, "id": self.id, **balance}
+
+
+_Entries = Mapping[str, _Entry]
+_Stamp = tuple[int, int, int]
+
+
+class AccountFile:
+    """The accounts of one file; what is written to it while the server runs counts from the next request on.
+
+    Every change is made to what is in the file by then, under a lock: of two at once, none is lost. While the file
+    can't be read, what was read last still holds, and that is said once. Names count in their composed form (NFC).
+
+    Parameters
+    ----------
+    path : path
+        The file; it need not exist yet.
+
+    Raises
+    ------
+    BerlinError
+        Where the file can't be read, or is no account file.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._lock = self._path.with_name(self._path.name + ".lock")
+        self._hashing = asyncio.Semaphore(_AT_ONCE)
+        self._charging = asyncio.Lock()
+        self._owed: dict[str, int] = {}  # by name: what the file does not know yet
+        self._unread: _Stamp | None = None  # of which version that was said
+        self._gone = False
+        self._entries, self._stamp = self._read()
+
+    @property
+    def are_open(self) -> bool:
+        """Always false."""
+        return False
+
+    @property
+    def accounts(self) -> list[Account]:
+        """The accounts, in alphabetical order of their names."""
+        return [account for name in sorted(self._entries) if (account := self._account(name))]
+
+    async def check(self, name: str, password: str) -> Account | None:
+        """Return the account where `password` is its password; an unknown name takes as long as a wrong password."""
+        self._read_if_changed()
+        entry = self._entries.get(_composed(name))
+        async with self._hashing:
+            right = await asyncio.to_thread(is_password, password, entry.password if entry else NOBODYS)
+        return self.find(name) if right else None
+
+    def find(self, name: str) -> Account | None:
+        """Return the account called `name` where the file has it."""
+        self._read_if_changed()
+        return self._account(name)
+
+    async def charge(self, account: Account, tokens: int) -> None:
+        """Take `tokens` from the balance of `account`, where it has one; what comes meanwhile is written together.
+
+        Raises
+        ------
+        OSError
+            Where the file can't be written, or is not there; the tokens are kept in mind until it can.
+        """
+        if account.balance is None or tokens <= 0:
+            return
+        self._owed[account.name] = self._owed.get(account.name, 0) + tokens
+        async with self._charging:
+            taken = dict(self._owed)
+            if not taken:
+                return
+            self._entries, self._stamp = await asyncio.to_thread(self._charge, taken)
+            self._owed = {name: left for name, owed in self._owed.items() if (left := owed - taken.get(name, 0))}
+
+    def add(self, name: str, password: str, balance: int | None = None) -> bool:
+        """Write account `name` to the file, or give it another password; say whether it is new.
+
+        Parameters
+        ----------
+        name, password : str
+            What its user logs in with.
+        balance : int, optional
+            Tokens that it may use; without it, an account that is there keeps what it has.
+        """
+        name = _composed(name)
+        new = _Entry(hash_password(password), secrets.token_hex(9)[:17], balance)
+        was: list[_Entry] = []
+
+        def added(now: _Entries) -> _Entries:
+            was.extend([now[name]] if name in now else [])
+            kept = [replace(old, password=new.password, balance=_first(balance, old.balance)) for old in was]
+            return {**now, name: kept[0] if kept else new}
+
+        self._update(added)
+        return not was
+
+    def remove(self, name: str) -> None:
+        """Take account `name` out of the file.
+
+        Raises
+        ------
+        KeyError
+            Where it has none of that name.
+        """
+
+        def removed(now: _Entries) -> _Entries:
+            left = dict(now)
+            del left[_composed(name)]
+            return left
+
+        self._update(removed)
+
+    def set_balance(self, name: str, tokens: int | None, *, more: bool = False) -> int | None:
+        """Let account `name` use `tokens`, or that many `more`, or any number where it is None; return what it has now.
+
+        Raises
+        ------
+        KeyError
+            Where the file has none of that name.
+        """
+        name = _composed(name)
+
+        def balanced(now: _Entries) -> _Entries:
+            before = now[name].balance or 0
+            balance = tokens + before if more and tokens is not None else tokens
+            return {**now, name: replace(now[name], balance=balance)}
+
+        self._update(balanced)
+        return self._entries[name].balance
+
+    def _account(self, name: str) -> Account | None:
+        name = _composed(name)
+        entry = self._entries.get(name)
+        if entry is None:
+            return None
+        balance = None if entry.balance is None else max(0, entry.balance - self._owed.get(name, 0))
+        return Account(name, balance, entry.id, hashlib.sha256(entry.password.encode()).hexdigest()[:17])
+
+    def _read_if_changed(self) -> None:
+        if self._charging.locked():  # the file may hold what is still owed here: it would be taken twice
+            return
+        stamp = self._stamp_now()
+        if stamp is None:
+            if self._stamp is not None and not self._gone:
+                _log.error("%s is gone; the accounts that were read from it still hold", clean(str(self._path), 200))
+            self._gone = True
+            return
+        self._gone = False
+        if stamp == self._stamp:
+            return
+        try:
+            self._entries, self._stamp = self._read()
+        except BerlinError as error:
+            # It is read again all the same: the same file may be opened in a moment, once its owner or mode is right.
+            if stamp != self._unread:
+                _log.error("%s; the accounts that were read before still hold", error)
+            self._unread = stamp
+
+    def _charge(self, owed: Mapping[str, int]) -> tuple[_Entries, _Stamp | None]:
+        # A file that is not there is not an empty one: written anew, it would have lost every account.
+        return self._change(lambda now: _charged(now, owed), must_exist=True)
+
+    def _update(self, change: Callable[[_Entries], _Entries]) -> None:
+        self._entries, self._stamp = self._change(change)
+
+    def _change(
+        self, change: Callable[[_Entries], _Entries], *, must_exist: bool = False
+    ) -> tuple[_Entries, _Stamp | None]:
+        """Write what `change` makes of what the file holds now; return what it holds then."""
+        with held_briefly(self._lock):
+            now, stamp = self._read()
+            if must_exist and stamp is None:
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            entries = change(now)
+            accounts = {name: entries[name].written() for name in sorted(entries)}
+            # Replaced in one step, so that nobody ever reads half a file; `mkstemp` makes it 0600.
+            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name, suffix=".new")
+            try:
+                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                    json.dump({"version": _VERSION, "accounts": accounts}, file, indent=1)
+                _replace(Path(temporary), self._path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(temporary).unlink()
+                raise
+            return entries, self._stamp_now()
+
+    def _read(self) -> tuple[_Entries, _Stamp | None]:
+        stamp = self._stamp_now()
+        if stamp is None:
+            return {}, None
+        shown = clean(str(self._path), 200)
+        try:
+            value = json.loads(self._path.read_text("utf-8"))
+            entries = {_composed(str(name)): _Entry.read(name, account) for name, account in value["accounts"].items()}
+            version = value.get("version", 1)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise BerlinError(f"{shown} can't be read as an account file ({type(error).__name__})") from error
+        if version not in range(1, _VERSION + 1):
+            raise BerlinError(f"{shown} was written by a newer berlin-server; update berlin_magic to use it")
+        return entries, stamp
+
+    def _stamp_now(self) -> _Stamp | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_size, stat.st_ino  # two writes within a tick of the clock are two files
+
+
+def _charged(now: _Entries, owed: Mapping[str, int]) -> _Entries:
+    charged = {
+        name: replace(now[name], balance=max(0, (now[name].balance or 0) - tokens))
+        for name, tokens in owed.items()
+        if name in now and now[name].balance is not None
+    }
+    return {**now, **charged}
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _first(given: int | None, otherwise: int | None) -> int | None:
+    return otherwise if given is None else given
+
+
+def _replace(new: Path, old: Path) -> None:
+    for _ in range(_REPLACE_TRIES):
+        try:
+            new.replace(old)
+            return
+        except PermissionError:  # Windows, while somebody reads the old one
+            if os.name != "nt":
+                raise
+            time.sleep(_REPLACE_PAUSE)
+    new.replace(old)

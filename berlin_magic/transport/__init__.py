@@ -1,0 +1,1 @@
+"""HTTP: requests, responses, proxies and certificates, on aiohttp."""

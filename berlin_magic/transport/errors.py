@@ -1,0 +1,175 @@
+"""What a fault of the network means to the user: aiohttp's exceptions in our words."""
+
+from __future__ import annotations
+
+import html
+import re
+import ssl
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from berlin_magic.errors import (
+    BerlinError,
+    IncorrectAnswerError,
+    NotConfiguredError,
+    ServerUnreachableError,
+    SilentTooLongError,
+    clean,
+)
+from berlin_magic.transport.proxies import Proxy
+from berlin_magic.transport.tls import trust_advice
+
+__all__ = ["PASSING_STATUSES", "no_proxy", "no_response", "page_words", "proxy_refusal", "silence_error"]
+
+PASSING_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
+"""The HTTP statuses that say "not now" (RFC 9110, section 15; RFC 6585, section 4)."""
+
+_UNSEEN = re.compile(r"<!--.*?(-->|\Z)|<(script|style)\b.*?(</\2\s*>|\Z)|<[^>]*(>|\Z)", re.DOTALL | re.IGNORECASE)
+_TITLE = re.compile(r"<title\b.*?(</title\s*>|\Z)", re.DOTALL | re.IGNORECASE)
+_LOOKED_AT = 100_000
+
+
+def page_words(text: str) -> str:
+    """Return `text` without the tags, styles and scripts of a page; as it is, where it is none or nothing is left.
+
+    What comes out is a server's words, and no safer than before.
+    """
+    if not text.lstrip().startswith("<"):
+        return text
+    page = text[:_LOOKED_AT]
+    return _words(_TITLE.sub(" ", page)) or _words(page) or text  # a title mostly says the same as the page
+
+
+def _words(page: str) -> str:
+    return " ".join(html.unescape(_UNSEEN.sub(" ", page)).split())
+
+
+def no_response(  # noqa: PLR0911 - one a cause
+    error: Exception, where: str, *, silence: float | None, connect: float = 0.0, proxy: Proxy | None = None
+) -> BerlinError:
+    """Return what `error`, which kept a response of `where` from coming, means; the limits are in seconds.
+
+    Where there is a `proxy`, it may be the proxy's fault: which of the two it was is told as far as it can be known.
+    """
+    way = f"{where} through the proxy {proxy.where}" if proxy else where
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        check = "the proxy's address" if proxy else "the address"
+        return ServerUnreachableError(f"No connection to {way} within {connect:g} s.\nCheck {check} and the network.")
+    if isinstance(error, TimeoutError):
+        return silence_error(way, silence)
+    if proxy and (told := _proxys_own(error, where, proxy)):
+        return told
+    if (failed := _distrust(error)) is not None:  # before ValueError, which aiohttp's is too
+        return _not_trusted(failed, way)
+    if isinstance(error, aiohttp.InvalidURL | ValueError):
+        return NotConfiguredError(
+            f"{where} can't be asked: its address{', or the proxy’s,' if proxy else ''} is none that HTTP can use.\n"
+            "Check it, and how its host is written."
+        )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return ServerUnreachableError(
+            f"No connection to {way}: {_reason(error)}.\n"
+            "Is the server running, and is the address right? (`%berlin` shows it.)",
+            passing=_is_broken(error.os_error),
+        )
+    if isinstance(error, aiohttp.ClientResponseError):
+        return IncorrectAnswerError(
+            f"{way} gave an incorrect answer, which is no HTTP: {clean(error.message)}\nCheck the address and its port."
+        )
+    return ServerUnreachableError(
+        f"{way} ended the connection without an answer ({type(error).__name__}).\n"
+        "Is it the right port, and http or https as the server expects? Try again if it is.",
+        passing=isinstance(error, aiohttp.ServerDisconnectedError) or _is_broken(error),
+    )
+
+
+def proxy_refusal(where: str, proxy: Proxy | None, *, status: int | None = None, said: str = "") -> BerlinError:
+    """Return the error for a proxy that does not let a request through.
+
+    Parameters
+    ----------
+    where : str
+        The server's address.
+    proxy : Proxy, optional
+        None where there is one that nobody has named.
+    status : int, optional
+        What it answered.
+    said : str
+        Its reason, where it gave one in words.
+    """
+    named = f"The proxy {proxy.where}" if proxy else "A proxy on the way"
+    reason = f" (HTTP {status})" if status else f": {clean(said, 120)}" if said else ""
+    return ServerUnreachableError(
+        f"{named} does not let us through to {where}{reason}.\n"
+        "Check the proxy's address, and its user name and password if it wants them.",
+        status=status,
+        passing=status in PASSING_STATUSES,  # a proxy's word for a server that it could not reach
+    )
+
+
+def no_proxy(where: str, proxy: Proxy, reason: str) -> BerlinError:
+    """Return the error for a proxy that can't be reached itself."""
+    return ServerUnreachableError(
+        f"No connection to the proxy {proxy.where}, which leads to {where}: {reason}.\n"
+        "Check the proxy's address: it is set by `proxy`, HTTP_PROXY, HTTPS_PROXY or ALL_PROXY."
+    )
+
+
+def silence_error(where: str, silence: float | None) -> SilentTooLongError:
+    """Return the error for a server that has sent nothing for `silence` seconds."""
+    return SilentTooLongError(
+        f"{where} has said nothing for {silence or 0:g} s.\n"
+        "Run the cell again, or allow more: `%config BerlinMagics.silence = 600` (seconds)."
+    )
+
+
+def _proxys_own(error: Exception, where: str, proxy: Proxy) -> BerlinError | None:
+    """Return what `error` means where it is the proxy's, and not that of the server behind it."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return proxy_refusal(where, proxy, status=error.status)
+    if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError):
+        return no_proxy(where, proxy, _reason(error))
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        own = URL(proxy.where)
+        if (error.host, error.port) == (own.host, own.port):
+            failed = _distrust(error)
+            if failed is None:
+                return no_proxy(where, proxy, _reason(error))
+            return _not_trusted(failed, f"the proxy {proxy.where}")
+    return None
+
+
+def _not_trusted(failed: ssl.SSLCertVerificationError, whose: str) -> BerlinError:
+    reason = clean(getattr(failed, "verify_message", ""), 100).rstrip(".")
+    return ServerUnreachableError(
+        f"The certificate of {whose} is not trusted here{f': {reason}' if reason else ''}.\n"
+        f"{trust_advice(getattr(failed, 'verify_code', None))}"
+    )
+
+
+def _distrust(error: Exception) -> ssl.SSLCertVerificationError | None:
+    """Return why a certificate was not accepted; None where it is no such error.
+
+    Through a SOCKS proxy, aiohttp (3.14) has it as the cause of a ClientOSError.
+    """
+    for cause in (getattr(error, "certificate_error", None), error, error.__cause__):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause
+    return ssl.SSLCertVerificationError() if isinstance(error, aiohttp.ClientConnectorCertificateError) else None
+
+
+def _is_broken(error: Exception) -> bool:
+    """Say whether a connection was refused or reset."""
+    return isinstance(error, ConnectionError) or isinstance(error.__cause__, ConnectionError)
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "its name is unknown to the network"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "it does not speak https"
+    if isinstance(error.os_error, ConnectionRefusedError):
+        return "nothing listens there (connection refused)"
+    return clean(error.os_error.strerror or type(error.os_error).__name__, 100)

@@ -1,0 +1,252 @@
+"""The way to a server over HTTP: limits on connecting and on silence, errors in our words.
+
+Facts about aiohttp were read in, and tried on, its version 3.14.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+from berlin_magic.credentials.redaction import untraced
+from berlin_magic.errors import NotConfiguredError, ServerError, clean
+from berlin_magic.transport.client import new_session, session_of_loop
+from berlin_magic.transport.errors import no_proxy, no_response, proxy_refusal
+from berlin_magic.transport.proxies import Proxy, parsed_proxy, proxy_for
+from berlin_magic.transport.response import REPLY_LIMIT, end_of_framing, end_with_connection, received, whole_body
+from berlin_magic.transport.socks import socks_connector, socks_errors
+from berlin_magic.transport.tls import trusted
+
+__all__ = [
+    "CONNECT_LIMIT",
+    "REPLY_LIMIT",
+    "address",
+    "is_loopback",
+    "origin_of",
+    "received",
+    "requested",
+    "uploaded",
+    "whole_body",
+]
+
+_SMALL = 2**15  # bytes that asyncio's transports and the system take at once, read or not
+_SLICE = 2**16
+
+
+@asynccontextmanager
+async def uploaded(value: Mapping[str, Any] | None, patience: float | None) -> AsyncIterator[dict[str, Any]]:
+    """Give the arguments with which aiohttp sends `value` as JSON; to be left when there is a response.
+
+    aiohttp's limits are on connecting and on reading. A server that stops reading a long question meets neither.
+
+    Parameters
+    ----------
+    value : mapping, optional
+        The body; None for none.
+    patience : float, optional
+        Seconds within which a further part of it has to be taken; None for no limit.
+
+    Raises
+    ------
+    TimeoutError
+        Where none was.
+    """
+    if value is None:
+        yield {}
+        return
+    body = json.dumps(value).encode()
+    if len(body) <= _SMALL:
+        yield {"json": value}
+        return
+    async with asyncio.timeout(None) as limit:
+        upload = _Upload(body, limit, patience)
+        try:
+            yield {"data": upload}
+        finally:
+            upload.watch(None)  # a server may answer before it has read all
+
+
+class _Upload(aiohttp.Payload):
+    """A body that is written in slices; after each the limit begins anew."""
+
+    def __init__(self, body: bytes, limit: asyncio.Timeout, patience: float | None) -> None:
+        super().__init__(body, content_type="application/json")
+        self._size = len(body)
+        self._limit: asyncio.Timeout | None = limit
+        self._patience = patience
+
+    def watch(self, limit: asyncio.Timeout | None) -> None:
+        self._limit = limit
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        for start in range(0, len(self._value), _SLICE):
+            self._allow(self._patience)
+            await writer.write(self._value[start : start + _SLICE])
+            await writer.drain()
+        self._allow(None)  # from here on it is the answer that is waited for
+
+    def _allow(self, seconds: float | None) -> None:
+        if self._limit is not None and not self._limit.expired():
+            self._limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
+
+
+CONNECT_LIMIT = 15.0
+"""Seconds that making a connection may take."""
+
+_USER = re.compile(r"^\s*((?:[a-z][a-z0-9+.-]*:)?//)?.*@", re.IGNORECASE | re.DOTALL)
+
+
+def address(text: str, setting: str = "BERLIN_URL") -> URL:
+    """Return `text` as an address with a scheme and a host, without a trailing slash, user name, query or fragment.
+
+    Parameters
+    ----------
+    text : str
+        What the user gave.
+    setting : str
+        Where the user is told to set it.
+
+    Raises
+    ------
+    NotConfiguredError
+        Where it is none.
+    """
+    try:
+        url = URL(text.strip().rstrip("/"))
+    except ValueError:
+        url = URL()
+    if url.scheme not in {"http", "https"} or not url.host:
+        shown = clean(re.split("[?#]", _USER.sub(r"\1", text))[0], 80)
+        raise NotConfiguredError(
+            f"{shown!r} is not a server's address.\nSet {setting} to one such as http://127.0.0.1:8731"
+        )
+    return url.with_user(None).with_path(url.raw_path.rstrip("/"), encoded=True)  # drops query and fragment
+
+
+def origin_of(url: URL) -> str:
+    """Return scheme, host and port of `url`: what a credential is bound to."""
+    return str(url.origin())
+
+
+def is_loopback(url: URL) -> bool:
+    """Say whether `url` is on this machine."""
+    host = url.host or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@asynccontextmanager
+async def requested(
+    method: str,
+    url: URL,
+    *,
+    headers: Mapping[str, str],
+    proxy: str | None,
+    silence: float | None,
+    json: Mapping[str, Any] | None = None,
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Send one request; give the response when its headers are there; close the connection at the end, at once.
+
+    Parameters
+    ----------
+    method, url, headers, json
+        The request. Redirects are not followed: a token would go along to whoever they name.
+    proxy : str, optional
+        The address of a proxy; otherwise the environment's is used.
+    silence : float, optional
+        Seconds without a byte after which it ends; None for no limit. There is no limit on the whole.
+
+    Raises
+    ------
+    ServerUnreachableError
+        Where there is no connection, or it ended before any answer.
+    SilentTooLongError
+        Where no answer began in time.
+    IncorrectAnswerError
+        Where the answer is no HTTP.
+    NotConfiguredError
+        Where the address, or the proxy's, can't be used.
+    ServerError
+        Where the server redirects.
+    """
+    where = origin_of(url)
+    found = proxy_for(url, proxy, loopback=is_loopback(url))
+    through = parsed_proxy(found) if found else None
+    limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT, sock_read=silence)
+    async with AsyncExitStack() as stack:
+        try:
+            way = await _way(url, headers, through, stack)
+            async with uploaded(json, silence and silence + CONNECT_LIMIT) as body:
+                session: aiohttp.ClientSession = way.pop("session", None) or await session_of_loop()
+                response = await session.request(method, url, **way, **body, allow_redirects=False, timeout=limits)
+        except socks_errors() as error:
+            raise proxy_refusal(where, through, said=str(error)) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise no_response(error, where, silence=silence, connect=CONNECT_LIMIT, proxy=through) from None
+        except asyncio.CancelledError as error:
+            raise untraced(error) from None  # aiohttp's frames show the proxy's password
+        finally:
+            del proxy
+        lost = end_with_connection(response)
+        try:
+            _check_response(response, where, through)
+            yield response
+            await end_of_framing(response)
+        finally:
+            lost()
+            response.close()  # not release(): an unread stream has to end now, not be read to its end
+
+
+async def _way(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack: AsyncExitStack) -> dict[str, Any]:
+    """Return how a request gets to `url`: its headers, its session, and the arguments for aiohttp that say the rest."""
+    way: dict[str, Any] = {"headers": headers, "proxy": None}
+    if url.scheme == "https" or (proxy and proxy.where.startswith("https:")):
+        way["ssl"] = await trusted()
+    if proxy is None:
+        return way
+    if proxy.is_socks:
+        try:
+            connector = await socks_connector(proxy, patience=CONNECT_LIMIT)
+        except TimeoutError:
+            raise no_proxy(origin_of(url), proxy, f"its name was not found within {CONNECT_LIMIT:g} s") from None
+        except OSError:
+            raise no_proxy(origin_of(url), proxy, "its name is unknown to the network") from None
+        way["session"] = await stack.enter_async_context(new_session(connector))
+        return way
+    way["proxy"] = proxy.where
+    if url.scheme == "https":
+        way["proxy_headers"] = proxy.authorization  # for the proxy alone: the rest goes by unseen
+    else:
+        way["headers"] = {**headers, **proxy.authorization}
+    return way
+
+
+def _check_response(response: aiohttp.ClientResponse, where: str, proxy: Proxy | None) -> None:
+    status = response.status
+    if status == 407:  # noqa: PLR2004 - Proxy Authentication Required
+        raise proxy_refusal(where, proxy, status=status)
+    if not 300 <= status < 400:  # noqa: PLR2004 - HTTP's redirects
+        return
+    if target := clean(response.headers.get("Location", ""), 120):
+        raise ServerError(f"{where} redirects to {target}.\nSet the address that is meant.", status=status)
+    raise ServerError(
+        f"{where} answered with HTTP {status}, which is no answer to a question.\n"
+        "Check the address; where it is right, ask whoever runs the server, or a cache in front of it.",
+        status=status,
+    )

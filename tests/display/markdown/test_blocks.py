@@ -1,0 +1,70 @@
+"""The block structure against the parser alone, on texts that no specification has."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from display.markdown.normal_html import normal
+from display.markdown.plain_parser import ALONE, permissive
+from display.markdown.texts import text
+
+from berlin_magic.display.markdown import blocks, inline
+from berlin_magic.display.markdown.blocks import DEPTH, LONG_LINE
+from berlin_magic.display.markdown.html import Html
+from berlin_magic.display.markdown.paragraph import SEGMENT, split
+from berlin_magic.display.markdown.tree import parse
+
+# Where markdown-it leaves the specification: definitions end a paragraph at once, a lazy line with a deep indent ends
+# nested quotes, the indent of a lazy line within a code span stays.
+_KNOWN = re.compile(r"\[[^\]]*\]:|^[ >]*>.*\n(?:.+\n)*[ \t]{3,}\S|`[^`\n]*\n[ \t]", re.MULTILINE)
+
+
+def events(html: str) -> list[tuple[str, ...]]:
+    return [(e[0], e[1].rstrip()) if e[0] == "text" else e for e in normal(html) if e[1:] != (" ",)]
+
+
+def test_generated_texts_have_the_blocks_that_the_parser_alone_finds(monkeypatch):
+    monkeypatch.setattr(inline, "_MATH", re.compile(r"(?!)"))
+    monkeypatch.setattr(blocks, "_MATH_OPEN", re.compile(r"(?!)"))
+    monkeypatch.setattr(blocks, "_MATH_LINE", re.compile(r"(?!)"))
+    compared = 0
+    for seed in range(1500):
+        whole = text(seed).replace("\r\n", "\n")
+        if _KNOWN.search(whole):
+            continue
+        compared += 1
+        assert events(permissive(whole, monkeypatch)) == events(ALONE.render(whole)), f"{seed}: {whole!r}"
+    assert compared > 500
+
+
+def test_what_nests_too_deep_is_shown_as_text():
+    html = Html().whole(*parse("> " * 500 + "end"))
+    assert html.count("<blockquote>") < DEPTH
+    assert "end" in html
+
+
+@pytest.mark.parametrize("start", ["# ", "| a |\n|---|\n| "])
+def test_a_line_of_absurd_length_is_a_paragraph(start):
+    html = Html().whole(*parse(start + "x " * LONG_LINE))
+    assert "<p>" in html
+    assert html.count("x ") + html.count("x<") >= LONG_LINE - 1
+
+
+def test_a_long_paragraph_is_cut_where_no_markup_is_open():
+    words = "some **bold words** and `some code` and [a link](https://e.example/) "
+    whole = words * 200
+    assert normal(Html().whole(*parse(whole))) == normal(
+        ALONE.render(whole).replace("<a ", '<a target="_blank" ').replace("e.example/)", "e.example/)")
+    )
+
+
+def test_a_cut_loses_nothing():
+    whole = "word " * SEGMENT
+    segment, rest = split(whole)
+    assert segment + rest == whole
+    assert segment
+
+
+def test_text_without_any_space_is_cut_too():
+    assert split("x" * (SEGMENT + 5)) == ("x" * SEGMENT, "x" * 5)

@@ -1,0 +1,117 @@
+"""The HTML of a whole reply."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+import pytest
+from display.markdown.normal_html import normal
+from display.markdown.safe_html import dangers
+from display.markdown.texts import text
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from berlin_magic.display.markdown import to_html
+from berlin_magic.display.markdown.html import Html
+from berlin_magic.display.markdown.tree import parse
+
+
+def body(whole: str, **options) -> str:
+    return Html(**options).whole(*parse(whole)).strip()
+
+
+@given(st.one_of(st.integers(0, 10**9).map(text), st.text(max_size=60)))
+@settings(max_examples=300, deadline=None)
+def test_any_text_gives_only_harmless_elements(whole):
+    assert dangers(to_html(whole)) == []
+
+
+def test_raw_html_is_shown_as_text():
+    assert body("<b>x</b>") == "<p>&lt;b&gt;x&lt;/b&gt;</p>"
+
+
+def test_links_open_elsewhere_and_give_nothing_away():
+    assert body("[a](https://e.example/x)") == (
+        '<p><a href="https://e.example/x" target="_blank" rel="noopener noreferrer nofollow">a</a></p>'
+    )
+
+
+def test_an_image_is_a_link_that_shows_its_address():
+    html = body("![a *cat*](https://e.example/i.png)")
+    assert "<img" not in html
+    assert ">a cat (https://e.example/i.png)</a>" in html
+
+
+def test_an_image_of_a_named_host_is_an_image():
+    html = body("![a](https://e.example/i.png) ![b](https://other.example/i.png)", image_hosts=["E.example"])
+    assert '<img src="https://e.example/i.png" alt="a" loading="lazy" referrerpolicy="no-referrer">' in html
+    assert html.count("<img") == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["http://e.example/i", "https://e.example.evil/i", "https://x@e.example/i", "data:image/png,x"]
+)
+def test_an_image_of_another_place_stays_a_link_though_a_host_is_named(address):
+    assert "<img" not in body(f"![a]({address})", image_hosts=["e.example"])
+
+
+def test_a_dead_link_shows_its_text_and_its_address():
+    assert body("[a](/lab/tree)") == "<p>a (/lab/tree)</p>"
+
+
+def test_a_bare_address_is_a_link_without_the_full_stop():
+    html = body("see https://e.example/a_(b). And")
+    assert 'href="https://e.example/a_(b)"' in html
+    assert "</a>. And" in html
+
+
+def test_prices_are_no_math_and_no_typesetter_finds_any():
+    assert body("from $5 to $10") == "<p>from <span>$</span>5 to <span>$</span>10</p>"
+
+
+@pytest.mark.parametrize(
+    ("typed", "typeset"),
+    [
+        ("$x_1$", r'<p><span class="berlin-math">\(x_1\)</span></p>'),
+        (r"\(a<b\)", r'<p><span class="berlin-math">\(a&lt;b\)</span></p>'),
+        ("$$\nx\n$$", r'<div class="berlin-math">\[x\]</div>'),
+        ("\\[\nx\n\\]", r'<div class="berlin-math">\[x\]</div>'),
+        ("$$x$$", r'<div class="berlin-math">\[x\]</div>'),
+        ("so $$x$$ it is", r'<p>so <span class="berlin-math">\[x\]</span> it is</p>'),
+    ],
+)
+def test_math_is_left_to_the_typesetter_between_its_delimiters(typed, typeset):
+    assert body(typed) == typeset
+
+
+def test_display_math_that_never_closes_is_text():
+    assert "berlin-math" not in body("$$\nx\n\n# heading\n")
+    assert "<h1>heading</h1>" in body("$$\nx\n\n# heading\n")
+
+
+def test_tasks_are_shown_with_boxes_that_are_text():
+    assert normal(body("- [ ] a\n- [x] b")) == normal("<ul><li>☐ a</li><li>☑ b</li></ul>")
+
+
+def test_code_is_coloured_and_its_text_is_exact():
+    class Text(HTMLParser):
+        text = ""
+
+        def handle_data(self, data):
+            self.text += data
+
+    code = 'def f(x):\n\n    return "<b>" + x  # why\n'
+    html = body(f"```python\n{code}```")
+    assert '<span class="k">' in html
+    parser = Text()
+    parser.feed(html)
+    assert parser.text.strip("\n") + "\n" == code
+
+
+def test_the_style_sheet_comes_only_with_coloured_code():
+    assert "<style>" not in to_html("plain\n\n```\ncode\n```")
+    assert to_html("```python\nx = 1\n```").count("<style>") == 1
+
+
+def test_a_definition_at_the_end_makes_links_at_the_beginning():
+    assert 'href="https://e.example"' in body("see [r]\n\n[r]: https://e.example")

@@ -1,0 +1,37 @@
+"""The Tab key in a notebook: options, commands, models."""
+
+from __future__ import annotations
+
+import pytest
+from real_kernel.conftest import Server
+from real_kernel.rig import Kernel
+
+pytestmark = pytest.mark.kernel
+
+
+def offered(kernel: Kernel, code: str) -> list[str]:
+    kernel.client.complete(code, len(code))
+    while True:
+        reply = kernel.client.get_shell_msg(timeout=20)
+        if reply["msg_type"] == "complete_reply":
+            content = reply["content"]
+            start = content["cursor_start"]
+            return [code[:start] + match for match in content["matches"]]
+
+
+def test_options_commands_and_listed_models_are_offered(kernel: Kernel, server: Server) -> None:
+    assert offered(kernel, "%%berlin --max") == ["%%berlin --max-tokens"]
+    assert "%berlin history" in offered(kernel, "%berlin his")
+    assert "%berlin use ollama:" in offered(kernel, "%berlin use oll")
+    kernel.good("%berlin models")
+    assert offered(kernel, "%%berlin -m scr") == ["%%berlin -m scripted"]
+    assert offered(kernel, "%%berlin\nimport jso") != []  # below the first line it is as everywhere
+
+
+def test_reloading_leaves_one_matcher_and_unloading_none(kernel: Kernel) -> None:
+    count = "sum(type(m).__name__ == 'Tab' for m in get_ipython().Completer.custom_matchers)"
+    kernel.good("%reload_ext berlin_magic")
+    assert kernel.value(count) == "1"
+    kernel.good("%unload_ext berlin_magic")
+    assert kernel.value(count) == "0"
+    kernel.good("%load_ext berlin_magic")
