@@ -24,6 +24,7 @@ from berlin_magic.errors import (
     SilentTooLongError,
     StoreError,
 )
+from berlin_magic.messages import Event, Finish, Notice, Reasoning, Started, Text, ToolCall, Usage
 
 if TYPE_CHECKING:
     from berlin_magic.conversations.conversation import Conversation
@@ -49,6 +50,8 @@ __all__ = [
     "BerlinError",
     "ContextOnServerError",
     "Conversation",
+    "Event",
+    "Finish",
     "IncompleteReplyError",
     "IncorrectAnswerError",
     "LoginRefusedError",
@@ -57,14 +60,20 @@ __all__ = [
     "NotAllowedError",
     "NotConfiguredError",
     "NotStoredError",
+    "Notice",
     "Provider",
     "RateLimitError",
+    "Reasoning",
     "ReplayFileError",
     "ReplyTooLargeError",
     "ServerError",
     "ServerUnreachableError",
     "SilentTooLongError",
+    "Started",
     "StoreError",
+    "Text",
+    "ToolCall",
+    "Usage",
     "conversation",
     "redacted",
 ]

@@ -1,38 +1,203 @@
-"""Messages of a conversation, and the events of a reply."""
+"""Messages of a conversation, the parts that they are made of, and the events of a reply.
+
+A provider yields *events* while a reply arrives. A turn keeps *parts*: events of one kind that follow each other are
+one part. A server is sent *messages*.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypedDict, cast
 
 __all__ = [
     "ROLES",
     "AnyMessage",
+    "Content",
     "Event",
     "Finish",
+    "ImagePart",
     "Message",
     "Notice",
+    "Part",
     "Reasoning",
+    "ReasoningPart",
+    "Started",
+    "Text",
+    "TextPart",
+    "ToolCall",
+    "ToolCallPart",
+    "ToolResultPart",
     "Usage",
     "checked",
+    "content_of",
     "flatten",
+    "text_in",
     "with_parts",
 ]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
 """The roles that a message may have: those of the chat completions that every engine behind a server speaks."""
 
+Content = str | list[dict[str, Any]]
+"""The content of a message: a text, or the parts of OpenAI's chat completions, such as texts and images."""
+
 
 class Message(TypedDict):
-    """One message: who speaks, and the text."""
+    """One message: who speaks, and what."""
 
     role: str
-    content: str
+    content: Content
 
 
 AnyMessage = Mapping[str, Any]
 """A message as others hand it over: ``{"role": …, "content": …}``, the content a text or a list of parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Text of a question or a reply."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image.
+
+    Attributes
+    ----------
+    url : str
+        A ``data:`` URL that holds the image, or the address of one.
+    """
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningPart:
+    """What the model thought before it answered; no part of the reply's text.
+
+    Attributes
+    ----------
+    text : str
+        What the provider shows of it; may be empty.
+    signature : str
+        The provider's own proof of it, opaque to everybody else, to be sent back unchanged.
+    """
+
+    text: str
+    signature: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallPart:
+    """A tool that the model wants to be called.
+
+    Attributes
+    ----------
+    id : str
+        By which its result refers to it.
+    name : str
+        The tool's name.
+    arguments : str
+        JSON, as the model wrote it; not checked.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResultPart:
+    """What a tool returned; `id` is that of its call."""
+
+    id: str
+    content: str
+
+
+Part = TextPart | ImagePart | ReasoningPart | ToolCallPart | ToolResultPart
+"""A part of a question or a reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Some more of the reply's text; one event may hold all that one read from the network brought."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Some more of what the model thinks before it answers; no part of the reply's text.
+
+    Attributes
+    ----------
+    text : str
+        May be empty where the provider shows nothing of it.
+    signature : str
+        The provider's own proof of what was thought up to here, to be sent back unchanged; opaque.
+    """
+
+    text: str
+    signature: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that the model wants to be called; whole, with its `arguments` as JSON."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The tokens that the engine counted; None for what it does not tell."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """Why the reply ended, in the engine's own word.
+
+    ``stop`` is the usual one; ``length`` says that the reply reached its limit, ``content_filter`` that a part was
+    left out, ``tool_calls`` that the model wants a tool.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One line for the status line, such as that the server is busy and is asked again."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The question is about to be sent: the first event that a conversation yields, and no provider.
+
+    Attributes
+    ----------
+    provider, model : str
+        Who is asked.
+    embedded : bool
+        Whether it is the embedded server, which is no language model.
+    """
+
+    provider: str
+    model: str
+    embedded: bool = False
+
+
+Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Started
+"""What a reply is made of while it arrives."""
 
 
 def checked(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
@@ -91,8 +256,8 @@ def flatten(messages: Iterable[Mapping[str, Any]]) -> str:
     """
     plain = checked(messages)
     if len(plain) == 1 and plain[0]["role"] == "user":
-        return plain[0]["content"]
-    labelled = [f"{message['role'].capitalize()}: {message['content']}" for message in plain]
+        return text_in(plain[0]["content"])
+    labelled = [f"{message['role'].capitalize()}: {text_in(message['content'])}" for message in plain]
     return "\n\n".join([*labelled, "Assistant:"])
 
 
@@ -129,37 +294,19 @@ def _is_other_content(entry: Mapping[str, Any]) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
-    """A piece of what the model thinks before it answers; no part of the reply."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The tokens that the engine counted; None for what it does not tell."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+def text_in(content: Content) -> str:
+    """Return the text of a message's content, what is no text left out."""
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text", "")) for part in content if part.get("type") == "text")
 
 
-@dataclass(frozen=True, slots=True)
-class Finish:
-    """Why the reply ended, in the engine's own word.
-
-    ``stop`` is the usual one; ``length`` says that the reply reached its limit, ``content_filter`` that a part was
-    left out, ``tool_calls`` that the model wants a tool.
-    """
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """One line for the status line, such as that the server is busy and is asked again."""
-
-    text: str
-
-
-Event = Reasoning | Usage | Finish | Notice
+def content_of(parts: Iterable[Part]) -> Content:
+    """Return the content of a message with the texts and images among `parts`: a text if there is nothing else."""
+    content: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, TextPart):
+            content.append({"type": "text", "text": part.text})
+        elif isinstance(part, ImagePart):
+            content.append({"type": "image_url", "image_url": {"url": part.url}})
+    return text_in(content) if all(one["type"] == "text" for one in content) else content

@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from berlin_magic.errors import BerlinError
+from berlin_magic.messages import Event, Text
 
 ACCOUNT = "ada@example.org"
 PASSWORD = 'canary-password-é"<&>-7c1f'
@@ -35,14 +36,16 @@ class Outcome:
         return self.error
 
 
-async def outcome(generator: AsyncGenerator[str, None]) -> Outcome:
-    """Read `generator` to its end; an error is held to the rules that hold for all of them."""
+async def outcome(generator: AsyncGenerator[str, None] | AsyncGenerator[Event, None]) -> Outcome:
+    """Read the text that `generator` yields to its end; an error is held to the rules that hold for all of them."""
     pieces: list[str] = []
     try:
         async with aclosing(generator):
-            async for piece in generator:
-                assert piece
-                pieces.append(piece)
+            async for item in generator:
+                piece = item if isinstance(item, str) else item.text if isinstance(item, Text) else None
+                assert piece != ""
+                if piece is not None:
+                    pieces.append(piece)
     except BerlinError as error:
         assert_fit_to_be_shown(error)
         assert_no_secret(*_told_by_tracebacks(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from berlin_magic.messages import Message
+from berlin_magic.messages import Message, text_in
 
 __all__ = ["Measure", "estimate", "left_out"]
 
@@ -55,4 +55,4 @@ def left_out(
 
 
 def _cost(messages: Iterable[Message], measure: Measure) -> int:
-    return sum(measure(message["content"]) + _EACH for message in messages)
+    return sum(measure(text_in(message["content"])) + _EACH for message in messages)

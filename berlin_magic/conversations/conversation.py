@@ -1,4 +1,4 @@
-"""A conversation: turns, and the provider that answers them."""
+"""A conversation: turns, each answered by a provider."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -20,15 +21,43 @@ from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.credentials.redaction import redacted, untraced
 from berlin_magic.credentials.secret import unseen
-from berlin_magic.errors import BerlinError, IncorrectAnswerError, NotStoredError, clean
-from berlin_magic.messages import Event
+from berlin_magic.errors import BerlinError, NotStoredError
+from berlin_magic.messages import Event, Reasoning, Started, Text
+from berlin_magic.providers.base import events_of
 from berlin_magic.providers.options import OF_A_SERVER, WAY, joined, unseen_way
 from berlin_magic.providers.registry import named_provider
 
 if TYPE_CHECKING:
     from berlin_magic.providers.resolve import Connection
 
-__all__ = ["Conversation"]
+__all__ = ["Conversation", "Host"]
+
+
+def _nowhere() -> tuple[None, None]:
+    return None, None
+
+
+async def _at_once() -> None:
+    """Wait for nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What a conversation needs to know of the notebook that it lives in; by default it lives in none.
+
+    Attributes
+    ----------
+    cell : callable
+        Returns the id of the cell that is running, and which execution of it this is; None for what is not known.
+    replays : callable
+        Returns where else stored replies may be found.
+    stored : callable
+        Waits until what has been journaled is on disk; not for long.
+    """
+
+    cell: Callable[[], tuple[str | None, str | None]] = _nowhere
+    replays: Callable[[], list[Replays]] = list
+    stored: Callable[[], Awaitable[object]] = _at_once
 
 
 class Conversation(Turns):
@@ -43,6 +72,8 @@ class Conversation(Turns):
     model : str
         The model to ask, ``"ollama:llama3.2"`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the
         server's usual one.
+    host : Host, optional
+        What it lives in: a notebook. None for a conversation of its own.
     **connection
         Where to ask: ``provider``, by its name, and the keywords of its class: ``url``, ``account``, ``password``,
         ``token`` for Berlin, ``url``, ``key``, ``headers`` for OpenAI's protocol, ``proxy``, ``silence``, ``retries``
@@ -70,7 +101,7 @@ class Conversation(Turns):
     >>> other = talk[:1]
     """
 
-    def __init__(self, system: str = "", *, model: str = "", **connection: Any) -> None:
+    def __init__(self, system: str = "", *, model: str = "", host: Host | None = None, **connection: Any) -> None:
         super().__init__(system)
         self.model = model
         if any(connection.get(name) for name in OF_A_SERVER) and (prefix := named_provider(model)[0]):
@@ -79,9 +110,7 @@ class Conversation(Turns):
         self.context: Literal["client", "server"] = "client"
         self.renewed = False
         self.replay: Mode = "off"
-        self.replays: Callable[[], list[Replays]] | None = None
-        self.cell: Callable[[], tuple[str | None, str | None]] | None = None
-        self.settle: Callable[[], Awaitable[object]] | None = None
+        self._host = host or Host()
 
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} turn{'' if len(self) == 1 else 's'}>"
@@ -89,7 +118,7 @@ class Conversation(Turns):
     async def stream(
         self, prompt: str, *, model: str = "", system: str | None = None, **options: Any
     ) -> AsyncGenerator[str, None]:
-        """Ask `prompt` with everything before it as context, and yield the answer piece by piece.
+        """Ask `prompt` with everything before it as context, and yield the text of the reply as it arrives.
 
         Parameters
         ----------
@@ -103,16 +132,29 @@ class Conversation(Turns):
         Raises
         ------
         BerlinError
-            Whatever kept the reply from being whole; what had arrived is kept, in the conversation too.
+            What kept the reply from being whole; what had arrived is kept, in the conversation too.
         """
         options = unseen_way(options)
-        cell, run = self.cell() if self.cell is not None else (None, None)
+        async with aclosing(self.events(prompt, model=model, system=system, **options)) as events:
+            async for event in events:
+                if isinstance(event, Text):
+                    yield event.text
+
+    async def events(
+        self, prompt: str, *, model: str = "", system: str | None = None, **options: Any
+    ) -> AsyncGenerator[Event, None]:
+        """Ask `prompt` as `stream` does, and yield all that arrives as `berlin_magic.messages.Event`.
+
+        The first is a `Started`, unless the reply is a stored one.
+        """
+        options = unseen_way(options)
+        cell, run = self._host.cell()
         given = {name: value for name, value in options.items() if name not in WAY}
         turn = self.ask_in(cell, run, prompt, model=model or self.model, system=system, options=given)
         way = {name: value for name, value in options.items() if name in WAY}
-        async with aclosing(self.answer(turn, **way)) as pieces:
-            async for piece in pieces:
-                yield piece
+        async with aclosing(self.answer(turn, **way)) as events:
+            async for event in events:
+                yield event
 
     def ask_in(
         self,
@@ -162,25 +204,13 @@ class Conversation(Turns):
         options = unseen_way(options)
         return run(self.ask(prompt, **options))
 
-    async def answer(
-        self,
-        turn: Turn,
-        *,
-        connected: Callable[[Any], None] | None = None,
-        told: Callable[[Event], None] | None = None,
-        replay: Mode | None = None,
-        **way: Any,
-    ) -> AsyncGenerator[str, None]:
-        """Answer a turn that `begin` gave, yield the pieces, and leave it finished, whatever happens.
+    async def answer(self, turn: Turn, *, replay: Mode | None = None, **way: Any) -> AsyncGenerator[Event, None]:
+        """Answer a turn that `ask_in` gave, yield what arrives, and leave the turn ended, whatever happens.
 
         Parameters
         ----------
         turn : Turn
-            Running, and nobody else's.
-        connected : callable, optional
-            Is told the `Connection` that is used, before anything is sent.
-        told : callable, optional
-            Is told what comes besides the reply's text, once the turn has taken note of it.
+            Running, and nobody else's. It has taken each event when that is yielded.
         replay : str, optional
             In place of the conversation's own.
         **way
@@ -189,15 +219,11 @@ class Conversation(Turns):
         way = unseen_way(way)
         turn.request = digest(turn.asked, turn.model or os.environ.get("BERLIN_MODEL", ""), turn.options)
         try:
-            if (stored := self._stored(turn, replay or self.replay)) is not None:
-                turn.replayed, turn.model, turn.provider = True, stored.model or turn.model, stored.provider
-                self._add_piece(turn, stored.text)
-                yield stored.text
-            else:
-                async with aclosing(self._asked(turn, connected, told, way)) as pieces:
-                    async for piece in pieces:
-                        self._add_piece(turn, piece)
-                        yield piece
+            stored = self._stored(turn, replay or self.replay)
+            async with aclosing(self._asked(turn, way) if stored is None else _replayed(turn, stored)) as events:
+                async for event in events:
+                    self._take(turn, event)
+                    yield event
             self.end(turn, "complete", ended=time.time())
         except (asyncio.CancelledError, GeneratorExit):
             self.end(turn, "stopped", ended=time.time())
@@ -205,8 +231,7 @@ class Conversation(Turns):
         except BaseException:
             self.end(turn, "cut" if turn.length else "failed", ended=time.time())
             raise
-        if self.settle is not None:
-            await self.settle()  # a turn is durable when it ends
+        await self._host.stored()  # a turn is durable when it ends
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything there is, former versions included, to a JSON file that `load` reads."""
@@ -246,35 +271,24 @@ class Conversation(Turns):
         file = Path(path)
         file.write_text(export.exported(self, self.messages, file.suffix), encoding="utf-8")
 
-    async def _asked(
-        self,
-        turn: Turn,
-        connected: Callable[[Any], None] | None,
-        told: Callable[[Event], None] | None,
-        way: Mapping[str, Any],
-    ) -> AsyncGenerator[str, None]:
+    async def _asked(self, turn: Turn, way: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
         connect = await aside(_connect, patience=None)
         there = await connect(turn.model, **joined(self.connection, way, turn.model))
-        turn.wanted, turn.model, turn.provider = turn.model, there.model, there.provider.name
-        if connected is not None:
-            connected(there)
-        if turn.server and "parent" not in there.provider.parameters():
+        provider = there.provider
+        turn.wanted = turn.model
+        yield Started(provider.name, there.model, there.embedded)
+        if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
         messages = turn.asked[-1:] if turn.alone else turn.asked
         try:
-            stream = there.provider.stream(turn.model, messages, **there.settings, **kept, **turn.options)
+            stream = events_of(
+                provider.stream(turn.model, messages, **there.settings, **kept, **turn.options), provider.name
+            )
             async with aclosing(stream):
-                async for item in stream:
-                    if isinstance(item, Event):
-                        turn.take(item)
-                        if told is not None:
-                            told(item)
-                    elif not isinstance(item, str):
-                        raise _no_text(there.provider.name, item)
-                    elif item:
-                        yield item
+                async for event in stream:
+                    yield event
         except BerlinError as error:
             raise redacted(error, there.secrets) from None  # another package's provider may quote anything
         except asyncio.CancelledError as error:
@@ -285,7 +299,7 @@ class Conversation(Turns):
             return None
         own = Replays()
         own.add_turns(self.every_turn())
-        for replays in [own, *(self.replays() if self.replays is not None else [])]:
+        for replays in [own, *self._host.replays()]:
             if (found := replays.find(turn.asked, turn.request)) is not None:
                 return found
         if mode == "only":
@@ -297,10 +311,10 @@ class Conversation(Turns):
             )
         return None
 
-    def _add_piece(self, turn: Turn, piece: str) -> None:
-        turn.add(piece)
-        if self.journal is not None and self.find(turn.id) is not None:
-            self.journal.piece(turn.id, piece)
+    def _take(self, turn: Turn, event: Event) -> None:
+        turn.take(event)
+        if isinstance(event, Text | Reasoning) and self.journal is not None and self.find(turn.id) is not None:
+            self.journal.delta(turn.id, "text" if isinstance(event, Text) else "reasoning", event.text)
 
     def _alike(self) -> Self:
         other = super()._alike()
@@ -309,11 +323,9 @@ class Conversation(Turns):
         return other
 
 
-def _no_text(provider: str, item: object) -> IncorrectAnswerError:
-    return IncorrectAnswerError(
-        f"The provider {clean(provider, 40)} has yielded {clean(type(item).__name__, 40)} where a text was due.\n"
-        "Tell whoever wrote it: a reply is `str` and what `berlin_magic.messages` has."
-    )
+async def _replayed(turn: Turn, stored: StoredReply) -> AsyncGenerator[Event, None]:
+    turn.replayed, turn.model, turn.provider = True, stored.model or turn.model, stored.provider
+    yield Text(stored.text)
 
 
 def _connect() -> Callable[..., Awaitable[Connection]]:

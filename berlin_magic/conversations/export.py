@@ -8,7 +8,7 @@ from typing import Any
 
 from berlin_magic.conversations.serialization import FORMAT, Record
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.messages import Message, checked
+from berlin_magic.messages import Message, checked, text_in
 
 __all__ = ["SUFFIXES", "exported", "messages_in", "record_in"]
 
@@ -55,14 +55,14 @@ def _json(value: object, indent: int | None = None) -> str:
 
 def _markdown(turns: Iterable[Turn], messages: list[Message]) -> str:
     parts = (
-        [f"> {line}" if line else ">" for line in messages[0]["content"].split("\n")]
+        [f"> {line}" if line else ">" for line in text_in(messages[0]["content"]).split("\n")]
         if (messages and messages[0]["role"] == "system")
         else []
     )
     blocks = ["\n".join(parts)] if parts else []
     for turn in turns:
         if turn.given is not None:
-            blocks += [f"## {message['role'].capitalize()}\n\n{message['content']}" for message in turn.given]
+            blocks += [f"## {message['role'].capitalize()}\n\n{text_in(message['content'])}" for message in turn.given]
             continue
         ending = "" if turn.finish == "complete" else f"\n\n*({turn.finish})*"
         blocks.append(f"## You\n\n{turn.prompt}")

@@ -14,7 +14,7 @@ from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import ReplayFileError
-from berlin_magic.messages import Message
+from berlin_magic.messages import Message, text_in
 
 __all__ = ["Mode", "Replays", "StoredReply", "digest", "mode_of", "replays_from"]
 
@@ -78,7 +78,7 @@ class Replays:
         before: list[Message] = []
         for message in messages:
             if message["role"] == "assistant":
-                self.add(digest(before), StoredReply(message["content"]))
+                self.add(digest(before), StoredReply(text_in(message["content"])))
             before.append(message)
 
     def find(self, messages: Iterable[Message], request: str) -> StoredReply | None:

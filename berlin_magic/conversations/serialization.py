@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import fields
 from typing import Any, Protocol, get_args
 
 from berlin_magic.conversations.cells import Event, Place, State, Strike, StrikeKind, SystemPrompt, Version
 from berlin_magic.conversations.turn import Finish, Turn
-from berlin_magic.messages import Message, checked
+from berlin_magic.messages import (
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    checked,
+)
 
 __all__ = ["FORMAT", "Journal", "Record", "as_of", "event_record", "place_record", "places_of"]
 
-FORMAT = 1
-"""The version of this form. Readers refuse a higher one, and add what a lower one lacks."""
+FORMAT = 2
+"""The version of this form; readers refuse a higher one. In version 1 a turn had a ``reply``, a text, and no parts."""
 
 Record = dict[str, Any]
 """Strings, numbers, lists and dicts alone."""
@@ -52,7 +62,11 @@ def event_record(place: Place, version: Version, event: Event, find: Find) -> Re
 
 def turn_record(turn: Turn, find: Find) -> Record:
     """Return a turn; what has its usual value is left out."""
-    record: Record = {"prompt": turn.prompt, "reply": turn.reply, "finish": turn.finish}
+    record: Record = {"prompt": turn.prompt, "finish": turn.finish}
+    if turn.parts:
+        record["parts"] = [part_record(part) for part in turn.parts]
+    if turn.question:
+        record["question"] = [part_record(part) for part in turn.question]
     usual = Turn("")
     for name in _PLAIN:
         if (value := getattr(turn, name)) != getattr(usual, name):
@@ -221,9 +235,45 @@ def turn_of(record: Mapping[str, Any], id_: str) -> Turn:
         turn.options = dict(options)
     if record.get("given") is not None:
         turn.given = tuple(checked(record["given"]))
-    if reply := _text(record, "reply", empty=True):
-        turn.add(reply)
+    if "parts" in record:
+        turn.parts = [part_of(part) for part in record["parts"]]
+    elif reply := record.get("reply"):  # version 1
+        turn.parts = [TextPart(_text({"reply": reply}, "reply"))]
+    turn.question = tuple(part_of(part) for part in record.get("question", ()))
     return turn
+
+
+def part_record(part: Part) -> Record:
+    """Return a part as plain JSON: its ``type``, and its fields, an empty signature left out."""
+    values = {name: getattr(part, name) for name in _FIELDS[type(part)]}
+    return {"type": _TYPES[type(part)], **{name: value for name, value in values.items() if value}}
+
+
+def part_of(record: Mapping[str, Any]) -> Part:
+    """Return the part of a record.
+
+    Raises
+    ------
+    ValueError
+        If it is not one.
+    """
+    kind = next((kind for kind, name in _TYPES.items() if name == record.get("type")), None)
+    if kind is None:
+        raise ValueError(f"no such part: {record.get('type')!r:.40}")
+    values = {name: record.get(name, "") for name in _FIELDS[kind]}
+    if wrong := next((name for name, value in values.items() if not isinstance(value, str)), ""):
+        raise ValueError(f"{wrong} is {values[wrong]!r:.40}")
+    return kind(**values)
+
+
+_TYPES: Mapping[type[Part], str] = {
+    TextPart: "text",
+    ImagePart: "image",
+    ReasoningPart: "reasoning",
+    ToolCallPart: "tool_call",
+    ToolResultPart: "tool_result",
+}
+_FIELDS: Mapping[type[Part], tuple[str, ...]] = {kind: tuple(one.name for one in fields(kind)) for kind in _TYPES}
 
 
 def _link(turns: Mapping[str, Turn], read: Mapping[str, tuple[Mapping[str, Any], Event]]) -> None:
@@ -275,8 +325,8 @@ class Journal(Protocol):
     def event(self, record: Record) -> None:
         """Take something that happened, or a turn that has changed."""
 
-    def piece(self, turn: str, text: str) -> None:
-        """Take what was added to the reply of a running turn."""
+    def delta(self, turn: str, kind: str, text: str) -> None:
+        """Take what was added to the last part of a running reply, or begins one of this `kind` (its record's type)."""
 
     def system(self, text: str) -> None:
         """Take a new system prompt."""

@@ -1,15 +1,18 @@
-"""A turn: one question and its answer, as it was asked; pure, with no network, kernel or clock."""
+"""A turn: one question and its reply, with what it was asked on.
+
+Pure: no network, kernel or clock.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from berlin_magic import messages
 from berlin_magic.errors import clean
-from berlin_magic.messages import Event, Message
+from berlin_magic.messages import Content, Event, Message, Part, ReasoningPart, TextPart, ToolCallPart, content_of
 
 __all__ = ["Finish", "Turn"]
 
@@ -19,12 +22,14 @@ Finish = Literal["running", "complete", "stopped", "cut", "failed"]
 
 @dataclass(eq=False)
 class Turn:
-    """One question and its answer.
+    """One question and its reply; each is made of parts.
 
     Attributes
     ----------
     prompt : str
-        The question.
+        The question, as the user wrote it.
+    question : tuple of Part
+        What was sent for it, if that is not just the prompt: texts and images. Empty otherwise.
     context : tuple of Message
         What was sent before it when it was asked: the system prompt, then the messages of earlier turns.
     cell, run : str or None
@@ -67,6 +72,8 @@ class Turn:
         Whether only the question itself is sent, as the server has its context.
     given : tuple of Message or None
         For what was imported and not asked: its messages, as they were.
+    parts : tuple of Part
+        The reply so far: text, reasoning, calls of tools, in the order in which they came.
     """
 
     prompt: str
@@ -94,50 +101,83 @@ class Turn:
     ended: float | None = None
     given: tuple[Message, ...] | None = None
     alone: bool = field(default=False, repr=False)
-    _pieces: list[str] = field(default_factory=list, repr=False)
+    question: tuple[Part, ...] = field(default=(), kw_only=True, repr=False)
+    _parts: list[Part] = field(default_factory=list, repr=False)
+    _open: list[str] = field(default_factory=list, repr=False)  # what the last part grows by; joined when it is read
     _length: int = field(default=0, repr=False)
-    _thoughts: list[str] = field(default_factory=list, repr=False)
     _messages: tuple[Message, ...] | None = field(default=None, repr=False)
     _extends: bool | None = field(default=None, repr=False)
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The reply so far."""
+        if self._open:
+            last = self._parts[-1]
+            assert isinstance(last, TextPart | ReasoningPart)  # noqa: S101 - only these grow
+            self._parts[-1] = replace(last, text=last.text + "".join(self._open))
+            self._open.clear()
+        return tuple(self._parts)
+
+    @parts.setter
+    def parts(self, parts: Iterable[Part]) -> None:
+        self._parts, self._open, self._messages = list(parts), [], None
+        self._length = sum(len(part.text) for part in self._parts if isinstance(part, TextPart))
+
+    @property
     def reply(self) -> str:
-        """The answer so far."""
-        if len(self._pieces) > 1:
-            self._pieces = ["".join(self._pieces)]
-        return self._pieces[0] if self._pieces else ""
+        """The text of the reply so far."""
+        return "".join([part.text for part in self.parts if isinstance(part, TextPart)])
 
     @property
     def length(self) -> int:
-        """Characters of the answer so far."""
+        """Characters of the reply's text so far."""
         return self._length
-
-    def add(self, piece: str) -> None:
-        """Append `piece` to the reply; pieces are joined when read, so that a long reply costs its length."""
-        self._pieces.append(piece)
-        self._length += len(piece)
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it answered, where it tells; no part of the reply, nor of any context."""
-        if len(self._thoughts) > 1:
-            self._thoughts = ["".join(self._thoughts)]
-        return self._thoughts[0] if self._thoughts else ""
+        """What the model thought before it answered, if the provider tells; part of no context."""
+        return "".join([part.text for part in self.parts if isinstance(part, ReasoningPart)])
 
     def take(self, event: Event) -> None:
-        """Take note of what came besides the reply's text."""
+        """Add what an event brings; a text costs its own length, however long the reply is."""
         match event:
+            case messages.Text():
+                if event.text:
+                    self._grow(TextPart, event.text)
+                    self._length += len(event.text)
             case messages.Reasoning():
-                self._thoughts.append(event.text)
+                self._grow(ReasoningPart, event.text)
+                if event.signature:
+                    part = self.parts[-1]
+                    assert isinstance(part, ReasoningPart)  # noqa: S101 - it was just added
+                    self._parts[-1] = replace(part, signature=event.signature)
+            case messages.ToolCall():
+                self.parts = (*self.parts, ToolCallPart(event.id, event.name, event.arguments))
             case messages.Usage():
                 self.prompt_tokens, self.completion_tokens = event.prompt_tokens, event.completion_tokens
             case messages.Finish():
                 self.reason = clean(event.reason, 40)
+            case messages.Started():
+                self.provider, self.model = event.provider, event.model
+
+    def _grow(self, kind: type[TextPart | ReasoningPart], text: str) -> None:
+        """Let the last part grow if it is of that `kind`; else begin another."""
+        last = self._parts[-1] if self._parts else None
+        closed = isinstance(last, ReasoningPart) and last.signature
+        if not isinstance(last, kind) or closed:
+            self.parts  # noqa: B018 - joins what the part before has grown by
+            self._parts.append(kind(""))
+        self._open.append(text)
 
     @property
     def asked(self) -> list[Message]:
         """The messages that are sent for it: the context, then the question."""
-        return [*copied(self.context), {"role": "user", "content": self.prompt}]
+        return [*copied(self.context), {"role": "user", "content": self.content}]
+
+    @property
+    def content(self) -> Content:
+        """The content of the question's message."""
+        return content_of(self.question) if self.question else self.prompt
 
     @property
     def messages(self) -> list[Message]:
@@ -153,7 +193,7 @@ class Turn:
             return ()
         if self._messages is None:  # a turn that has ended does not change any more
             self._messages = (
-                {"role": "user", "content": self.prompt},
+                {"role": "user", "content": self.content},
                 {"role": "assistant", "content": self.reply},
             )
         return self._messages

@@ -22,7 +22,7 @@ from berlin_magic.conversations.context_window import Measure, estimate, left_ou
 from berlin_magic.conversations.serialization import Journal, Record
 from berlin_magic.conversations.staleness import stale_turns
 from berlin_magic.conversations.turn import Finish, Turn, copied
-from berlin_magic.messages import Message
+from berlin_magic.messages import Message, Part, Text, content_of, text_in
 
 __all__ = ["Finish", "Layout", "Turn", "Turns"]
 
@@ -278,6 +278,7 @@ class Turns(Layout):
         system: str | None = None,
         options: Mapping[str, Any] | None = None,
         begun: float | None = None,
+        question: Sequence[Part] = (),
     ) -> Turn:
         """Put a new turn in its place and return it, running.
 
@@ -296,11 +297,14 @@ class Turns(Layout):
             The engine's.
         begun : float, optional
             When, in seconds since the epoch.
+        question : sequence of Part, optional
+            What is sent for the prompt, if that is more than its text.
         """
         place, version = self._version(cell, run)
         earlier = [turn for turn in self.before(place) if turn.standing]
         chosen = self.system_for(cell) if system is None else system
-        fixed: list[Message] = [{"role": "system", "content": chosen}, {"role": "user", "content": prompt}]
+        content = content_of(question) if question else prompt
+        fixed: list[Message] = [{"role": "system", "content": chosen}, {"role": "user", "content": content}]
         count = left_out([turn.standing for turn in earlier], fixed, self.context_limit, self.measure)
         stale = self.stale()
         turn = Turn(
@@ -315,6 +319,7 @@ class Turns(Layout):
             system=chosen,
             options=dict(options or {}),
             begun=begun,
+            question=tuple(question),
         )
         self._add(place, version, turn)
         return turn
@@ -395,19 +400,20 @@ class Turns(Layout):
         begins = not self.system and not len(self)
         place, version = self._version(cell, run)
         if begins and left[0]["role"] == "system" and left[0]["content"]:
-            self._add(place, version, SystemPrompt(left.pop(0)["content"]))
+            self._add(place, version, SystemPrompt(text_in(left.pop(0)["content"])))
         turns: list[Turn] = []
         while left:
             pair = [message["role"] for message in left[:2]] == ["user", "assistant"]
             taken, left = (left[:2], left[2:]) if pair else (left[:1], left[1:])
             turn = Turn(
-                taken[0]["content"] if taken[0]["role"] == "user" else "",
+                text_in(taken[0]["content"]) if taken[0]["role"] == "user" else "",
                 cell=cell,
                 run=run,
                 finish="complete",
                 given=tuple(copied(tuple(taken))),
             )
-            turn.add(taken[-1]["content"] if taken[-1]["role"] == "assistant" else "")
+            if taken[-1]["role"] == "assistant":
+                turn.take(Text(text_in(taken[-1]["content"])))
             self._add(place, version, turn)
             turns.append(turn)
         return turns

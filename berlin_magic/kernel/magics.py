@@ -9,17 +9,15 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
-from traitlets import Bool, Dict, Enum, Float, Integer, Unicode, observe, validate
 
 from berlin_magic import concurrency
 from berlin_magic.concurrency import aside, in_one_line, ticking
 from berlin_magic.conversations.conversation import Conversation
-from berlin_magic.conversations.replay import Mode, mode_of
+from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import output_record
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.credentials.secret import unseen
 from berlin_magic.display import selection
 from berlin_magic.kernel import commands
 from berlin_magic.kernel.arguments import parsed, variable_name
@@ -27,157 +25,23 @@ from berlin_magic.kernel.cell import cell_of, source_of
 from berlin_magic.kernel.completion import Vocabulary
 from berlin_magic.kernel.conversation_commands import count_of
 from berlin_magic.kernel.jobs import Jobs
-from berlin_magic.kernel.notebook import Notebook, notebook_of
 from berlin_magic.kernel.reply import Outcome, Showing
+from berlin_magic.kernel.settings import Settings
+from berlin_magic.messages import Event
 from berlin_magic.providers import registry
 
 __all__ = ["BerlinMagics"]
 
-_HIDDEN = {"proxy", "headers"}
-_EMBEDDED_NOTE = "answered by the embedded server: a guide to berlin_magic, not a language model"
-
 
 @magics_class
-class BerlinMagics(Magics):
+class BerlinMagics(Settings):
     """Talk to a language model from a cell. Passwords and tokens are no settings: they come from the environment."""
 
-    provider = Unicode(
-        "", help="Provider to ask: berlin, openai, ollama, … (%berlin providers). Empty: BERLIN_PROVIDER, else Berlin."
-    ).tag(config=True)
-    url = Unicode("", help="Address of the provider's server. Empty: BERLIN_URL, else the embedded server.").tag(
-        config=True
-    )
-    account = Unicode("", help="Account on that server. Empty: BERLIN_ACCOUNT. The password is BERLIN_PASSWORD.").tag(
-        config=True
-    )
-    model = Unicode("", help="Model to ask, or PROVIDER:MODEL. Empty: BERLIN_MODEL, else the server's usual one.").tag(
-        config=True
-    )
-    system = Unicode("", help="System prompt of the notebook's conversation.").tag(config=True)
-    temperature = Float(None, allow_none=True, help="Sampling temperature. None: the provider's own.").tag(config=True)
-    max_tokens = Integer(None, allow_none=True, min=1, help="Longest reply, in tokens. None: the provider's own.").tag(
-        config=True
-    )
-    silence = Float(
-        None,
-        allow_none=True,
-        min=0.1,
-        help="Seconds without a byte from the server after which a reply is cut. None: the provider's own.",
-    ).tag(config=True)
-    retries = Integer(
-        None,
-        allow_none=True,
-        min=0,
-        help="How often a busy server is asked again at most. 0: never. None: the provider's own.",
-    ).tag(config=True)
-    reply_limit = Integer(
-        None, allow_none=True, min=0, help="Most bytes that a reply may have. 0: no limit. None: the provider's own."
-    ).tag(config=True)
-    proxy = Unicode("", help="HTTP proxy for every request. Empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY.").tag(
-        config=True
-    )
-    headers = Dict(
-        key_trait=Unicode(),
-        value_trait=Unicode(),
-        help="Further headers for an OpenAI-compatible provider, by name. They are sent to `provider`, else to OpenAI.",
-    ).tag(config=True)
-
-    context_limit = Integer(
-        None, allow_none=True, min=1, help="Most tokens to send with a question, as an estimate. None: no limit."
-    ).tag(config=True)
-    replay = Enum(
-        ["off", "auto", "only"],
-        "off",
-        help="auto: where a request is unchanged, give its stored reply. only: and where it is not, fail.",
-    ).tag(config=True)
-    context = Enum(
-        ["client", "server"],
-        "client",
-        help="server: a Berlin server keeps the context, and only the newest message is sent to it.",
-    ).tag(config=True)
-    history = Bool(default_value=True, help="Store conversations on disk, in a database of the user's own.").tag(
-        config=True
-    )
-    database = Unicode("", help="File to store them in. Empty: BERLIN_DATABASE, else the user's data folder.").tag(
-        config=True
-    )
-    _ready = False
-
     def __init__(self, shell: Any = None, **traits: Any) -> None:
-        super().__init__(shell, **traits)
-        _hide_in(self.config)
         self._showings: set[Showing] = set()
         self.jobs = Jobs()
         self.listed: tuple[str, ...] = ()
-        if shell is not None:  # without one it only serves to try a configuration
-            self.model = self.model or self.notebook.model  # what `%berlin use` has said outlives a reload
-            self.system = self.system or self.notebook.system
-            self._apply(None)
-            self._ready = True
-
-    def update_config(self, config: Any) -> None:
-        """Take what `%config` sets; traitlets keeps it a second time, as it was given."""
-        _hide_in(config)
-        super().update_config(config)
-
-    @property
-    def notebook(self) -> Notebook:
-        """The notebook."""
-        return notebook_of(self.shell)
-
-    @property
-    def conversation(self) -> Conversation:
-        """The notebook's usual conversation."""
-        return self.notebook.conversation()
-
-    @validate(*_HIDDEN)
-    def _hide(self, proposal: Any) -> Any:
-        """Keep what may be a password from `%config` and every other place that shows settings."""
-        return unseen(proposal.trait.name, proposal.value)
-
-    @observe(
-        "provider",
-        "url",
-        "account",
-        "model",
-        "system",
-        "silence",
-        "retries",
-        "reply_limit",
-        "proxy",
-        "headers",
-        "context_limit",
-        "replay",
-        "context",
-        "history",
-        "database",
-    )
-    def _apply(self, change: Any) -> None:
-        """Let the notebook know the settings, so that code which asks a conversation directly has the same."""
-        if self.shell is None:
-            return
-        book = self.notebook
-        book.model, book.system, book.context_limit, book.replay = (
-            self.model,
-            self.system,
-            self.context_limit,
-            mode_of(self.replay),
-        )
-        book.context = "server" if self.context == "server" else "client"
-        book.history, book.database = self.history, self.database
-        book.connection = {
-            "provider": self.provider,
-            "url": self.url,
-            "account": self.account,
-            "silence": self.silence,
-            "retries": self.retries,
-            "reply_limit": self.reply_limit,
-            "proxy": self.proxy,
-            "headers": self.headers,
-        }
-        book.apply()
-        if self._ready and change is not None and change.name == "system":
-            self.conversation.system = self.system
+        super().__init__(shell, **traits)
 
     @magic_arguments()
     @argument("-m", "--model", default="", help="Model to ask, or PROVIDER:MODEL, for this question.")
@@ -210,12 +74,12 @@ class BerlinMagics(Magics):
             concurrency.run(ticking(self._command(line, awaited=False)))
 
     async def awaited_cell(self, line: str, cell: str = "") -> None:
-        """Be `%%berlin` on the notebook's loop; the input transformer puts this call in its place."""
+        """Run `%%berlin` as a coroutine; the input transformer puts this call in its place."""
         with in_one_line():
             (await self._ask(line, cell, awaited=True)).check()
 
     async def awaited_line(self, line: str) -> None:
-        """Be `%berlin` on the notebook's loop."""
+        """Run `%berlin` as a coroutine."""
         with in_one_line():
             await ticking(self._command(line, awaited=True))
 
@@ -286,23 +150,19 @@ class BerlinMagics(Magics):
             ),
         )
 
-        def connected(connection: Any) -> None:
-            if connection.embedded:
-                showing.notes.append(_EMBEDDED_NOTE)
-
         showing.begin(selection.open_view(self.shell, stop=showing.stop, awaited=awaited, background=options.bg))
-        pieces = talk.answer(turn, connected=connected, told=showing.take, replay=_replay(options))
+        events = talk.answer(turn, replay=_replay(options))
         if options.bg:
-            task = asyncio.ensure_future(self._finish(talk, showing, pieces, options.into, background=True))
+            task = asyncio.ensure_future(self._finish(talk, showing, events, options.into, background=True))
             self.jobs.add(showing, task)
             return Outcome(turn)
-        return await self._finish(talk, showing, pieces, options.into)
+        return await self._finish(talk, showing, events, options.into)
 
     async def _finish(
         self,
         talk: Conversation,
         showing: Showing,
-        pieces: AsyncGenerator[str, None],
+        events: AsyncGenerator[Event, None],
         into: str | None,
         *,
         background: bool = False,
@@ -314,11 +174,11 @@ class BerlinMagics(Magics):
         showing.ended = keep  # whoever sees the finished output finds the variable
         self._showings.add(showing)
         try:
-            outcome = await showing.run(pieces, background=background)
+            outcome = await showing.run(events, background=background)
         finally:
             self._showings.discard(showing)
             talk.note(showing.turn)  # one that was stopped before it began was ended by nobody else
-        await self.notebook.settle()
+        await self.notebook.flush()
         self._warn()
         return outcome
 
@@ -339,12 +199,6 @@ class BerlinMagics(Magics):
         if options.replay_from:
             self.notebook.replay_from = options.replay_from
         return options
-
-
-def _hide_in(config: Any) -> None:
-    section = config.get(BerlinMagics.__name__, {})
-    for name in _HIDDEN & section.keys():
-        section[name] = unseen(name, section[name])
 
 
 def _replay(options: Namespace) -> Mode | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from berlin_magic.concurrency import aside
-from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.conversations.conversation import Conversation, Host
 from berlin_magic.conversations.replay import Mode, Replays, mode_of, replays_from
 from berlin_magic.conversations.serialization import Record
 from berlin_magic.conversations.storage.database import Store, StoredJournal
@@ -97,9 +97,8 @@ class Notebook:
 
     def apart(self) -> Conversation:
         """Return a conversation that is none of the notebook's, with its settings: for a question outside of any."""
-        talk = Conversation(self.system)
+        talk = Conversation(self.system, host=Host(replays=self.replays))
         self._apart.append(talk)
-        talk.replays = self.replays
         self._configure(talk)
         return talk
 
@@ -151,7 +150,7 @@ class Notebook:
         taken, self._warnings = self._warnings, []
         return taken + (self.store.take_warnings() if self.store is not None else [])
 
-    async def settle(self) -> None:
+    async def flush(self) -> None:
         """Wait until what was said is on disk, if it is stored at all; not for long."""
         store = self.store
         if store is not None and not store.broken:
@@ -206,7 +205,8 @@ class Notebook:
     def _found(self, name: str) -> tuple[str, Conversation]:
         origin = self._found_out()
         store = origin.store
-        talk = Conversation(model=self.model, **self.connection)
+        host = Host(cell=lambda: cell_of(self._shell)[:2], replays=self.replays, stored=self.flush)
+        talk = Conversation(model=self.model, host=host, **self.connection)
         id_ = store.conversations(origin.id).get(name, "") if store is not None else ""
         if store is not None and id_:
             self._take(talk, store.record(id_))
@@ -223,9 +223,6 @@ class Notebook:
                 talk.note_everything()
         if self.system and not talk.system:
             talk.system = self.system
-        talk.cell = lambda: cell_of(self._shell)[:2]
-        talk.settle = self.settle
-        talk.replays = self.replays
         self._configure(talk)
         return id_, talk
 

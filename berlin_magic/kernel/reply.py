@@ -1,4 +1,4 @@
-"""Showing a turn while it is answered: from the question to the finished output, whatever ends it."""
+"""The task that shows a turn while it is answered, from the question to the finished output."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 
 from berlin_magic.concurrency import Interrupted, cancelling, ended
+from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.turns import Turn
 from berlin_magic.display.view import State, Status, View
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.messages import Event, Notice, Reasoning
+from berlin_magic.messages import Event, Notice, Reasoning, Started, Text
 
 __all__ = ["Outcome", "Showing"]
 
@@ -65,14 +66,21 @@ class Showing:
     _thought_until: float = 0.0
 
     def take(self, event: Event) -> None:
-        """Take what came besides the reply's text, once the turn has taken note of it."""
-        if isinstance(event, Notice):
-            self._notice = event.text
-        elif isinstance(event, Reasoning):
-            now = asyncio.get_running_loop().time()
-            self._thinking_since = now if self._thinking_since is None else self._thinking_since
-            self._thought_until = now
-            self._notice = ""
+        """Take note of an event for the view or the status line; the turn has taken it already."""
+        match event:
+            case Text():
+                if self._view is not None:
+                    self._view.feed(event.text)
+            case Notice():
+                self._notice = event.text
+            case Started():
+                if event.embedded:
+                    self.notes.append(_EMBEDDED_NOTE)
+            case Reasoning():
+                now = asyncio.get_running_loop().time()
+                self._thinking_since = now if self._thinking_since is None else self._thinking_since
+                self._thought_until = now
+                self._notice = ""
 
     def stop(self) -> None:
         """End the reply and keep what has arrived; to be called on the cell's loop (the Stop button's way)."""
@@ -86,8 +94,8 @@ class Showing:
         self._view = view
         view.begin(self._status("waiting"))
 
-    async def run(self, pieces: AsyncGenerator[str, None], *, background: bool = False) -> Outcome:
-        """Read `pieces` to their end and show them; return how it went. It raises nothing of its own.
+    async def run(self, events: AsyncGenerator[Event, None], *, background: bool = False) -> Outcome:
+        """Read `events` to their end and show them; return how it went. It raises nothing of its own.
 
         The request runs in an inner task, so that Stop ends it and not the cell; an interrupt, which cancels the
         cell's coroutine, ends both. Either way the connection is closed before this returns. In the background an
@@ -98,7 +106,7 @@ class Showing:
         outer = asyncio.current_task()
         assert outer is not None  # noqa: S101 - there is one in every coroutine that a loop runs
         interrupted = False
-        task = self._task = asyncio.get_running_loop().create_task(self._read(pieces, view))
+        task = self._task = asyncio.get_running_loop().create_task(self._read(events, view))
         if self._stopped:
             task.cancel()
         with nullcontext() if background else cancelling(outer):
@@ -110,7 +118,7 @@ class Showing:
             if self.turn.length > _LONG and await _in_thread(view.settle):
                 interrupted = True
         error = _error_of(task)
-        if self.turn.finish == "running":  # stopped before the first step of `pieces`, which ends a turn otherwise
+        if self.turn.finish == "running":  # stopped before the first step of `events`, which ends a turn otherwise
             self.turn.finish = "stopped"
         state = self._final_state(error, interrupted=interrupted)
         if background and error is not None:
@@ -128,12 +136,12 @@ class Showing:
             error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)
         return Outcome(self.turn, _short(error, self.turn))
 
-    async def _read(self, pieces: AsyncGenerator[str, None], view: View) -> None:
+    async def _read(self, events: AsyncGenerator[Event, None], view: View) -> None:
         first = True
-        async with aclosing(pieces):
-            async for piece in pieces:
-                view.feed(piece)
-                if first:
+        async with aclosing(events):
+            async for event in events:
+                self.take(event)
+                if first and isinstance(event, Text):
                     view.draw(self._status("streaming"))
                     first = False
 
@@ -185,13 +193,15 @@ class Showing:
             return self.describe()
         turn = self.turn
         return {
-            "format": 1,
+            "format": notebook_file.FORMAT,
             "turn": turn.id,
             "model": turn.model,
             "provider": self.provider,
             "finish": turn.finish,
         }
 
+
+_EMBEDDED_NOTE = "answered by the embedded server: a guide to berlin_magic, not a language model"
 
 _REASONS = {
     "length": "ended at the length limit: --max-tokens raises it, `%berlin continue` goes on",

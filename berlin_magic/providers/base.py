@@ -8,16 +8,18 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 
-from berlin_magic.messages import Event
+from berlin_magic.errors import IncorrectAnswerError, clean
+from berlin_magic.messages import Event, Text
 
-__all__ = ["Provider", "text_of"]
+__all__ = ["Provider", "events_of", "text_of"]
 
 
 class Provider(ABC):
     """A kind of server that can be asked. Nothing is ever instantiated: a provider is its class.
 
-    One method has to be written, `create_async_generator`. A provider that has more to tell than text writes `stream`
-    as well, and makes the other out of it: ``return text_of(cls.stream(model, messages, proxy, **kwargs))``.
+    One method has to be written, `create_async_generator`, which yields text. A provider that has more than text to
+    yield writes `stream` as well, which yields events (`berlin_magic.messages.Event`), and makes the other out of it:
+    ``return text_of(cls.stream(model, messages, proxy, **kwargs))``.
 
     What it takes by name, it is given: of the settings ``url``, ``account``, ``password``, ``token``, ``key``,
     ``headers``, ``silence``, ``retries`` and ``reply_limit`` those that one of these two methods names as a parameter.
@@ -68,12 +70,13 @@ class Provider(ABC):
     @classmethod
     def stream(
         cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
-    ) -> AsyncGenerator[str | Event, None]:
-        """Ask `messages` and yield the reply's text, and with it what else there is to know of it.
+    ) -> AsyncGenerator[Event, None]:
+        """Ask `messages` and yield the reply as events: its text, and what else there is to know of it.
 
-        Parameters and errors are those of `create_async_generator`, whose pieces are exactly the `str` of this one.
+        Parameters and errors are those of `create_async_generator`, which yields the text of the `Text` events alone.
+        A plain `str` that is yielded here counts as a `Text`.
         """
-        return cls.create_async_generator(model, messages, proxy, **kwargs)
+        return events_of(cls.create_async_generator(model, messages, proxy, **kwargs), cls.name)
 
     @classmethod
     def where(cls, *, url: str | None = None, **settings: Any) -> str:
@@ -100,9 +103,37 @@ class Provider(ABC):
         return None
 
 
-async def text_of(stream: AsyncGenerator[str | Event, None]) -> AsyncGenerator[str, None]:
-    """Yield the text of `stream` alone, and close it at the end."""
+async def events_of(stream: AsyncGenerator[object, None], provider: str) -> AsyncGenerator[Event, None]:
+    """Yield what a provider yields as events, and close `stream` at the end.
+
+    Parameters
+    ----------
+    stream : async generator
+        Of events, and of `str`, each of which becomes a `Text`; empty ones are left out.
+    provider : str
+        The provider's name, for the error.
+
+    Raises
+    ------
+    IncorrectAnswerError
+        For anything else that is yielded.
+    """
     async with aclosing(stream):
         async for item in stream:
-            if isinstance(item, str):
+            if isinstance(item, Event):
                 yield item
+            elif not isinstance(item, str):
+                raise IncorrectAnswerError(
+                    f"The provider {clean(provider, 40)} yielded {clean(type(item).__name__, 40)}, which is no text.\n"
+                    "Tell whoever wrote it: a provider yields `str` or the events of `berlin_magic.messages`."
+                )
+            elif item:
+                yield Text(item)
+
+
+async def text_of(stream: AsyncGenerator[Event, None]) -> AsyncGenerator[str, None]:
+    """Yield the text of `stream` alone, and close it at the end."""
+    async with aclosing(stream):
+        async for event in stream:
+            if isinstance(event, Text):
+                yield event.text

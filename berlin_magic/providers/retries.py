@@ -63,8 +63,8 @@ _BUSY = Patience("busy", times=RETRIES, first=1.0, limit=30.0)
 
 
 async def retried(
-    ask: Callable[[], AsyncGenerator[str | Event, None]], retries: int = RETRIES
-) -> AsyncGenerator[str | Event, None]:
+    ask: Callable[[], AsyncGenerator[Event, None]], retries: int = RETRIES
+) -> AsyncGenerator[Event, None]:
     """Yield what ``ask()`` yields; where it fails before anything came, and that can pass, wait and ask again.
 
     Each wait begins with a `Notice` that says how long it is. Nothing is open during a wait; closing the generator, or

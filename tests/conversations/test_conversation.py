@@ -17,6 +17,7 @@ from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import BerlinError, ContextOnServerError, IncorrectAnswerError
 from berlin_magic.kernel.conversation_commands import compared, listed, shown
+from berlin_magic.messages import Text
 from berlin_magic.providers import resolve
 from berlin_magic.providers.base import Provider
 
@@ -28,7 +29,7 @@ def answered(
     talk: Conversation, prompt: str, reply: str = "reply", cell: str | None = None, run: str | None = None
 ) -> Turn:
     turn = talk.ask_in(cell, run, prompt)
-    turn.add(reply)
+    turn.take(Text(reply))
     talk.end(turn, "complete")
     return turn
 
@@ -62,7 +63,7 @@ def test_an_export_to_read_has_the_prompt_and_marks_what_is_not_whole() -> None:
     talk = Conversation("be\nbrief")
     answered(talk, "Question?", "Answer.")
     turn = talk.ask_in(None, None, "More?")
-    turn.add("Half")
+    turn.take(Text("Half"))
     talk.end(turn, "stopped")
     text = export.exported(talk, talk.messages, ".md")
     assert text.startswith("> be\n> brief\n\n## You\n\nQuestion?\n\n## Assistant\n\nAnswer.")
@@ -71,7 +72,7 @@ def test_an_export_to_read_has_the_prompt_and_marks_what_is_not_whole() -> None:
         export.exported(talk, [], ".txt")
 
 
-@pytest.mark.parametrize("text", ["", "{}", "3", "[]", '[{"role": "x", "content": ""}]', '{"format": 2, "events": []}'])
+@pytest.mark.parametrize("text", ["", "{}", "3", "[]", '[{"role": "x", "content": ""}]', '{"format": 3, "events": []}'])
 def test_what_is_no_conversation_is_not_loaded(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says
@@ -114,7 +115,7 @@ def test_a_partial_reply_can_be_gone_on_with_and_a_whole_one_not() -> None:
     talk = Conversation()
     assert talk.going_on() is None
     turn = talk.ask_in("a", "1", "Question?")
-    turn.add("half")
+    turn.take(Text("half"))
     talk.end(turn, "cut")
     assert "Continue" in (talk.going_on() or "")
     answered(talk, talk.going_on() or "", cell="k", run="1")
@@ -146,7 +147,7 @@ def test_a_server_that_keeps_the_context_does_not_hold_what_was_stopped() -> Non
     talk.context = "server"
     answered(talk, "one")
     stopped = talk.ask_in(None, None, "two")
-    stopped.add("half")
+    stopped.take(Text("half"))
     talk.end(stopped, "stopped")
     with pytest.raises(ContextOnServerError):
         talk.ask_in(None, None, "three")

@@ -10,6 +10,7 @@ import pytest
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.replay import Replays, StoredReply, digest, mode_of, replays_from
 from berlin_magic.errors import BerlinError, NotStoredError, ReplayFileError
+from berlin_magic.messages import Text
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -18,7 +19,7 @@ def answered(talk: Conversation, prompt: str, reply: str, **options: float) -> N
     turn = talk.ask_in(None, None, prompt, options=options)
     turn.request = digest(turn.asked, turn.model, turn.options)
     turn.model = "somebody"
-    turn.add(reply)
+    turn.take(Text(reply))
     talk.end(turn, "complete")
 
 
@@ -58,7 +59,7 @@ async def test_an_incomplete_reply_is_not_replayed() -> None:
     talk = Conversation()
     turn = talk.ask_in(None, None, "Hello")
     turn.request = digest(turn.asked, "", {})
-    turn.add("half")
+    turn.take(Text("half"))
     talk.end(turn, "cut")
     talk.reset()
     talk.replay = "only"

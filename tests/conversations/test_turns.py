@@ -12,11 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from berlin_magic.conversations.cells import standing, struck
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
+from berlin_magic.messages import Text
 
 
 def answered(turns: Turns, prompt: str, reply: str = "", **where: str | None) -> Turn:
     turn = turns.begin(prompt, **where)
-    turn.add(reply or f"answer to {prompt}")
+    turn.take(Text(reply or f"answer to {prompt}"))
     turns.end(turn, "complete")
     return turn
 
@@ -89,8 +90,8 @@ def test_two_questions_at_once_do_not_mix() -> None:
     turns = four()
     one = turns.begin("one", cell="x", run="x")
     two = turns.begin("two", cell="y", run="y")
-    one.add("1")
-    two.add("2")
+    one.take(Text("1"))
+    two.take(Text("2"))
     turns.end(two, "complete")
     turns.end(one, "complete")
     assert asked(one)[-2:] == ["d", "one"] and asked(two)[-2:] == ["d", "two"]
@@ -287,7 +288,7 @@ class AnyDoings(RuleBasedStateMachine):
         assert list(turn.chain) == self.expected_context(turn)
         assert turn.asked[-1]["content"] == prompt
         self.frozen[turn.id] = (turn.chain, [dict(message) for message in turn.asked])
-        turn.add(reply)
+        turn.take(Text(reply))
         self.turns.end(turn, "complete" if reply else "failed")
         self.made[turn.id] = (prompt, reply)
         assert any(turn is one for one in self.turns)
@@ -305,7 +306,7 @@ class AnyDoings(RuleBasedStateMachine):
     def end_one(self, reply: str) -> None:
         turn = self.running.pop()
         self.frozen[turn.id] = (turn.chain, turn.asked)
-        turn.add(reply)
+        turn.take(Text(reply))
         self.turns.end(turn, "stopped")
         self.made[turn.id] = (turn.prompt, reply)
 
@@ -370,7 +371,7 @@ class AnyDoings(RuleBasedStateMachine):
     def fork(self) -> None:
         fork = self.turns.fork()
         before = self.turns.messages
-        fork.begin("only there").add("x")
+        fork.begin("only there").take(Text("x"))
         fork.reset()
         assert self.turns.messages == before
         self.turns = self.turns.fork() if not self.running else self.turns

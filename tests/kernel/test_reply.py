@@ -14,7 +14,7 @@ from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.display.view import Status, View
 from berlin_magic.errors import IncompleteReplyError, ServerError
 from berlin_magic.kernel.reply import Outcome, Showing
-from berlin_magic.messages import Event, Finish, Notice, Reasoning, Usage
+from berlin_magic.messages import Event, Finish, Notice, Reasoning, Text, Usage
 
 
 class NotedView(View):
@@ -48,12 +48,12 @@ class Reply:
         self.closed = False
         self.turn = Turns().begin("Question")
 
-    async def pieces(self) -> AsyncGenerator[str, None]:
+    async def events(self) -> AsyncGenerator[Event, None]:
         try:
             for step in self.script:
                 if isinstance(step, str):
-                    self.turn.add(step)
-                    yield step
+                    self.turn.take(event := Text(step))
+                    yield event
                 elif isinstance(step, Exception):
                     self.turn.finish = "cut" if self.turn.reply else "failed"
                     raise step
@@ -72,7 +72,7 @@ class Reply:
 async def show(reply: Reply, view: NotedView) -> tuple[Showing, asyncio.Task[Outcome]]:
     showing = Showing(reply.turn, "Test")
     showing.begin(view)
-    task = asyncio.ensure_future(showing.run(reply.pieces()))
+    task = asyncio.ensure_future(showing.run(reply.events()))
     await asyncio.sleep(0.02)
     return showing, task
 
@@ -143,7 +143,7 @@ async def test_an_interrupt_in_the_last_moment_keeps_the_complete_reply() -> Non
     reply, view = Reply("all"), NotedView()
     showing = Showing(reply.turn, "Test")
     showing.begin(view)
-    task = asyncio.ensure_future(showing.run(reply.pieces()))
+    task = asyncio.ensure_future(showing.run(reply.events()))
     while reply.turn.finish != "complete":  # noqa: ASYNC110 - the moment after it is the point
         await asyncio.sleep(0)
     task.cancel()
@@ -180,7 +180,7 @@ async def test_an_error_before_the_first_word() -> None:
 def test_a_turn_of_many_pieces_knows_its_length_and_text() -> None:
     turn = Turn("Question")
     for _ in range(1000):
-        turn.add("ab")
+        turn.take(Text("ab"))
     assert turn.length == 2000 and turn.reply == "ab" * 1000
 
 
@@ -189,7 +189,7 @@ async def test_a_stop_before_the_request_has_begun_is_a_stop() -> None:
     showing = Showing(reply.turn, "Test")
     showing.begin(view)
     showing.stop()
-    outcome = await showing.run(reply.pieces())
+    outcome = await showing.run(reply.events())
     outcome.check()
     assert view.finished[0][0].state == "stopped"
     assert view.text == ""
@@ -199,7 +199,7 @@ async def test_an_error_in_the_background_is_noted_in_its_own_output() -> None:
     reply, view = Reply("half", IncompleteReplyError("The connection broke.")), NotedView()
     showing = Showing(reply.turn, "Test")
     showing.begin(view)
-    await showing.run(reply.pieces(), background=True)
+    await showing.run(reply.events(), background=True)
     assert view.finished[0][0].notes == ("The connection broke.",)
 
 

@@ -11,7 +11,7 @@ import asyncio
 import gzip
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -50,7 +50,7 @@ from berlin_magic.errors import (
     ServerUnreachableError,
     SilentTooLongError,
 )
-from berlin_magic.messages import Notice
+from berlin_magic.messages import Event, Notice
 from berlin_magic.providers.base import Provider
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.provider import OpenAICompatible
@@ -251,10 +251,17 @@ async def test_what_passes_is_overcome(server, dialect, fault):
 
 async def test_a_refused_connection(server, dialect, unused_tcp_port):
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    result = await outcome(dialect.provider.stream("m", HELLO, url=url, **dialect.settings))
+    events: list[Event] = []
+
+    async def text() -> AsyncGenerator[str, None]:
+        async for event in dialect.provider.stream("m", HELLO, url=url, **dialect.settings):
+            events.append(event)
+            yield "some"
+
+    result = await outcome(text())
     assert type(result.failure) is ServerUnreachableError
     assert "connection refused" in str(result.failure)
-    assert [type(item) for item in result.pieces] == [Notice, Notice]  # asked three times
+    assert [type(event) for event in events] == [Notice, Notice]  # asked three times
     await assert_next_works(server, dialect)
 
 

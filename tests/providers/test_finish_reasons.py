@@ -11,7 +11,7 @@ from scripted import HEAD, chunk, slices
 
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import ReplyTooLargeError
-from berlin_magic.messages import Finish
+from berlin_magic.messages import Finish, Text
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.provider import OpenAICompatible
 from berlin_magic.transport import response
@@ -23,7 +23,7 @@ ENDED = json.dumps({"id": "c1", "segment": "stop", "content": "", "finishReason"
 async def test_a_berlin_server_that_tells_why_a_reply_ended_is_heard(server):
     server.on(CHAT, [HEAD, chunk("", "start"), chunk("some"), ENDED])
     stream = Berlin.stream("", HELLO, url=server.url, token=TOKEN)
-    assert [item async for item in stream] == ["some", Finish("length")]
+    assert [item async for item in stream] == [Text("some"), Finish("length")]
 
 
 async def test_a_reply_that_reached_its_limit_can_be_continued(server):

@@ -12,6 +12,7 @@ import pytest
 
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import NotConfiguredError
+from berlin_magic.messages import Text
 from berlin_magic.providers import registry
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.registry import found, load, named_provider
@@ -84,7 +85,7 @@ async def test_one_of_another_package_is_found_by_its_prefix(install: Install) -
     assert "their_echo" not in sys.modules  # only when it is asked
     provider = load("echo")
     pieces = [piece async for piece in provider.stream("m", [{"role": "user", "content": "Hello"}])]
-    assert pieces == ["Hello"]
+    assert pieces == [Text("Hello")]
 
 
 @pytest.mark.parametrize(

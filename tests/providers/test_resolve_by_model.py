@@ -13,7 +13,7 @@ from scripted import HEAD, ScriptedServer
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError
-from berlin_magic.messages import Event
+from berlin_magic.messages import Started, Text
 from berlin_magic.providers import resolve
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.services import Ollama, OpenAI, Vllm
@@ -212,17 +212,18 @@ def thinking(ollama: ScriptedServer) -> ScriptedServer:
 
 async def test_reasoning_usage_and_reason_are_the_turns_and_not_the_replys(thinking: ScriptedServer) -> None:
     talk = Conversation(model="ollama:m")
-    told: list[Event] = []
-    turn = talk.ask_in(None, None, "6×7?", model=talk.model)
-    pieces = [piece async for piece in talk.answer(turn, told=told.append)]
-    assert "".join(pieces) == turn.reply == "42"
+    events = [event async for event in talk.events("6×7?")]
+    (turn,) = talk
+    assert [event for event in events if isinstance(event, Text)] == [Text("42")] and turn.reply == "42"
     assert turn.reasoning == "Let me see: 6×7"
     assert (turn.prompt_tokens, turn.completion_tokens, turn.reason) == (11, 3, "length")
-    assert [type(event).__name__ for event in told] == ["Reasoning", "Reasoning", "Usage", "Finish"]
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == ["Started", "Reasoning", "Reasoning", "Text", "Usage", "Finish"]
+    assert events[0] == Started("Ollama", "m")
     await talk.ask("Again")
     assert "Let me see" not in str(thinking.requests[-1].json)
     record = talk.record()
-    assert "Let me see" not in str(record)
+    assert record["events"][0]["parts"][0] == {"type": "reasoning", "text": "Let me see: 6×7"}
     again = Conversation()
     again.read(record)
     assert (again[0].completion_tokens, again[0].reason) == (3, "length")

@@ -1,4 +1,4 @@
-"""The journal of one conversation into the store."""
+"""The store: conversations in a database of the user's own, written by a thread of its own."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -118,19 +119,13 @@ class Store:
                 return None
             places = connection.execute("SELECT record FROM places WHERE conversation = ?", (conversation,)).fetchall()
             events = connection.execute(
-                "SELECT id, record, reply FROM events WHERE conversation = ? ORDER BY rowid", (conversation,)
+                "SELECT id, record FROM events WHERE conversation = ? ORDER BY number", (conversation,)
             ).fetchall()
-            partial: dict[str, str] = {}
-            for turn, text in connection.execute(
-                "SELECT turn, text FROM pieces WHERE conversation = ? ORDER BY number", (conversation,)
-            ):
-                partial[turn] = partial.get(turn, "") + unpacked(text)
+            parts = _parts(connection, conversation)
             return {
                 "system": unpacked(head[0]),
                 "places": [json_of(text) for (text,) in places],
-                "events": [
-                    {**json_of(text), "reply": unpacked(reply) or partial.get(id_, "")} for id_, text, reply in events
-                ],
+                "events": [{**json_of(text), **parts.get(id_, {})} for id_, text in events],
             }
 
         return self._read(read, None)
@@ -239,7 +234,29 @@ class Store:
             self._warnings.append(warning)
 
 
-_TABLES = ("places", "events", "pieces")
+def _parts(connection: sqlite3.Connection, conversation: str) -> dict[str, dict[str, list[Record]]]:
+    """Return the parts of each turn, by its id and by the name that they have in its record."""
+    found: dict[str, dict[str, list[Record]]] = {}
+    deltas = connection.execute(
+        "SELECT turn, type, text FROM deltas WHERE conversation = ? ORDER BY number", (conversation,)
+    )
+    for (turn, kind), rows in groupby(deltas, key=lambda row: row[:2]):
+        text = "".join(unpacked(text) for _, _, text in rows)
+        found.setdefault(turn, {}).setdefault("parts", []).append({"type": kind, "text": text})
+    whole = connection.execute(
+        "SELECT turn, side, type, text, more FROM parts WHERE conversation = ? ORDER BY turn, side, position",
+        (conversation,),
+    )
+    for (turn, side), rows in groupby(whole, key=lambda row: row[:2]):
+        parts = [
+            {"type": kind, **({"text": unpacked(text)} if text else {}), **json_of(more)}
+            for _, _, kind, text, more in rows
+        ]
+        found.setdefault(turn, {})["question" if side == "question" else "parts"] = parts
+    return found
+
+
+_TABLES = ("places", "events", "parts", "deltas")
 _NOTEBOOK = (
     "INSERT INTO notebooks VALUES (?, ?, ?, ?)"
     " ON CONFLICT (id) DO UPDATE SET path = excluded.path, cells = excluded.cells, seen = excluded.seen"
@@ -247,7 +264,7 @@ _NOTEBOOK = (
 
 
 class StoredJournal:
-    """Writes one conversation into a store; a `journal.Journal`."""
+    """Write one conversation into a store; a `serialization.Journal`."""
 
     def __init__(self, store: Store, conversation: str, notebook: str, name: str, system: str = "") -> None:
         self._store = store
@@ -261,28 +278,25 @@ class StoredJournal:
         self._store.put(self._head(), (_PLACE, (self._id, record["key"], packed_json(record))))
 
     def event(self, record: Record) -> None:
-        """Take something that happened; with the end of a turn its pieces are no longer needed."""
-        rest = {name: value for name, value in record.items() if name != "reply"}
-        statements: list[Statement] = [
-            self._head(),
-            (
-                _EVENT,
-                (
-                    self._id,
-                    record["id"],
-                    packed_json(rest),
-                    packed(record.get("reply", "")),
-                ),
-            ),
-        ]
-        if record.get("finish") not in {None, "running"}:
-            statements.append(("DELETE FROM pieces WHERE conversation = ? AND turn = ?", (self._id, record["id"])))
+        """Take something that happened; with the end of a turn its deltas are no longer needed."""
+        turn = (self._id, record["id"])
+        rest = {name: value for name, value in record.items() if name not in {"parts", "question"}}
+        statements: list[Statement] = [self._head(), (_EVENT, (*turn, packed_json(rest)))]
+        running = record.get("finish") == "running"
+        if record.get("kind") == "turn":
+            question, reply = record.get("question", ()), record.get("parts", ())
+            statements.append(("DELETE FROM parts WHERE conversation = ? AND turn = ?", turn))
+            statements.append(("DELETE FROM deltas WHERE conversation = ? AND turn = ?", turn))
+            statements += [_part(*turn, "question", number, part) for number, part in enumerate(question)]
+            if running:
+                statements += [(_DELTA, (*turn, part["type"], packed(part.get("text", "")))) for part in reply]
+            else:
+                statements += [_part(*turn, "reply", number, part) for number, part in enumerate(reply)]
         self._store.put(*statements)
 
-    def piece(self, turn: str, text: str) -> None:
-        """Take a piece of a reply."""
-        statement = ("INSERT INTO pieces (conversation, turn, text) VALUES (?, ?, ?)", (self._id, turn, packed(text)))
-        self._store.put(statement, urgent=False)
+    def delta(self, turn: str, kind: str, text: str) -> None:
+        """Take what was added to a part of a running reply."""
+        self._store.put((_DELTA, (self._id, turn, kind, packed(text))), urgent=False)
 
     def system(self, text: str) -> None:
         """Take the system prompt."""
@@ -299,6 +313,13 @@ _CONVERSATION = (
 )
 _PLACE = "INSERT INTO places VALUES (?, ?, ?) ON CONFLICT (conversation, key) DO UPDATE SET record = excluded.record"
 _EVENT = (
-    "INSERT INTO events VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (conversation, id) DO UPDATE SET record = excluded.record, reply = excluded.reply"
+    "INSERT INTO events (conversation, id, record) VALUES (?, ?, ?)"
+    " ON CONFLICT (conversation, id) DO UPDATE SET record = excluded.record"
 )
+_DELTA = "INSERT INTO deltas (conversation, turn, type, text) VALUES (?, ?, ?, ?)"
+
+
+def _part(conversation: str, turn: str, side: str, position: int, part: Record) -> Statement:
+    more = {name: value for name, value in part.items() if name not in {"type", "text"}}
+    values = (conversation, turn, side, position, part["type"], packed(part.get("text", "")), packed_json(more))
+    return "INSERT INTO parts VALUES (?, ?, ?, ?, ?, ?, ?)", values

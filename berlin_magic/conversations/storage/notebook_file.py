@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from berlin_magic.conversations.turns import Turns
 
 __all__ = ["FORMAT", "NotebookFile", "command_record", "output_record", "read"]
 
-FORMAT = 1
-"""The version of the metadata; a reader leaves a higher one alone, with a warning."""
+FORMAT = 2
+"""The version of the metadata; readers leave a higher one alone, with a warning. Version 1 had no ``parts``."""
 
 
 @dataclass
@@ -75,11 +76,16 @@ def output_record(
         ``format``, ``notebook``, ``conversation``, ``turn``, ``parent`` (and ``chain``, where the parent's does not
         tell it), ``versions``, ``model``, ``provider``, ``options``, ``system``, ``left_out``, ``usage``, ``begun``,
         ``ended`` (seconds since the epoch), ``finish``, ``request`` (the digest of the whole request), ``prompt`` or
-        its digest ``asked``; ``struck`` (what the same cell took out of the conversation just before), ``once``.
+        its digest ``asked``; ``struck`` (what the same cell took out of the conversation just before), ``once``;
+        ``parts``, if the reply is more than one text: their types, with the length of each text. The text is that of
+        the output; what else was in the parts is in the database alone.
     """
     record = turn_record(turn, turns.find)
     prompt = record.pop("prompt")
-    record.pop("reply")
+    parts = record.pop("parts", [])
+    record.pop("question", None)  # what was put into the prompt is the user's own, and stays in the database
+    if [part["type"] for part in parts] not in ([], ["text"]):
+        record["parts"] = [_outline(part) for part in parts]
     if once:
         record["once"] = True
     elif turns.find(turn.id) is not None:
@@ -196,13 +202,28 @@ def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list
         return events
     if not isinstance(metadata.get("turn"), str):
         raise ValueError(f"its turn is {metadata.get('turn')!r:.40}")
-    event = {**metadata, "id": metadata["turn"], "kind": "turn", "reply": reply}
+    event = {**metadata, "id": metadata["turn"], "kind": "turn", "parts": _texts(metadata.get("parts"), reply)}
     if "prompt" not in metadata:
         event["prompt"] = prompt or ""
         event["edited"] = prompt is None or _digest(prompt) != metadata.get("asked")
     struck = metadata.get("struck")
     before = [dict(one) for one in struck if isinstance(one.get("id"), str)] if isinstance(struck, list) else []
     return [*before, event]
+
+
+def _outline(part: Record) -> Record:
+    return {"type": part["type"], **({"length": len(part["text"])} if part["type"] == "text" else {})}
+
+
+def _texts(outline: object, reply: str) -> list[Record]:
+    """Return the text parts of a reply, divided as its outline says, if that fits the text."""
+    entries = outline if isinstance(outline, list) else []
+    told = [entry.get("length") for entry in entries if isinstance(entry, dict) and entry.get("type") == "text"]
+    lengths = [length for length in told if type(length) is int and length > 0]
+    if sum(lengths) != len(reply):
+        lengths = [len(reply)]
+    ends = list(accumulate(lengths, initial=0))
+    return [{"type": "text", "text": reply[start:end]} for start, end in pairwise(ends) if end > start]
 
 
 def _text(value: object) -> str:

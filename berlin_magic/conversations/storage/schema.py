@@ -14,7 +14,7 @@ from berlin_magic.errors import StoreError
 
 __all__ = ["SCHEMA_VERSION", "Opened", "connected", "default_path", "opened", "unusable"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _OURS = 0x4265726C  # "Berl", in the file's header: whose database it is (sqlite.org/pragma.html#pragma_application_id)
 _BUSY = 15.0  # seconds that a write waits for another kernel's
@@ -29,20 +29,38 @@ CREATE INDEX conversations_by_notebook ON conversations (notebook);
 CREATE TABLE places (
     conversation TEXT NOT NULL, key TEXT NOT NULL, record BLOB NOT NULL, PRIMARY KEY (conversation, key)
 );
-CREATE TABLE events (
-    conversation TEXT NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL, reply BLOB NOT NULL,
-    PRIMARY KEY (conversation, id)
-);
-CREATE TABLE pieces (
-    number INTEGER PRIMARY KEY, conversation TEXT NOT NULL, turn TEXT NOT NULL, text BLOB NOT NULL
-);
-CREATE INDEX pieces_by_turn ON pieces (conversation, turn);
 CREATE TABLE forgotten (id TEXT PRIMARY KEY);
+"""
+
+# `events`: what happened, in the order of their rows. `parts`: what turns are made of, by the side that it is from
+# ("question", "reply"); `more` is JSON. `deltas`: what has come of a reply that is still arriving.
+_PARTS = """
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY, conversation TEXT NOT NULL, id TEXT NOT NULL, record BLOB NOT NULL,
+    UNIQUE (conversation, id)
+);
+CREATE TABLE parts (
+    conversation TEXT NOT NULL, turn TEXT NOT NULL, side TEXT NOT NULL, position INTEGER NOT NULL, type TEXT NOT NULL,
+    text BLOB NOT NULL, more BLOB NOT NULL, PRIMARY KEY (conversation, turn, side, position)
+);
+CREATE TABLE deltas (
+    number INTEGER PRIMARY KEY, conversation TEXT NOT NULL, turn TEXT NOT NULL, type TEXT NOT NULL, text BLOB NOT NULL
+);
+CREATE INDEX deltas_by_turn ON deltas (conversation, turn);
 """
 
 # What brings a database of version n to n + 1 stands at [n - 1]; the version and its contents change in one
 # transaction, so that a crash leaves the one or the other.
-_MIGRATIONS: list[str] = []
+_MIGRATIONS: list[str] = [
+    "ALTER TABLE events RENAME TO events_1;\n"  # noqa: S608 - no words of others are in it
+    + _PARTS
+    + """INSERT INTO events (conversation, id, record) SELECT conversation, id, record FROM events_1 ORDER BY rowid;
+INSERT INTO parts SELECT conversation, id, 'reply', 0, 'text', reply, '{}' FROM events_1 WHERE length(reply) > 0;
+INSERT INTO deltas SELECT number, conversation, turn, 'text', text FROM pieces;
+DROP TABLE events_1;
+DROP TABLE pieces
+"""
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +141,11 @@ def _check_and_migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if version == SCHEMA_VERSION or not _is_writable(path):
         return
-    connection.execute("PRAGMA journal_mode = WAL")
+    _begin_logging(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)  # another kernel may have done it meanwhile
-        scripts = [_SCHEMA] if version == 0 else _MIGRATIONS[version - 1 :]
+        scripts = [_SCHEMA + _PARTS] if version == 0 else _MIGRATIONS[version - 1 :]
         for script in scripts if version < SCHEMA_VERSION else []:
             for statement in script.split(";\n"):
                 connection.execute(statement)
@@ -137,6 +155,23 @@ def _check_and_migrate(connection: sqlite3.Connection, path: Path) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _begin_logging(connection: sqlite3.Connection) -> None:
+    """Have changes written ahead into a log.
+
+    While two processes do so at once, SQLite refuses one of them without waiting for the other (seen with 3.40).
+    """
+    latest = time.monotonic() + _BUSY
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > latest:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _version(connection: sqlite3.Connection, path: Path) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
-from berlin_magic.messages import Event, Finish
+from berlin_magic.messages import Event, Finish, Text
 from berlin_magic.providers.berlin.envelope import data_of, envelope_error, is_envelope, parse_envelope
 from berlin_magic.providers.berlin.settings import Access
 from berlin_magic.providers.berlin.stream import Decoder, Refusal
@@ -88,7 +88,7 @@ async def balance(access: Access, token: str) -> float | None:
     return left if known else None
 
 
-async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGenerator[str | Event, None]:
+async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """Ask `body` and yield the text of the reply, never empty, as it arrives; then why it ended, where that is told.
 
     Raises
@@ -126,7 +126,7 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
                         if isinstance(item, Refusal):
                             raise envelope_error(item.envelope, status=status, where=access.where, model=model)
                         if item.content:
-                            yield item.content
+                            yield Text(item.content)
                         if item.last:
                             if item.finish:
                                 yield Finish(item.finish)

@@ -106,7 +106,7 @@ class Berlin(KeptTokens, Provider):
         shared: bool = True,
         retries: int = RETRIES,
         **kwargs: Any,
-    ) -> AsyncGenerator[str | Event, None]:
+    ) -> AsyncGenerator[Event, None]:
         """Ask `messages` and yield the reply's text, piece by piece, as it arrives.
 
         Closing the generator, or cancelling the task that reads it, closes the connection at once.
@@ -139,8 +139,8 @@ class Berlin(KeptTokens, Provider):
 
         Returns
         -------
-        async generator of str or Event
-            Pieces of the reply, never empty.
+        async generator of Event
+            None of the texts is empty.
 
         Raises
         ------
@@ -253,7 +253,7 @@ class Berlin(KeptTokens, Provider):
             del url, given  # as above
 
     @classmethod
-    async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
+    async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:
         sent = [*access.secrets]
         try:
             async with aclosing(retried(cls._one_try(access, body, sent), retries)) as items:
@@ -269,13 +269,13 @@ class Berlin(KeptTokens, Provider):
     @classmethod
     def _one_try(
         cls, access: Access, body: Mapping[str, Any], sent: list[Secret]
-    ) -> Callable[[], AsyncGenerator[str | Event, None]]:
+    ) -> Callable[[], AsyncGenerator[Event, None]]:
         """Return what asks `body` with a token that the server accepts, and adds each token to `sent`."""
         refused: list[Secret] = []  # what one try has learnt of tokens holds for the next
         refusal: NotAllowedError | None = None
         logins = renewals = 0
 
-        async def once() -> AsyncGenerator[str | Event, None]:
+        async def once() -> AsyncGenerator[Event, None]:
             nonlocal refusal, logins, renewals
             while True:  # until the reply, or the refusal of a token that is new
                 if refusal is None:

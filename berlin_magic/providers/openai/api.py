@@ -23,7 +23,7 @@ from berlin_magic.errors import (
     ServerError,
     clean,
 )
-from berlin_magic.messages import Event, Finish, Reasoning, Usage
+from berlin_magic.messages import Event, Finish, Reasoning, Text, Usage
 from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.errors import engine_error
 from berlin_magic.providers.openai.stream import CompletionDecoder
@@ -108,7 +108,7 @@ def endpoint_url(text: str, setting: str) -> URL:
     return url.with_path(path or "/v1")
 
 
-async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[str | Event, None]:
+async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
     """Ask `body` and yield the reply: its text and reasoning as they arrive, then its usage, then why it ended.
 
     Raises
@@ -137,7 +137,7 @@ async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[st
                 if delta.reasoning:
                     yield Reasoning(delta.reasoning)
                 if delta.text:
-                    yield delta.text
+                    yield Text(delta.text)
                 usage, finish = delta.usage or usage, delta.finish or finish
     if usage:
         yield usage

@@ -84,7 +84,7 @@ class OpenAICompatible(Provider):
         reply_limit: int | None = REPLY_LIMIT,
         retries: int = RETRIES,
         **kwargs: Any,
-    ) -> AsyncGenerator[str | Event, None]:
+    ) -> AsyncGenerator[Event, None]:
         """Ask `messages` and yield the reply's text, its reasoning, and at the end its usage and why it ended.
 
         Parameters
@@ -242,8 +242,8 @@ class OpenAICompatible(Provider):
         )
 
     @classmethod
-    async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[str | Event, None]:
-        async def once() -> AsyncGenerator[str | Event, None]:
+    async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:
+        async def once() -> AsyncGenerator[Event, None]:
             nonlocal body
             asked = {**body, "model": body["model"] or await api.only_model(endpoint)}
             while True:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from berlin_magic.conversations.storage.database import Store, StoredJournal
 from berlin_magic.conversations.turns import Turns
+from berlin_magic.messages import Text
 
 
 def say(*words: object) -> None:
@@ -27,8 +28,8 @@ def main(path: str, conversation: str, count: int, pace: float) -> None:
         say("begun", turn.id, 0, time.time())
         for piece in range(chance.randrange(3, 150) if pace else 1):
             text = f"{piece} "
-            turn.add(text)
-            turns.journal.piece(turn.id, text)
+            turn.take(Text(text))
+            turns.journal.delta(turn.id, "text", text)
             say("piece", turn.id, turn.length, time.time())
             time.sleep(pace)
         turns.end(turn, "complete", ended=time.time())

@@ -20,6 +20,7 @@ from berlin_magic.conversations.storage import schema
 from berlin_magic.conversations.storage.database import Store, StoredJournal
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
+from berlin_magic.messages import ImagePart, Reasoning, ReasoningPart, Text, TextPart, ToolCall, ToolCallPart
 
 ROOT = Path(__file__).parents[3]
 CHILD = Path(__file__).with_name("streaming_child.py")
@@ -39,7 +40,7 @@ def stored(store: Store, conversation: str = "c") -> Turns:
 
 def answered(turns: Turns, prompt: str, reply: str = "reply", **where: str | None) -> Turn:
     turn = turns.begin(prompt, **where)
-    turn.add(reply)
+    turn.take(Text(reply))
     turns.end(turn, "complete")
     return turn
 
@@ -79,9 +80,9 @@ def test_a_running_turn_is_there_with_its_question_at_once_and_its_text_soon(pat
     assert store.flush()
     assert [one.prompt for one in stored(Store(path))] == ["question"]
     for piece in ("one ", "two "):
-        turn.add(piece)
+        turn.take(Text(piece))
         assert turns.journal is not None
-        turns.journal.piece(turn.id, piece)
+        turns.journal.delta(turn.id, "text", piece)
     limit = time.monotonic() + 20
     while not (found := stored(Store(path))[0]).reply and time.monotonic() < limit:
         time.sleep(0.05)
@@ -89,7 +90,7 @@ def test_a_running_turn_is_there_with_its_question_at_once_and_its_text_soon(pat
     turns.end(turn, "complete")
     assert store.flush()
     with schema.connected(path) as connection:
-        assert connection.execute("SELECT count(*) FROM pieces").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM deltas").fetchone() == (0,)
     assert stored(Store(path))[0].reply == "one two "
 
 
@@ -221,19 +222,50 @@ def test_a_newer_versions_database_is_left_as_it_is(path: Path) -> None:
     assert "newer" in store.take_warnings()[0]
 
 
-def test_an_older_versions_database_is_brought_up_to_date(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_are_kept_in_their_order_with_what_belongs_to_them(path: Path) -> None:
     store = Store(path)
-    answered(stored(store), "question")
+    turns = stored(store)
+    picture = ImagePart("data:image/png;base64,AAAA")
+    turn = turns.begin("See {{fig}}", question=[TextPart("See "), picture])
+    call = ToolCall("call-1", "search", '{"for": "x"}')
+    for event in (
+        Reasoning("Hm, "),
+        Reasoning("well.", "signed"),
+        Reasoning("Again"),
+        Text("a"),
+        Text("b"),
+        call,
+        Text("c"),
+    ):
+        turn.take(event)
+    turns.end(turn, "complete")
     assert store.flush()
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 3)
-    monkeypatch.setattr(
-        schema, "_MIGRATIONS", ["CREATE TABLE second (x)", "CREATE TABLE third (x);\nDROP TABLE second"]
+    (again,) = stored(Store(path))
+    assert again.parts == turn.parts
+    assert again.parts == (
+        ReasoningPart("Hm, well.", "signed"),
+        ReasoningPart("Again"),
+        TextPart("ab"),
+        ToolCallPart("call-1", "search", '{"for": "x"}'),
+        TextPart("c"),
     )
-    later = Store(path)
-    assert later.take_warnings() == [] and len(stored(later)) == 1
-    with schema.connected(path) as connection:
-        assert connection.execute("PRAGMA user_version").fetchone() == (3,)
-        connection.execute("SELECT * FROM third")
+    assert again.reply == "abc" and again.reasoning == "Hm, well.Again" and again.length == 3
+    assert again.asked[-1]["content"] == [
+        {"type": "text", "text": "See "},
+        {"type": "image_url", "image_url": {"url": picture.url}},
+    ]
+
+
+def test_the_reasoning_and_text_of_a_running_turn_are_there_soon(path: Path) -> None:
+    store = Store(path)
+    turns = stored(store)
+    turn = turns.begin("question")
+    assert turns.journal is not None
+    for kind, text in (("reasoning", "Hm, "), ("reasoning", "well"), ("text", "So "), ("text", "it is")):
+        turns.journal.delta(turn.id, kind, text)
+    assert store.flush()
+    (again,) = stored(Store(path))
+    assert again.parts == (ReasoningPart("Hm, well"), TextPart("So it is")) and again.finish == "cut"
 
 
 READING = """
@@ -308,7 +340,7 @@ def test_what_is_forgotten_is_gone_from_the_disk(path: Path) -> None:
     secret = answered(turns, "the secret question", "the secret reply " * 500)
     partial = turns.begin("running")
     assert turns.journal is not None
-    turns.journal.piece(partial.id, "the secret piece")
+    turns.journal.delta(partial.id, "text", "the secret piece")
     kept = stored(store, "kept")
     answered(kept, "kept question")
     assert store.flush()

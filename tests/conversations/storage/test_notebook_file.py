@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from berlin_magic.conversations.storage.notebook_file import command_record, output_record, read
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
+from berlin_magic.messages import Text
 
 
 def answered(turns: Turns, cell: str, prompt: str, reply: str = "reply") -> Turn:
     turn = turns.begin(prompt, cell=cell, run=f"run of {cell}: {prompt}", model="m", options={"temperature": 0.5})
-    turn.add(reply)
+    turn.take(Text(reply))
     turns.end(turn, "complete", ended=2.0)
     return turn
 
@@ -111,7 +112,7 @@ def test_several_outputs_of_a_cell_are_its_turns_in_sequence(tmp_path: Path) -> 
 def test_a_newer_format_is_left_out_and_said(tmp_path: Path) -> None:
     turns = Turns()
     newer = cell_of(turns, answered(turns, "a", "a"))
-    newer["outputs"][0]["metadata"]["berlin"]["format"] = 2
+    newer["outputs"][0]["metadata"]["berlin"]["format"] = 3
     found = read(file_of(tmp_path, newer))
     assert found.records == {} and "cell 1" in found.problems[0] and "format" in found.problems[0]
 

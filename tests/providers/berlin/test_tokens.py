@@ -20,7 +20,7 @@ from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.credentials.private_file import state_folder
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import NotAllowedError
-from berlin_magic.messages import Notice
+from berlin_magic.messages import Notice, Text
 from berlin_magic.providers import resolve
 from berlin_magic.providers.berlin import provider
 from berlin_magic.providers.berlin import tokens as shared_token
@@ -321,7 +321,7 @@ async def test_where_none_is_shared_a_token_that_another_login_has_ended_is_rene
     server.on(CHAT, [EXPIRED], [EXPIRED], [EXPIRED], [ANSWER])
     asked = Berlin.stream("", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, shared=False)
     items = [item async for item in asked]
-    assert [item for item in items if isinstance(item, str)] == ["Hello ", "you"]
+    assert [item.text for item in items if isinstance(item, Text)] == ["Hello ", "you"]
     assert ["logged in elsewhere" in item.text for item in items if isinstance(item, Notice)] == [True] * 3
     assert len(server.to(LOGIN)) == 4
 

@@ -12,7 +12,7 @@ from scripted import HEAD, Then, reply
 
 from berlin_magic import errors
 from berlin_magic.conversations.conversation import Conversation
-from berlin_magic.messages import Finish, Reasoning
+from berlin_magic.messages import Finish, Reasoning, Text
 from berlin_magic.providers.openai import api
 from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.provider import OPENAI_URL, OpenAICompatible
@@ -105,7 +105,7 @@ async def test_thinking_among_the_parts_of_a_content_is_reasoning(server):
     parts = [step(thinking), step([{"type": "text", "text": "Hello"}])]
     server.on(CHAT, [HEAD, *parts, step(finish="stop"), DONE])
     found = [item async for item in OpenAICompatible.stream("m", HELLO, url=server.url)]
-    assert found[:2] == [Reasoning("hm"), "Hello"]
+    assert found[:2] == [Reasoning("hm"), Text("Hello")]
 
 
 # -- Errors

@@ -12,7 +12,7 @@ from asking import HELLO
 from completions import DONE, completion, event, step, streamed, usage
 from scripted import CHUNKED_HEAD, HEAD, LAST_HTTP_CHUNK, Step, http_chunk, slices
 
-from berlin_magic.messages import Finish
+from berlin_magic.messages import Finish, Text
 from berlin_magic.providers.openai.provider import OpenAICompatible
 
 openai = pytest.importorskip("openai")
@@ -39,8 +39,8 @@ STREAMS: dict[str, bytes] = {
 async def ours(url: str) -> tuple[str, str | None]:
     text, finish = "", None
     async for item in OpenAICompatible.stream("m", HELLO, url=url):
-        if isinstance(item, str):
-            text += item
+        if isinstance(item, Text):
+            text += item.text
         elif isinstance(item, Finish):
             finish = item.reason
     return text, finish

@@ -11,7 +11,7 @@ from completions import DONE, completion, event, step, streamed, usage
 from scripted import CHUNKED_HEAD, HEAD, Then, http_chunk, reply, scripted_server
 
 from berlin_magic import errors
-from berlin_magic.messages import Finish, Reasoning, Usage
+from berlin_magic.messages import Finish, Reasoning, Text, Usage
 from berlin_magic.providers.openai import api
 from berlin_magic.providers.openai.provider import OPENAI_URL, OpenAICompatible
 
@@ -226,14 +226,14 @@ async def test_reasoning_usage_and_finish_come_beside_the_text(server):
             DONE,
         ],
     )
-    assert await items(server) == [Reasoning("Hm, "), Reasoning("well."), "Hello", Usage(3, 2), Finish("length")]
+    assert await items(server) == [Reasoning("Hm, "), Reasoning("well."), Text("Hello"), Usage(3, 2), Finish("length")]
     assert (await outcome(ask(server))).pieces == ["Hello"]
 
 
 @pytest.mark.parametrize("reason", ["stop", "length", "content_filter", "tool_calls"])
 async def test_why_the_reply_ended_is_told(server, reason):
     server.on(CHAT, [HEAD, streamed("a", finish=reason)])
-    assert await items(server) == ["a", Finish(reason)]
+    assert await items(server) == [Text("a"), Finish(reason)]
 
 
 async def test_a_refusal_is_the_models_answer(server):
@@ -243,7 +243,7 @@ async def test_a_refusal_is_the_models_answer(server):
 
 async def test_a_server_that_answers_without_streaming_is_understood(server):
     server.on(CHAT, [said(completion("Hello", reasoning_content="Hm"), 200)])
-    assert await items(server) == [Reasoning("Hm"), "Hello", Usage(3, 2), Finish("stop")]
+    assert await items(server) == [Reasoning("Hm"), Text("Hello"), Usage(3, 2), Finish("stop")]
 
 
 @pytest.mark.parametrize(
