@@ -1,9 +1,23 @@
-"""Waiting in threads, on nested loops and through interrupts."""
+"""Wait for threads, tasks or nested loops so that an interrupt still gets through.
+
+A signal handler does not wake a loop that sleeps in its selector (ipykernel issue 881), so whatever waits here looks
+up every `TICK` seconds. There is one way for each need:
+
+- `in_thread`: wait for blocking work without blocking the loop.
+- `run_sync`: run a coroutine to its end from code that can't await, also on a running loop.
+- `run_interruptibly`: run a coroutine that an interrupt of the cell ends.
+- `cancel_and_wait`: end a task, and wait until it has closed what it holds.
+- `wait_through_interrupts`: wait for a task that an interrupt must not end.
+- `cancel_on_interrupt`: let SIGINT cancel a task.
+- `short_tracebacks`: show an interrupt, or an error of ours, as a few lines.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextvars
+import math
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -14,61 +28,31 @@ from typing import Any, TypeVar
 
 from berlin_magic.errors import BerlinError
 
-__all__ = ["TICK", "Interrupted", "aside", "cancelling", "ended", "in_one_line", "run", "ticking"]
+__all__ = [
+    "TICK",
+    "Interrupted",
+    "cancel_and_wait",
+    "cancel_on_interrupt",
+    "in_thread",
+    "run_interruptibly",
+    "run_sync",
+    "short_tracebacks",
+    "wait_through_interrupts",
+]
 
 T = TypeVar("T")
 
-_TICK = 0.1  # seconds
+TICK = 0.1
+"""Seconds between two looks for an interrupt."""
 
-
-async def aside(work: Callable[[], T], *, patience: float | None) -> T:
-    """Return what `work` returns, or raise what it raises; it runs in a thread of its own.
-
-    `asyncio.to_thread` is not for such work: its threads are waited for at the end of the process, so that a keyring
-    that asks nobody, or a network drive that is gone, would keep the process from ending.
-
-    Parameters
-    ----------
-    work : callable
-        Goes on in its thread when the wait for it is cancelled or over.
-    patience : float, optional
-        Seconds to wait at most; None where whoever calls sets the limit.
-
-    Raises
-    ------
-    TimeoutError
-        Where it takes longer.
-    """
-    outcome: Future[T] = Future()
-    outcome.set_running_or_notify_cancel()  # from here on only its thread decides what becomes of it
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - handed over to who waits, whatever it is
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(result)
-
-    # In the caller's context, as `asyncio.to_thread` does: ipykernel tells by it which cell is running.
-    context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(run,), name="berlin_magic aside", daemon=True).start()
-    waiting = asyncio.wrap_future(outcome)
-    try:
-        async with asyncio.timeout(patience):
-            # In ticks, as a signal handler does not wake a loop that sleeps in its selector (ipykernel issue 881).
-            while not waiting.done():
-                await asyncio.wait([waiting], timeout=_TICK)
-        return waiting.result()
-    finally:
-        waiting.cancel()  # nobody will ask any more what it was
+_CLOSING = 3.0  # seconds that a cancelled task may take to close its connections
 
 
 class Interrupted(KeyboardInterrupt):
     """The user interrupted a reply. As any interrupt it ends the cell and the cells in the queue, but in one line.
 
-    To be raised in the cell's own coroutine only: a KeyboardInterrupt that leaves an inner task ends the kernel's
-    process (platform page).
+    Raise it in the cell's own coroutine only: a KeyboardInterrupt that leaves an inner task ends the kernel's process
+    (asyncio raises it in the loop itself).
     """
 
     def _render_traceback_(self) -> list[str]:
@@ -76,28 +60,103 @@ class Interrupted(KeyboardInterrupt):
         return [str(self)]
 
 
-@contextmanager
-def in_one_line() -> Iterator[None]:
-    """Give an interrupt that comes while nothing has been asked yet its one line, too; an error of ours its few."""
+async def in_thread(work: Callable[[], T], *, timeout: float | None = None) -> T:  # noqa: ASYNC109 - most callers set one
+    """Return what `work` returns, or raise what it raises; it runs in a thread of its own.
+
+    `asyncio.to_thread` does not fit: the end of the process waits for its threads, so a keyring whose question nobody
+    answers, or a network drive that is gone, would keep the process from ending.
+
+    Parameters
+    ----------
+    work : callable
+        Runs in the caller's context. It goes on in its thread if the wait for it is cancelled or takes too long.
+    timeout : float, optional
+        Seconds to wait at most; None for no limit.
+
+    Raises
+    ------
+    TimeoutError
+        If it takes longer.
+    """
+    outcome: Future[T] = Future()
+    _start_thread(work, outcome)
+    waiting = asyncio.wrap_future(outcome)
     try:
-        yield
-    except Interrupted:
-        raise
-    except (asyncio.CancelledError, KeyboardInterrupt):
-        raise Interrupted("Interrupted.") from None
-    except BerlinError as error:
-        if not hasattr(error, "_render_traceback_"):
-            lines = f"{type(error).__name__}: {error}"
-            error._render_traceback_ = lambda: [lines]  # type: ignore[attr-defined]
-        raise
+        async with asyncio.timeout(timeout):
+            await _tick_until_done(waiting)
+        return waiting.result()
+    finally:
+        waiting.cancel()  # else an error that nobody waits for any more would be logged
+
+
+def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what `coroutine` returns, or raise what it raises, from code that can't await.
+
+    If no loop runs in this thread, the coroutine gets one of its own. On a running loop (a notebook's, in a cell that
+    is not awaited) it runs nested, so that the user's tasks go on meanwhile; a loop that can't be nested (uvloop) is
+    left alone, and the coroutine runs on a loop in another thread while this one waits.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return _run_on_new_loop(coroutine)
+    # Checked first: `apply` patches asyncio and only then refuses a foreign loop (nest-asyncio2 1.7.4).
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        return _run_in_thread(coroutine)
+    # The fork, and not nest_asyncio itself: that one hangs ipykernel >= 7.1 for good.
+    import nest_asyncio2  # noqa: PLC0415 - patches asyncio when applied: only if nothing else is left
+
+    nest_asyncio2.apply(loop)
+    return loop.run_until_complete(coroutine)
+
+
+async def run_interruptibly(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Return what `coroutine` returns, or raise what it raises; an interrupt cancels it, and ends the wait.
+
+    Await it in the cell's own coroutine. An interrupt that `coroutine` itself raises is raised here too, and not in the
+    task that it runs in: from there it would end the kernel's process.
+    """
+    outer = asyncio.current_task()
+    assert outer is not None  # noqa: S101 - there is one in every coroutine that a loop runs
+    task = asyncio.get_running_loop().create_task(_caught(coroutine))
+    with cancel_on_interrupt(outer):
+        try:
+            await _tick_until_done(task)
+        except asyncio.CancelledError:
+            await cancel_and_wait(task)
+            if not task.done() or task.cancelled() or task.exception() is not None:
+                raise  # the interrupt; the error of the cancelled work concerns nobody any more
+    interrupt, result = task.result()
+    if interrupt is not None:
+        raise interrupt
+    return result  # type: ignore[return-value]
+
+
+async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
+    """Cancel `task` and wait up to three seconds until it has ended; a second interrupt does not shorten that."""
+    task.cancel()
+    await wait_through_interrupts(task, timeout=_CLOSING)
+
+
+async def wait_through_interrupts(task: asyncio.Future[Any], *, timeout: float = math.inf) -> bool:  # noqa: ASYNC109 - it outlasts cancelling
+    """Wait until `task` has ended, or for `timeout` seconds; return whether an interrupt came meanwhile."""
+    loop = asyncio.get_running_loop()
+    latest = loop.time() + timeout
+    interrupted = False
+    while not task.done() and (left := latest - loop.time()) > 0:
+        try:
+            await asyncio.wait([task], timeout=min(left, TICK))
+        except asyncio.CancelledError:
+            interrupted = True
+    return interrupted
 
 
 @contextmanager
-def cancelling(task: asyncio.Task[object]) -> Iterator[None]:
-    """While it lasts, let SIGINT cancel `task` instead of raising KeyboardInterrupt wherever the loop happens to be.
+def cancel_on_interrupt(task: asyncio.Task[object]) -> Iterator[None]:
+    """Let SIGINT cancel `task`, instead of raising KeyboardInterrupt wherever the loop happens to be.
 
-    Where somebody else has taken SIGINT already, as ipykernel does for an awaited cell, that stays. The handler does
-    not wake a loop that sleeps in its selector: whoever uses this has to tick (ipykernel issue 881).
+    If somebody else has taken SIGINT already, as ipykernel does for an awaited cell, their handler stays. The handler
+    does not wake the loop: wait in ticks inside of it.
     """
     mine = threading.current_thread() is threading.main_thread()
     if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
@@ -115,33 +174,42 @@ def cancelling(task: asyncio.Task[object]) -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-TICK = 0.1
-"""Seconds between two looks: a signal handler does not wake a loop that sleeps in its selector (ipykernel 881)."""
+@contextmanager
+def short_tracebacks() -> Iterator[None]:
+    """Show an interrupt as one line, and an error of ours as its message, in place of a traceback."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        raise Interrupted("Interrupted.") from None
+    except BerlinError as error:
+        if not hasattr(error, "_render_traceback_"):
+            lines = f"{type(error).__name__}: {error}"
+            error._render_traceback_ = lambda: [lines]  # type: ignore[attr-defined]
+        raise
 
-_DRAIN = 3.0  # seconds that what was cancelled may take to close its connections
 
+def _start_thread(work: Callable[[], T], outcome: Future[T]) -> None:
+    """Start `work` in a thread that the end of the process does not wait for; its end goes to `outcome`."""
+    outcome.set_running_or_notify_cancel()  # from here on only its thread decides how it ends
 
-async def ticking(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what `coroutine` returns, or raise what it raises; an interrupt cancels it, and ends the wait.
-
-    To be awaited in the cell's own coroutine. An interrupt that `coroutine` raises itself is raised there too, and
-    not in the task that it runs in: from there it would end the kernel's process (platform page).
-    """
-    outer = asyncio.current_task()
-    assert outer is not None  # noqa: S101 - there is one in every coroutine that a loop runs
-    task = asyncio.get_running_loop().create_task(_caught(coroutine))
-    with cancelling(outer):
+    def run() -> None:
         try:
-            while not task.done():
-                await asyncio.wait({task}, timeout=TICK)
-        except asyncio.CancelledError:
-            await ended(task)
-            if not task.done() or task.cancelled() or task.exception() is not None:
-                raise  # the interrupt; what the cancelled work failed with is nobody's concern any more
-    interrupt, result = task.result()
-    if interrupt is not None:
-        raise interrupt
-    return result  # type: ignore[return-value]
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - handed over to the waiting thread, whatever it is
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    # In the caller's context, as `asyncio.to_thread` does: ipykernel knows by it which cell is running.
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="berlin_magic in_thread", daemon=True).start()
+
+
+async def _tick_until_done(task: asyncio.Future[Any]) -> None:
+    while not task.done():
+        await asyncio.wait([task], timeout=TICK)
 
 
 async def _caught(coroutine: Coroutine[Any, Any, T]) -> tuple[KeyboardInterrupt | None, T | None]:
@@ -151,49 +219,15 @@ async def _caught(coroutine: Coroutine[Any, Any, T]) -> tuple[KeyboardInterrupt 
         return interrupt, None
 
 
-async def ended(task: asyncio.Task[Any]) -> None:
-    """Cancel `task` and wait until it has ended; a second interrupt does not shorten that."""
-    loop = asyncio.get_running_loop()
-    latest = loop.time() + _DRAIN
-    task.cancel()
-    while not task.done() and (left := latest - loop.time()) > 0:
-        try:
-            await asyncio.wait({task}, timeout=min(left, TICK))
-        except asyncio.CancelledError:
-            continue
-
-
-def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Return what `coroutine` returns, or raise what it raises.
-
-    With no loop running in this thread, it gets one of its own. On a running loop (a notebook's, in a cell that is
-    not awaited) it is run nested, so that the user's tasks go on meanwhile; a loop that can't be nested (uvloop) is
-    left alone, and the coroutine runs on a loop in another thread while this one waits.
-    """
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return _on_a_new_loop(coroutine)
-    # Asked before: `apply` patches asyncio first, and refuses a foreign loop after that (nest-asyncio2 1.7.4).
-    if not isinstance(loop, asyncio.BaseEventLoop):
-        return _in_thread(coroutine)
-    # The fork, and not nest_asyncio itself: that one hangs ipykernel >= 7.1 for good (platform page).
-    import nest_asyncio2  # noqa: PLC0415 - patches asyncio when applied: only where nothing else is left
-
-    nest_asyncio2.apply(loop)
-    return loop.run_until_complete(coroutine)
-
-
-def _on_a_new_loop(coroutine: Coroutine[Any, Any, T]) -> T:
-    # Not `asyncio.run`: patched, it takes the thread's current loop where there is one, which in a forked process is
-    # the parent's and never answers, and leaves a new one open (nest-asyncio2 1.7.4).
+def _run_on_new_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    # Not `asyncio.run`: patched, it takes the thread's current loop if there is one, which in a forked process is the
+    # parent's and never answers, and leaves a new one open (nest-asyncio2 1.7.4).
     with asyncio.Runner() as runner:
         return runner.run(coroutine)
 
 
-def _in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
-    result: list[T] = []
-    failure: list[BaseException] = []
+def _run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
+    outcome: Future[T] = Future()
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
 
     async def main() -> T:
@@ -202,30 +236,13 @@ def _in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
         running.append((asyncio.get_running_loop(), task))
         return await coroutine
 
-    def work() -> None:
-        try:
-            result.append(_on_a_new_loop(main()))
-        except BaseException as error:  # noqa: BLE001 - handed over to the waiting thread, whatever it is
-            failure.append(error)
-        finally:
-            done.set()
-
-    # Not Thread.join: interrupted, it takes a thread that still runs for one that has ended (Python 3.11).
-    done = threading.Event()
-
-    # In this thread's context: ipykernel tells by it which cell an output belongs to.
-    context = contextvars.copy_context()
-    thread = threading.Thread(target=context.run, args=(work,), name="berlin_magic blocking", daemon=True)
     try:
-        thread.start()
-        while not done.wait(0.1):  # in pieces, so that an interrupt gets through on every platform
+        _start_thread(lambda: _run_on_new_loop(main()), outcome)
+        while not concurrent.futures.wait([outcome], TICK).done:  # in ticks: Windows wakes no thread for an interrupt
             pass
     except KeyboardInterrupt:
         for loop, task in running:
             loop.call_soon_threadsafe(task.cancel)
-        if thread.ident is not None:  # it began
-            done.wait(5)
+            concurrent.futures.wait([outcome], _CLOSING)
         raise
-    if failure:
-        raise failure[0]
-    return result[0]
+    return outcome.result()

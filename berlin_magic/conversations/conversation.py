@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread, run_sync
 from berlin_magic.conversations import export
 from berlin_magic.conversations.replay import Mode, Replays, StoredReply, digest
 from berlin_magic.conversations.server_side_context import continued
@@ -199,10 +199,8 @@ class Conversation(Turns):
 
     def ask_sync(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer, from code that can't await; as `ask` otherwise."""
-        from berlin_magic.concurrency import run  # noqa: PLC0415 - patches asyncio: only where it is asked for
-
         options = unseen_way(options)
-        return run(self.ask(prompt, **options))
+        return run_sync(self.ask(prompt, **options))
 
     async def answer(self, turn: Turn, *, replay: Mode | None = None, **way: Any) -> AsyncGenerator[Event, None]:
         """Answer a turn that `ask_in` gave, yield what arrives, and leave the turn ended, whatever happens.
@@ -273,7 +271,7 @@ class Conversation(Turns):
 
     async def _asked(self, turn: Turn, way: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
-        connect = await aside(_connect, patience=None)
+        connect = await in_thread(_connect)
         there = await connect(turn.model, **joined(self.connection, way, turn.model))
         provider = there.provider
         turn.wanted = turn.model

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.private_file import PrivateFile, Records, state_folder
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import NotConfiguredError
@@ -86,7 +86,7 @@ async def store(server: str, account: str, password: Secret) -> bool:
             records[server]["password"] = password
 
     file = PrivateFile(_path())
-    await aside(lambda: file.change(put), patience=_PATIENCE)
+    await in_thread(lambda: file.change(put), timeout=_PATIENCE)
     return kept
 
 
@@ -104,7 +104,7 @@ async def forget(server: str) -> bool:
     if login and login.in_keyring:
         await _in_keyring(lambda keyring: keyring.delete_password(_service(server), login.account), otherwise=None)
     file = PrivateFile(_path())
-    await aside(lambda: file.forget(lambda name: name == server), patience=_PATIENCE)
+    await in_thread(lambda: file.forget(lambda name: name == server), timeout=_PATIENCE)
     return login is not None
 
 
@@ -144,7 +144,7 @@ async def _in_keyring(work: Callable[[Any], T], *, otherwise: T) -> T:
             return otherwise
 
     try:
-        return await aside(run, patience=_PATIENCE)
+        return await in_thread(run, timeout=_PATIENCE)
     except TimeoutError:
         return otherwise
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.secret import Secret
 
 __all__ = ["PrivateFile", "Records", "held", "held_briefly", "state_folder"]
@@ -53,7 +53,7 @@ async def held(path: Path, *, patience: float) -> AsyncIterator[bool]:
     turn = _Turn(path)
     try:
         try:
-            taken = await aside(lambda: turn.take(patience), patience=patience + _GRACE)
+            taken = await in_thread(lambda: turn.take(patience), timeout=patience + _GRACE)
         except TimeoutError:
             taken = False
         yield taken

@@ -5,7 +5,6 @@ Nothing slow is imported with this package; `prepare` imports what the view of a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from importlib.metadata import version
@@ -68,12 +67,8 @@ def open_view(
     )
 
 
-async def prepare(shell: Any) -> None:
-    """Import what `open_view` needs here, in a thread: the user's loop goes on meanwhile."""
-    await asyncio.to_thread(_import_for, shell)
-
-
-def _import_for(shell: Any) -> None:
+def prepare(shell: Any) -> None:
+    """Import what `open_view` needs for `shell`; this is slow, so call it in a thread."""
     if _is_terminal(shell):
         needed = ["terminal"]
     elif not _is_watched(shell):

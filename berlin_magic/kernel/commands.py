@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.core.error import UsageError
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.kernel import login_command
@@ -63,7 +63,7 @@ async def run(settings: Settings, line: str) -> Told:
     word, _, argument = rest.partition(" ")
     command, about = _COMMANDS.get(word), COMMANDS.get(word)
     if about is not None:
-        await aside(settings.notebook.open, patience=None)  # reads files
+        await in_thread(settings.notebook.open)  # reads files
         return about(Here(settings.notebook, name, cell_of(settings.shell)), argument.strip())
     if command is None:
         hint = nearest(word, words()) or " A question goes below `%%berlin`."
@@ -120,7 +120,7 @@ async def _models(settings: Settings, _argument: str) -> str:
 
 
 async def _providers(settings: Settings, _argument: str) -> str:
-    survey = await aside(_survey, patience=None)
+    survey = await in_thread(_survey)
     findings = await survey(settings.conversation.connection)
     try:
         used = (await _connection(settings)).name
@@ -139,12 +139,12 @@ async def _providers(settings: Settings, _argument: str) -> str:
 async def _use(settings: Settings, argument: str) -> str:
     if not argument:
         raise UsageError("%berlin use MODEL: which one? `%berlin models` lists them.")
-    name, rest = await aside(lambda: named_provider(argument), patience=None)
+    name, rest = await in_thread(lambda: named_provider(argument))
     if not name and named_provider(f"{argument}:")[0]:
         raise UsageError(
             f"{clean(argument, 40)} is a provider; `%berlin use {clean(argument, 40)}:MODEL` names its model."
         )
-    of = f" of {clean((await aside(lambda: load(name), patience=None)).name, 40)}" if name else ""
+    of = f" of {clean((await in_thread(lambda: load(name))).name, 40)}" if name else ""
     settings.model = argument
     return f"From here on the model is {clean(rest, 100) or 'the only one'}{of}."
 
@@ -184,7 +184,7 @@ async def _help(_settings: Settings, _argument: str) -> str:
 
 
 async def _connection(settings: Settings) -> Connection:
-    connect = await aside(_connect, patience=None)
+    connect = await in_thread(_connect)
     return await connect(settings.model, **settings.conversation.connection)
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from berlin_magic.concurrency import TICK
 from berlin_magic.kernel.reply import Outcome, Showing
 
 __all__ = ["Job", "Jobs"]
@@ -67,6 +68,5 @@ class Jobs:
         waited: list[Job] = []
         while running := self.running:
             waited += [job for job in running if job not in waited]
-            # In short steps, so that an interrupt gets through (ipykernel issue 881).
-            await asyncio.wait({job.task for job in running}, timeout=0.1)
+            await asyncio.wait({job.task for job in running}, timeout=TICK)  # so that an interrupt gets through
         return [job.task.result() for job in waited if not job.task.cancelled()]

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from IPython.core.error import StdinNotImplementedError, UsageError
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 
@@ -46,7 +46,7 @@ async def log_in(settings: Settings, argument: str) -> str:
     BerlinError
         Where nothing can be asked here, or the server does not let the account in: nothing is stored then.
     """
-    network = await aside(_network, patience=None)
+    network = await in_thread(_network)
     connection = settings.conversation.connection
     access = network.server_of(connection, _address(argument))
     if access is None:
@@ -70,7 +70,7 @@ async def log_out(settings: Settings, argument: str) -> str:
     BerlinError
         Where something can't be deleted.
     """
-    network = await aside(_network, patience=None)
+    network = await in_thread(_network)
     access = network.server_of(settings.conversation.connection, _address(argument))
     if access is None:
         return "No login is stored."

@@ -12,8 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 
-from berlin_magic import concurrency
-from berlin_magic.concurrency import aside, in_one_line, ticking
+from berlin_magic.concurrency import in_thread, run_interruptibly, run_sync, short_tracebacks
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import output_record
@@ -63,25 +62,25 @@ class BerlinMagics(Settings):
         Stop the reply with the Stop button or by interrupting the kernel: what has arrived is kept. `%berlin help`
         says how to connect a server.
         """
-        with in_one_line():
-            concurrency.run(self._ask(line, cell, awaited=False)).check()
+        with short_tracebacks():
+            run_sync(self._ask(line, cell, awaited=False)).check()
 
     @no_var_expand
     @line_magic("berlin")  # type: ignore[arg-type, unused-ignore]
     def line(self, line: str) -> None:
         """Show the state, or carry out a command: `%berlin help` lists them."""
-        with in_one_line():
-            concurrency.run(ticking(self._command(line, awaited=False)))
+        with short_tracebacks():
+            run_sync(run_interruptibly(self._command(line, awaited=False)))
 
     async def awaited_cell(self, line: str, cell: str = "") -> None:
         """Run `%%berlin` as a coroutine; the input transformer puts this call in its place."""
-        with in_one_line():
+        with short_tracebacks():
             (await self._ask(line, cell, awaited=True)).check()
 
     async def awaited_line(self, line: str) -> None:
         """Run `%berlin` as a coroutine."""
-        with in_one_line():
-            await ticking(self._command(line, awaited=True))
+        with short_tracebacks():
+            await run_interruptibly(self._command(line, awaited=True))
 
     def vocabulary(self) -> Vocabulary:
         """Return what the Tab key can offer; the models are those that `%berlin models` has listed."""
@@ -97,7 +96,7 @@ class BerlinMagics(Settings):
     async def _command(self, line: str, *, awaited: bool) -> None:
         name, rest = commands.named(line)
         if rest == "continue":
-            await aside(self.notebook.open, patience=None)
+            await in_thread(self.notebook.open)
             cell = cell_of(self.shell)
             talk = self.notebook.conversation(name)
             question, partial = talk.going_on(cell.id, cell.run), talk.partial(cell.id, cell.run)
@@ -124,8 +123,8 @@ class BerlinMagics(Settings):
 
     async def _asked(self, options: Namespace, prompt: str, *, awaited: bool) -> Outcome:
         book = self.notebook
-        await aside(book.open, patience=None)  # reads files
-        await selection.prepare(self.shell)
+        await in_thread(book.open)  # reads files
+        await in_thread(lambda: selection.prepare(self.shell))
         self._warn()
         talk = book.apart() if options.once else book.conversation(options.conversation)
         cell = cell_of(self.shell)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.conversation import Conversation, Host
 from berlin_magic.conversations.replay import Mode, Replays, mode_of, replays_from
 from berlin_magic.conversations.serialization import Record
@@ -154,7 +154,7 @@ class Notebook:
         """Wait until what was said is on disk, if it is stored at all; not for long."""
         store = self.store
         if store is not None and not store.broken:
-            await aside(lambda: store.flush(_DURABLE), patience=None)
+            await in_thread(lambda: store.flush(_DURABLE))
 
     def replays(self) -> list[Replays]:
         """Return where else replies may be found: the notebook's other conversations, and the file to replay from."""

@@ -7,7 +7,13 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 
-from berlin_magic.concurrency import Interrupted, cancelling, ended
+from berlin_magic.concurrency import (
+    Interrupted,
+    cancel_and_wait,
+    cancel_on_interrupt,
+    in_thread,
+    wait_through_interrupts,
+)
 from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.turns import Turn
 from berlin_magic.display.view import State, Status, View
@@ -109,14 +115,16 @@ class Showing:
         task = self._task = asyncio.get_running_loop().create_task(self._read(events, view))
         if self._stopped:
             task.cancel()
-        with nullcontext() if background else cancelling(outer):
+        with nullcontext() if background else cancel_on_interrupt(outer):
             try:
                 await self._draw_while(task, view)
             except asyncio.CancelledError:
                 interrupted = True
-                await ended(task)
-            if self.turn.length > _LONG and await _in_thread(view.settle):
-                interrupted = True
+                await cancel_and_wait(task)
+            if self.turn.length > _LONG:
+                settling = asyncio.ensure_future(in_thread(view.settle))
+                interrupted |= await wait_through_interrupts(settling)
+                settling.result()
         error = _error_of(task)
         if self.turn.finish == "running":  # stopped before the first step of `events`, which ends a turn otherwise
             self.turn.finish = "stopped"
@@ -127,7 +135,7 @@ class Showing:
             self.ended()
         view.finish(self._status(state), self._metadata())
         if not background:
-            with cancelling(outer):
+            with cancel_on_interrupt(outer):
                 try:
                     await view.farewell()
                 except asyncio.CancelledError:
@@ -224,19 +232,6 @@ def _remark(turn: Turn) -> str:
 
 _INTERRUPTED = "Interrupted; what had arrived is kept, in the conversation too."
 _INTERRUPTED_EMPTY = "Interrupted before the first word."
-
-
-async def _in_thread(work: Callable[[], None]) -> bool:
-    """Do `work` in a thread; return whether an interrupt came meanwhile, which does not end it."""
-    interrupted = False
-    doing = asyncio.get_running_loop().run_in_executor(None, work)
-    while not doing.done():
-        try:
-            await asyncio.wait({doing}, timeout=_FRAME)
-        except asyncio.CancelledError:
-            interrupted = True
-    doing.result()
-    return interrupted
 
 
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:

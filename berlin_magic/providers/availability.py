@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.redaction import redacted
 from berlin_magic.errors import BerlinError, NotConfiguredError, ServerUnreachableError, clean
 from berlin_magic.providers.base import Provider
@@ -52,7 +52,7 @@ async def survey(settings: Mapping[str, Any]) -> list[Finding]:
     settings : mapping
         Keywords of `connection.connect`. Each provider gets those that are its own, and a key only its issuer.
     """
-    names = await aside(found_anew, patience=None)
+    names = await in_thread(found_anew)
     return list(await asyncio.gather(*(_found(name, settings) for name in names)))
 
 
@@ -61,7 +61,7 @@ async def _found(name: str, settings: Mapping[str, Any]) -> Finding:
     answer = "does not answer"
     try:
         async with asyncio.timeout(_PATIENCE):
-            provider = await aside(lambda: load(name), patience=None)
+            provider = await in_thread(lambda: load(name))
             where, needs = clean(provider.url, 120), clean(provider.needs, 120)
             there = await connect(f"{name}:", **settings)
             where = clean(there.where, 120) + (" (embedded)" if there.embedded else "")

@@ -11,7 +11,7 @@ from typing import Any, Protocol, Self
 
 from yarl import URL
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.secret import Secret, secrets_among, secrets_of_environment, unseen
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.providers.base import Provider
@@ -104,7 +104,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
         settings["reply_limit"] = None
     provider = provider.strip().lower()
     wanted = model or os.environ.get("BERLIN_MODEL", "")
-    prefix, rest = await aside(lambda: named_provider(wanted), patience=None)
+    prefix, rest = await in_thread(lambda: named_provider(wanted))
     if not model and provider and prefix not in {"", provider}:
         prefix, rest = "", ""  # the provider that is set is nearer than the environment's model
     usual, reason = _usual(provider, settings)
@@ -117,7 +117,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
         reason = f"the model begins with {prefix}:"
     if name == "berlin" and not (settings.keys() & _BERLIN or Berlin.configured()):
         return await _embedded(settings, rest, reason)
-    chosen = Berlin if name == "berlin" else await aside(lambda: load(name), patience=None)
+    chosen = Berlin if name == "berlin" else await in_thread(lambda: load(name))
     settings = _taken(chosen, settings)
     if chosen is Berlin:
         access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
@@ -166,7 +166,7 @@ def _shown(where: str) -> str:
 
 
 async def _embedded(settings: Mapping[str, Any], model: str, reason: str) -> Connection:
-    server = await aside(_embedded_server, patience=None)
+    server = await in_thread(_embedded_server)
     way = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
     settings = {name: value for name, value in settings.items() if name != "proxy"}  # none reaches our own loopback
     return Connection(Berlin, settings | way, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)

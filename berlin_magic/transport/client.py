@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.transport.response import ACCEPTED
 
 __all__ = ["KEPT", "NameLookup", "new_session", "session_of_loop"]
@@ -39,7 +39,7 @@ class NameLookup(AbstractResolver):
         OSError
             Where it has none.
         """
-        return await aside(lambda: _addresses(host, port, family), patience=None)
+        return await in_thread(lambda: _addresses(host, port, family))
 
     async def close(self) -> None:
         """Do nothing: nothing is kept."""

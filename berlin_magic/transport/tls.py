@@ -12,7 +12,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.errors import NotConfiguredError, clean
 
 __all__ = ["trust_advice", "trusted"]
@@ -45,7 +45,7 @@ async def trusted() -> ssl.SSLContext:
     if (known := _contexts.get(_SYSTEMS)) and not _file()[0]:
         return known
     try:
-        return await aside(_context, patience=_PATIENCE)
+        return await in_thread(_context, timeout=_PATIENCE)
     except TimeoutError:
         raise NotConfiguredError(
             f"The trusted certificates could not be read within {_PATIENCE:g} s.\n"

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from berlin_magic.concurrency import Interrupted, ticking
+from berlin_magic.concurrency import Interrupted, run_interruptibly
 
 
 async def test_it_gives_what_the_work_gives_or_raises(order):
@@ -19,9 +19,9 @@ async def test_it_gives_what_the_work_gives_or_raises(order):
             raise value
         return value
 
-    assert await ticking(work(42)) == 42
+    assert await run_interruptibly(work(42)) == 42
     with pytest.raises(ValueError, match="theirs"):
-        await ticking(work(ValueError("theirs")))
+        await run_interruptibly(work(ValueError("theirs")))
 
 
 async def test_an_interrupt_of_the_works_own_is_raised_here_and_not_in_its_task(order):
@@ -31,7 +31,7 @@ async def test_an_interrupt_of_the_works_own_is_raised_here_and_not_in_its_task(
         raise Interrupted("In their words.")
 
     with pytest.raises(Interrupted, match="In their words"):
-        await ticking(interrupted())
+        await run_interruptibly(interrupted())
 
 
 async def test_cancelling_the_wait_cancels_the_work_and_waits_for_its_end(order):
@@ -44,7 +44,7 @@ async def test_cancelling_the_wait_cancels_the_work_and_waits_for_its_end(order)
             await asyncio.sleep(0.05)
             told.append("closed")
 
-    waiting = asyncio.create_task(ticking(work()))
+    waiting = asyncio.create_task(run_interruptibly(work()))
     await asyncio.sleep(0.01)
     waiting.cancel()
     await asyncio.sleep(0.01)
@@ -61,7 +61,7 @@ async def test_work_that_answers_its_cancelling_with_words_of_its_own_has_them_r
         except asyncio.CancelledError:
             raise Interrupted("What had arrived is kept.") from None
 
-    waiting = asyncio.create_task(caught(ticking(work())))
+    waiting = asyncio.create_task(caught(run_interruptibly(work())))
     await asyncio.sleep(0.01)
     (inner,) = asyncio.all_tasks() - {asyncio.current_task(), waiting}
     waiting.cancel()
@@ -84,7 +84,7 @@ def test_a_signal_ends_it_where_nobody_else_has_taken_it():
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
         try:
-            await asyncio.wait_for(ticking(asyncio.Event().wait()), 5)
+            await asyncio.wait_for(run_interruptibly(asyncio.Event().wait()), 5)
         except asyncio.CancelledError:
             return "cancelled"
         finally:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from berlin_magic.concurrency import Interrupted, cancelling, in_one_line
+from berlin_magic.concurrency import Interrupted, cancel_on_interrupt, short_tracebacks
 
 
 def on_a_bare_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -31,14 +31,14 @@ def test_an_interruption_is_shown_as_its_one_line() -> None:
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyboardInterrupt()])
 def test_what_an_interrupt_raises_becomes_one_line(error: BaseException) -> None:
-    with pytest.raises(Interrupted, match=r"^Interrupted\.$") as raised, in_one_line():
+    with pytest.raises(Interrupted, match=r"^Interrupted\.$") as raised, short_tracebacks():
         raise error
     assert raised.value.__suppress_context__
 
 
 @pytest.mark.parametrize("error", [Interrupted("Its own words."), ValueError("no interrupt")])
 def test_everything_else_passes(error: BaseException) -> None:
-    with pytest.raises(type(error)) as raised, in_one_line():
+    with pytest.raises(type(error)) as raised, short_tracebacks():
         raise error
     assert raised.value is error
 
@@ -46,7 +46,7 @@ def test_everything_else_passes(error: BaseException) -> None:
 def test_sigint_cancels_the_task_and_raises_nothing_elsewhere() -> None:
     async def main() -> bool:
         task = asyncio.ensure_future(asyncio.sleep(60))
-        with cancelling(task):
+        with cancel_on_interrupt(task):
             await asyncio.sleep(0)
             signal.raise_signal(signal.SIGINT)
             await asyncio.wait({task}, timeout=10)
@@ -59,7 +59,7 @@ def test_sigint_cancels_the_task_and_raises_nothing_elsewhere() -> None:
 def test_sigint_wakes_a_loop_that_has_nothing_else_to_do() -> None:
     async def main() -> float:
         task = asyncio.ensure_future(asyncio.sleep(60))
-        with cancelling(task):
+        with cancel_on_interrupt(task):
             await asyncio.sleep(0)
             began = time.monotonic()
             timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
@@ -74,7 +74,7 @@ def test_sigint_wakes_a_loop_that_has_nothing_else_to_do() -> None:
 def test_afterwards_sigint_is_what_it_was_also_after_an_error() -> None:
     async def main() -> None:
         task = asyncio.ensure_future(asyncio.sleep(0))
-        with cancelling(task):
+        with cancel_on_interrupt(task):
             assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
             await task
             raise ValueError("theirs")
@@ -89,7 +89,7 @@ def test_where_somebody_else_has_taken_sigint_that_stays() -> None:
 
     async def main() -> None:
         task = asyncio.ensure_future(asyncio.sleep(0))
-        with cancelling(task):
+        with cancel_on_interrupt(task):
             assert signal.getsignal(signal.SIGINT) is theirs
         await task
 
@@ -106,7 +106,7 @@ def test_in_another_thread_nothing_is_touched() -> None:
 
     async def main() -> None:
         task = asyncio.ensure_future(asyncio.sleep(0))
-        with cancelling(task):  # `signal.signal` would raise: only the main thread may
+        with cancel_on_interrupt(task):  # `signal.signal` would raise: only the main thread may
             await task
 
     def work() -> None:

@@ -15,7 +15,7 @@ from berlin_magic import concurrency
 
 NESTED = """
 import asyncio
-from berlin_magic.concurrency import run
+from berlin_magic.concurrency import run_sync
 
 async def inner():
     await asyncio.sleep(0.01)
@@ -29,10 +29,10 @@ async def main():
             await asyncio.sleep(0.001)
             ticks += 1
     ticking = asyncio.ensure_future(tick())
-    result = [run(inner()) for _ in range(3)]
+    result = [run_sync(inner()) for _ in range(3)]
     print(result, ticks > 3)
     try:
-        run(fails())
+        run_sync(fails())
     except ValueError as error:
         print(error)
     ticking.cancel()
@@ -54,9 +54,9 @@ async def fails() -> None:
 
 
 def test_with_no_loop_it_gets_one() -> None:
-    assert concurrency.run(answer()) == "done"
+    assert concurrency.run_sync(answer()) == "done"
     with pytest.raises(ValueError, match="inner"):
-        concurrency.run(fails())
+        concurrency.run_sync(fails())
 
 
 def test_on_a_running_loop_it_is_nested_and_the_loop_goes_on() -> None:
@@ -71,9 +71,9 @@ async def test_a_loop_that_cannot_be_nested_is_left_alone(monkeypatch: pytest.Mo
 
     monkeypatch.setattr("nest_asyncio2.apply", apply)
     monkeypatch.setattr("asyncio.BaseEventLoop", type("Other", (), {}))  # as uvloop's: no loop of asyncio's own
-    assert concurrency.run(answer()) == "done"
+    assert concurrency.run_sync(answer()) == "done"
     with pytest.raises(ValueError, match="inner"):
-        concurrency.run(fails())
+        concurrency.run_sync(fails())
 
 
 async def test_in_another_thread_the_context_is_the_callers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ async def test_in_another_thread_the_context_is_the_callers(monkeypatch: pytest.
         return cell.get()
 
     monkeypatch.setattr("asyncio.BaseEventLoop", type("Other", (), {}))
-    assert concurrency.run(where()) == "this one"
+    assert concurrency.run_sync(where()) == "this one"
 
 
 def test_an_interrupt_of_the_waiting_thread_ends_the_coroutine() -> None:
@@ -99,29 +99,29 @@ def test_an_interrupt_of_the_waiting_thread_ends_the_coroutine() -> None:
             raise
 
     with pytest.raises(KeyboardInterrupt):
-        concurrency._in_thread(waits())
+        concurrency._run_in_thread(waits())
     assert ends == ["cancelled"]
 
 
 # Nesting replaces `asyncio.run`; what runs without a loop afterwards must not depend on it.
 AFTER_NESTING = """
 import asyncio, os, threading
-from berlin_magic.concurrency import run
+from berlin_magic.concurrency import run_sync
 
 async def its_loop():
     await asyncio.sleep(0)
     return asyncio.get_running_loop()
 
 async def main():
-    here = run(its_loop())
+    here = run_sync(its_loop())
     loops = []
-    thread = threading.Thread(target=lambda: loops.append(run(its_loop())))
+    thread = threading.Thread(target=lambda: loops.append(run_sync(its_loop())))
     thread.start(); thread.join()
     print(here is asyncio.get_running_loop(), loops[0] is not here, loops[0].is_closed(), flush=True)
     if hasattr(os, "fork"):
         child = os.fork()
         if not child:
-            loop = run(its_loop())
+            loop = run_sync(its_loop())
             print("forked", loop is not here, loop.is_closed(), flush=True)
             os._exit(0)
         os.waitpid(child, 0)

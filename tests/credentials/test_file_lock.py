@@ -40,7 +40,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 def no_thread_waits() -> bool:
-    return not any(thread.name == "berlin_magic aside" for thread in threading.enumerate())
+    return not any(thread.name == "berlin_magic in_thread" for thread in threading.enumerate())
 
 
 async def test_it_is_held_within_and_free_after(path):

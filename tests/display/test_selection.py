@@ -25,7 +25,7 @@ def show(awaited=True):
         view.feed(piece)
         view.draw(Status("streaming", "m", "p", 1.0, 6))
     view.finish(Status("complete", "m", "p", 1.0, 16), {"turn": "1"})
-await prepare(get_ipython())
+prepare(get_ipython())
 """
 
 
@@ -66,7 +66,7 @@ def test_capture_gets_the_final_output_alone():
 
 def test_a_script_run_by_ipython_writes_the_text(tmp_path):
     script = tmp_path / "ask.ipy"
-    script.write_text(SHOW.replace("await prepare(get_ipython())", "") + "show()\n")
+    script.write_text(SHOW.replace("prepare(get_ipython())", "") + "show()\n")
     run = subprocess.run(
         [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", script],
         env={**os.environ, "PYTHONPATH": str(ROOT), "IPYTHONDIR": str(tmp_path)},

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials import logins
 from berlin_magic.credentials.private_file import state_folder
 from berlin_magic.credentials.redaction import redacted
@@ -81,7 +81,7 @@ async def log_out(access: Access) -> bool:
     try:
         found = await logins.forget(access.where)  # first: see `KeptTokens._new_token`
         Berlin.forget_tokens(server)
-        await aside(lambda: forget_tokens(state_folder(), server), patience=None)
+        await in_thread(lambda: forget_tokens(state_folder(), server))
     except OSError as error:
         raise _unusable(error) from None
     return found

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 from weakref import WeakKeyDictionary
 
-from berlin_magic.concurrency import aside
+from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.logins import password_from_keyring, stored_login
 from berlin_magic.credentials.private_file import PrivateFile, Records, held, state_folder
 from berlin_magic.credentials.redaction import redacted, untraced
@@ -91,7 +91,7 @@ class SharedToken:
             return otherwise
         file = PrivateFile(self._folder / _FILE)
         try:
-            return await aside(lambda: work(file), patience=_PATIENCE_WITH_THE_FILE)
+            return await in_thread(lambda: work(file), timeout=_PATIENCE_WITH_THE_FILE)
         except OSError as error:
             _tell(self._folder, error)
             return otherwise
@@ -230,7 +230,7 @@ class KeptTokens:
 
 async def _logged_out(access: Access) -> bool:
     try:
-        stored = await aside(lambda: stored_login(access.where), patience=_PATIENCE_WITH_THE_FILE_IN_CLASS)
+        stored = await in_thread(lambda: stored_login(access.where), timeout=_PATIENCE_WITH_THE_FILE_IN_CLASS)
     except TimeoutError:
         return False
     return stored is None or stored.account != access.account

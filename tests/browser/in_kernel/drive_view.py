@@ -18,7 +18,7 @@ TICK = 0.1
 async def drive(text: str, seconds: float, *, pieces: int = 200, silence: float = 0.0, **options: object) -> str:
     """Show `text` as it arrives over `seconds`, after `silence` seconds without a word; return how it ended."""
     shell = get_ipython()
-    await prepare(shell)
+    prepare(shell)
     done = asyncio.Event()
     view = open_view(shell, stop=done.set, **options)
     start = time.monotonic()

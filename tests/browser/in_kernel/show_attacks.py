@@ -35,7 +35,7 @@ async def show_live(numbers: list[int], gate: str) -> None:
     While it is live, each view's model and one of its notes are hostile, too: they are the reply.
     """
     shell = get_ipython()
-    await prepare(shell)
+    prepare(shell)
     attacks = _chosen(numbers)
     views = [LiveView(shell, owns_cell=False) for _ in attacks]
 

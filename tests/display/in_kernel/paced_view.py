@@ -19,7 +19,7 @@ ANSWER_LIMIT = 20.0
 async def show(text: str, *, answered: bool, final: bool = True) -> None:
     """Show `text`; with `answered`, wait for a widget in the front end, and never be ahead of it by much."""
     shell = get_ipython()
-    await prepare(shell)
+    prepare(shell)
     now = 0.0
     view = LiveView(shell, hears=answered, clock=lambda: now)
     view.begin(Status("waiting", "m", "p"))
