@@ -1,15 +1,15 @@
-"""The package's own documentation, read into the sections that the embedded engine quotes."""
+"""The package's own documentation, read into sections."""
 
 from __future__ import annotations
 
-import re
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
-__all__ = ["Section", "documentation", "sections"]
-
-_ASKED = re.compile(r"<!--\s*asked:(.*?)-->\s*", re.DOTALL)
+__all__ = ["Section", "documentation", "questions", "sections"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,27 +19,36 @@ class Section:
     Attributes
     ----------
     source : str
-        The file that it stands in, e.g. ``"output-and-stopping.md"``.
+        The file that it is in, e.g. ``"output-and-stopping.md"``.
     topic : str
         The title of that file.
     heading : str
         The section's own heading.
     text : str
-        Its Markdown, verbatim, without the heading and without the comment that holds `asked`.
-    asked : tuple of str
-        What people say when they look for this section: ``<!-- asked: one; two; three -->`` under the heading.
-        No reader of the rendered page sees it.
+        Its Markdown, verbatim, without the heading.
+    questions : tuple of str
+        What people ask when they look for this section, from ``questions.toml``.
     """
 
     source: str
     topic: str
     heading: str
     text: str
-    asked: tuple[str, ...]
+    questions: tuple[str, ...]
 
 
-def sections(source: str, markdown: str) -> list[Section]:
-    """Return the ``##`` sections of one documentation file, in their order."""
+def sections(source: str, markdown: str, questions: Mapping[str, Sequence[str]]) -> list[Section]:
+    """Return the ``##`` sections of one documentation file, in their order.
+
+    Parameters
+    ----------
+    source : str
+        The name of the file.
+    markdown : str
+        What is in it.
+    questions : mapping of str to sequence of str
+        The questions that lead to a section, by its heading.
+    """
     topic = ""
     parts: list[tuple[str, list[str]]] = []
     in_code = False
@@ -52,19 +61,21 @@ def sections(source: str, markdown: str) -> list[Section]:
             parts.append((line[3:].strip(), []))
         elif parts:
             parts[-1][1].append(line)
-    return [_section(source, topic, heading, "\n".join(lines)) for heading, lines in parts]
+    return [
+        Section(source, topic, heading, "\n".join(lines).strip(), tuple(questions.get(heading, ())))
+        for heading, lines in parts
+    ]
 
 
-def _section(source: str, topic: str, heading: str, body: str) -> Section:
-    found = _ASKED.search(body)
-    asked = [phrase.strip() for phrase in found[1].split(";")] if found else []
-    text = _ASKED.sub("", body).strip()
-    return Section(source, topic, heading, text, tuple(phrase for phrase in asked if phrase))
+def questions() -> dict[str, Any]:
+    """Return the questions that lead to each section, by its heading."""
+    return tomllib.loads(resources.files(__package__).joinpath("questions.toml").read_text(encoding="utf-8"))
 
 
 @cache
 def documentation() -> tuple[Section, ...]:
     """Return every section of the documentation that is shipped with the package."""
+    asked = questions()
     folder = resources.files("berlin_magic") / "documentation"
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".md")), key=lambda file: file.name)
-    return tuple(section for file in files for section in sections(file.name, file.read_text(encoding="utf-8")))
+    return tuple(section for file in files for section in sections(file.name, file.read_text("utf-8"), asked))

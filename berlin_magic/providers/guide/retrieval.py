@@ -185,10 +185,10 @@ class _Entry:
     """One section as the index keeps it."""
 
     def __init__(self, section: Section) -> None:
-        asked = [terms(phrase) for phrase in section.asked]
+        asked = [terms(phrase) for phrase in section.questions]
         headed = terms(section.heading)
         self.section = section
-        self.wordings = frozenset(_wording(phrase) for phrase in [section.heading, *section.asked])
+        self.wordings = frozenset(_wording(phrase) for phrase in [section.heading, *section.questions])
         self.phrases = [frozenset(phrase) for phrase in [headed, *asked] if phrase]
         self.strong = frozenset(headed).union(*asked)
         self.counts: Counter[str] = Counter()

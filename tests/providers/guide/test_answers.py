@@ -116,7 +116,7 @@ def test_every_section_is_found_by_each_way_in_which_it_is_said_to_be_asked():
     missed = [
         (phrase, section.heading)
         for section in documentation()
-        for phrase in section.asked
+        for phrase in section.questions
         if not said(phrase).startswith(("Your", "No earlier")) and said(phrase).startswith(REFUSED)
     ]
     assert missed == []
