@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from berlin_magic.providers.base import Provider
     from berlin_magic.providers.berlin.provider import Berlin
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 
 # Where each public name is at home. They are imported when first used: loading the extension, or importing one
 # name, does not wait for the HTTP client.
