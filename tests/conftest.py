@@ -48,12 +48,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what drives a kernel, a browser or an engine by its folder."""
+    """Mark what drives a kernel, a browser or an engine by its folder; all of them are slow, engines long as well."""
     kinds = {"real_kernel": "kernel", "browser": "browser", "engines": "engines"}
     for item in items:
         if kind := kinds.get(item.path.relative_to(Path(__file__).parent).parts[0]):
             item.add_marker(kind)
-            item.add_marker("slow")
+        for marker, wider in (("engines", "long"), ("long", "slow"), ("kernel", "slow"), ("browser", "slow")):
+            if item.get_closest_marker(marker):
+                item.add_marker(wider)
 
 
 def pytest_collection_finish() -> None:
