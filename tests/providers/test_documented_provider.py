@@ -1,4 +1,4 @@
-"""The README's own provider, word for word: installed by its entry point, it does all that ours do."""
+"""The documentation's example of a provider, word for word: installed by its entry point, it does all that ours do."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import IncompleteReplyError, ServerError, ServerUnreachableError
 from berlin_magic.providers import availability, registry
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "berlin_magic" / "documentation" / "python-api.md"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 LINES_OF_A_SCREEN = 40
 
 
 def example() -> tuple[str, str]:
-    """Return the module and the entry point that the README shows."""
-    section = README.read_text(encoding="utf-8").partition("### A provider of your own")[2]
+    """Return the module and the entry point that the documentation shows."""
+    section = PAGE.read_text(encoding="utf-8").partition("## A provider that asks a server")[2]
     (code,) = re.findall(r"^```python\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[:1]
     (entry,) = re.findall(r"^```toml\n.*?\n(.*?)\n```", section, re.MULTILINE | re.DOTALL)[:1]
     return code, entry
