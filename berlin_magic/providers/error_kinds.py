@@ -1,4 +1,4 @@
-"""Which error a server's refusal is, by its status and its words; for what has no code of its own."""
+"""The kind of error that a server's refusal is, by its status and its words."""
 
 from __future__ import annotations
 
@@ -12,21 +12,40 @@ from berlin_magic.errors import (
     ServerError,
 )
 
-__all__ = ["is_loading", "is_too_long", "refusal_kind"]
+__all__ = [
+    "TOO_LONG",
+    "is_loading",
+    "is_of_the_key",
+    "is_of_the_region",
+    "is_prohibited",
+    "is_too_long",
+    "refusal_kind",
+]
+
+TOO_LONG = (
+    "The conversation is too long: `%berlin reset` begins a new one, and\n"
+    "`%config BerlinMagics.context_limit = 8000` (tokens) leaves out the oldest turns."
+)
+"""What to do about a conversation that is longer than the model, or the server, takes."""
 
 # wire/chat-no-balance; then how engines say it.
-_NO_BALANCE = re.compile("积分余额不足|insufficient balance|insufficient_quota|balance is|more credits")
+_NO_BALANCE = re.compile("积分余额不足|超级会员使用|insufficient balance|insufficient_quota|balance is|more credits")
 # wire/chat-unknown-model; then OpenAI, vLLM, Ollama, LiteLLM; OpenRouter, DeepSeek; Gemini; Claude.
 _MODEL_UNKNOWN = re.compile(
     r"model[_ ]not[_ ](found|exist|available)|(unknown|invalid) model|no such model"
     r"|model \S+ (is not supported|does not exist|not found)|not a valid model|models?/\S+ is not found"
     r"|\bmodel: \S+ .*not_found_error"
+    r"|未配置对应ai模型"
 )
 _TOO_MANY = re.compile("rate[_ ]limit|too many requests|resource_exhausted|overloaded_error")
 # OpenAI, vLLM; llama.cpp; Claude; Gemini; Ollama.
 _TOO_LONG = re.compile(
     "context[_ ]length|maximum context|context[_ ]size|context window|prompt is too long|input token count"
+    "|request entity too large"
 )
+_REGION = re.compile("unsupported_country|country, region|region,? or territory|location is not supported|your region")
+_KEY = re.compile(r"\bkey\b|api[_-]key|token|credential|authenticat|authoriz|permission|scope|project")
+_PROHIBITED = re.compile("敏感词|违反了我们的规定")  # ChatGPT-Web's check of the prompt
 _LOADING = re.compile("loading model|model is (still )?(being )?load")
 _WRONG_KEY = re.compile("invalid[_ ]api[_ ]key|api key not valid|incorrect api key")
 _BY_STATUS = {401: NotAllowedError, 402: NoBalanceError, 403: NotAllowedError, 429: RateLimitError}
@@ -56,6 +75,21 @@ def refusal_kind(status: int | None, words: str) -> type[ServerError]:
 def is_too_long(words: str) -> bool:
     """Say whether a server says that the conversation is longer than the model can read."""
     return _TOO_LONG.search(words.casefold()) is not None
+
+
+def is_of_the_region(words: str) -> bool:
+    """Say whether a server says that it does not serve the user's country (OpenAI, Gemini)."""
+    return _REGION.search(words.casefold()) is not None
+
+
+def is_of_the_key(words: str) -> bool:
+    """Say whether a server's words are about the key, or about what the key may do."""
+    return _KEY.search(words.casefold()) is not None
+
+
+def is_prohibited(words: str) -> bool:
+    """Say whether a Berlin server says that its administrator has forbidden words of the prompt."""
+    return _PROHIBITED.search(words) is not None
 
 
 def is_loading(words: str) -> bool:

@@ -63,9 +63,9 @@ async def uploaded(value: Mapping[str, Any] | None, patience: float | None) -> A
     if value is None:
         yield {}
         return
-    body = json.dumps(value).encode()
+    body = _encoded(value)
     if len(body) <= _SMALL:
-        yield {"json": value}
+        yield {"data": aiohttp.BytesPayload(body, content_type="application/json")}
         return
     async with asyncio.timeout(None) as limit:
         upload = _Upload(body, limit, patience)
@@ -73,6 +73,14 @@ async def uploaded(value: Mapping[str, Any] | None, patience: float | None) -> A
             yield {"data": upload}
         finally:
             upload.watch(None)  # a server may answer before it has read all
+
+
+def _encoded(value: Mapping[str, Any]) -> bytes:
+    """Return `value` as JSON in UTF-8; escapes would take twice the bytes of a server's limit for most languages."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair: only an escape can hold it
+        return json.dumps(value).encode()
 
 
 class _Upload(aiohttp.Payload):

@@ -6,6 +6,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-inte
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ __all__ = ["Event", "EventStreamDecoder"]
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BOM = b"\xef\xbb\xbf"
+_FIELDS = {"", "data", "event", "id", "retry"}  # a comment is a field with no name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,15 @@ class EventStreamDecoder:
     also : set of str, optional
         Names of fields that the standard ignores, and that some server puts data into in place of ``data``: the event
         is then of a type of that name.
+    whole : callable, optional
+        Says whether a line of data is an event of its own: some servers put no blank lines between their events.
 
     Attributes
     ----------
     retry : int or None
         The reconnection time, in milliseconds, that the stream asked for last.
+    bare : str
+        Lines that belong to no field, from the first on that begins with a brace: an object that was sent bare.
 
     Examples
     --------
@@ -63,9 +69,17 @@ class EventStreamDecoder:
     [Event(data='two', type='message', id='')]
     """
 
-    def __init__(self, *, limit: int | None = None, also: AbstractSet[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        *,
+        limit: int | None = None,
+        also: AbstractSet[str] = frozenset(),
+        whole: Callable[[str], bool] | None = None,
+    ) -> None:
         self.retry: int | None = None
+        self.bare = ""
         self._also = also
+        self._whole = whole
         self._limit = limit
         self._line = bytearray()  # the line that has not ended yet
         self._size = 0  # bytes of data that wait for the blank line
@@ -119,8 +133,14 @@ class EventStreamDecoder:
             self._dispatch(events)
             return
         # No UTF-8 sequence holds a line end: decoding by lines replaces just what decoding the whole would.
-        name, _, value = line.decode("utf-8", "replace").partition(":")
+        text = line.decode("utf-8", "replace")
+        name, _, value = text.partition(":")
+        if name == "data" and self._whole is not None and len(self._data) == 1 and self._whole(self._data[0]):
+            self._dispatch(events)
         self._take_field(name, value.removeprefix(" "), len(line))
+        if name not in _FIELDS and (self.bare or line.startswith(b"{")):
+            self.bare += f"{text}\n"
+            self._check_size(len(self.bare))
 
     def _take_field(self, name: str, value: str, size: int) -> None:
         # A comment begins with a colon: its field name is empty, and ignored like every unknown one.

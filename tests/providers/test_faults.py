@@ -366,9 +366,11 @@ async def test_a_fault_in_the_middle_keeps_what_came(server, dialect, end, way):
     await assert_next_works(server, dialect)
 
 
-@pytest.mark.parametrize("garbage", [b"<html>\n\n", b"data: oops\n\n", b"\x00\xff\n\n"])
+@pytest.mark.parametrize("garbage", [b"<html>\n\n", b"data: oops\n\n", b"\x00\xff\n\n", b"{no json}\n\n"])
 async def test_garbage_in_the_middle(server, dialect, garbage):
-    if dialect is OPENAI and not garbage.startswith(b"data"):
+    if dialect is OPENAI:
+        if garbage[:1] not in b"<{":
+            return  # a gateway's own: see `test_what_gateways_put_between_the_chunks_is_passed_over`
         garbage = b"data: " + garbage  # other lines are comments to an event stream
     await fails(server, dialect, [HEAD, dialect.word("begun "), garbage, Then.HOLD], IncorrectAnswerError, "begun ")
 

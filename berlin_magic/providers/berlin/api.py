@@ -104,6 +104,7 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
     """
     model = str(body["options"]["model"])
     decoder = Decoder(object_limit(access.reply_limit))
+    named = failed = False
     request = http.requested(
         "POST",
         access.url / "api/chat/completions",
@@ -127,6 +128,11 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
                             raise envelope_error(item.envelope, status=status, where=access.where, model=model)
                         if item.content:
                             yield Text(item.content)
+                        # How ChatGPT-Web passes on an engine's error in the middle of a reply (protocol page).
+                        failed = failed or (named and not (item.named or item.content or item.last))
+                        named = named or item.named
+                        if item.last and failed:
+                            raise _engine_failed(access.where)
                         if item.last:
                             if item.finish:
                                 yield Finish(item.finish)
@@ -139,6 +145,12 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
         raise IncompleteReplyError(
             f"{access.where} ended the reply without saying that it is complete.\nRun the cell again for a whole one."
         )
+
+
+def _engine_failed(where: str) -> IncompleteReplyError:
+    return IncompleteReplyError(
+        f"The engine behind {where} failed in the middle of the reply.\nRun the cell again for a whole one."
+    )
 
 
 async def _answer(

@@ -19,7 +19,7 @@ from berlin_magic.errors import (
     ServerError,
     clean,
 )
-from berlin_magic.providers.error_kinds import refusal_kind
+from berlin_magic.providers.error_kinds import TOO_LONG, is_of_the_key, is_prohibited, is_too_long, refusal_kind
 from berlin_magic.transport.errors import page_words
 
 __all__ = ["UNAUTHORIZED_CODE", "data_of", "envelope_error", "is_envelope", "parse_envelope"]
@@ -100,8 +100,7 @@ _PAGE_ADVICE: Mapping[int, str] = {
     405: _ADDRESS,
     408: "The question did not arrive in its time: run the cell again.",
     410: _ADDRESS,
-    413: "The question is too long for it: `%berlin reset` begins a new conversation, and\n"
-    "`%config BerlinMagics.context_limit = 8000` (tokens) leaves out the oldest turns.",
+    413: TOO_LONG,
 }
 
 
@@ -155,9 +154,13 @@ def envelope_error(
     words = f"{said} {engine.get('code', '')} {engine.get('type', '')}"
     quoted = f"“{quotable(said)}”" if said else "no reason given"
     kind = _kind(status, code, words, login=login)
+    if engine and kind is NotAllowedError:
+        kind = ServerError  # the engine does not accept the server's key: no matter of the user's token
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
     again = "" if retry_after is None else f" in {wait}"
-    advice = _ADVICE[kind].format(model=clean(model, 80), wait=wait, again=again)
+    advice = _advice_by_words(kind, words, of_the_engine=bool(engine)) or _ADVICE[kind].format(
+        model=clean(model, 80), wait=wait, again=again
+    )
     return kind(
         f"{where}: {quoted} (HTTP {status}, code {quotable(str(code), 20)}).\n{advice}",
         status=status,
@@ -172,6 +175,22 @@ def _kind(status: int, code: object, words: str, *, login: bool) -> type[ServerE
     if login and status < _FAILED_STATUS and kind is not RateLimitError:
         kind = LoginRefusedError
     return kind
+
+
+def _advice_by_words(kind: type[ServerError], words: str, *, of_the_engine: bool) -> str:
+    """Return what to do about a refusal that its words tell more about than its kind; empty for any other."""
+    if is_too_long(words):
+        return TOO_LONG
+    if is_prohibited(words):
+        return (
+            "The server's administrator forbids words that are in the question, or in the conversation before it:\n"
+            "ask in other words, or begin anew with `%berlin reset`."
+        )
+    if of_the_engine and kind is NoBalanceError:
+        return "It is the account of the engine behind the server, not yours, that is used up: ask whoever runs it."
+    if of_the_engine and kind is ServerError and is_of_the_key(words):
+        return "The engine behind the server does not accept the server's key, not yours: ask whoever runs it."
+    return ""
 
 
 _ADVICE: Mapping[type[ServerError], str] = {
@@ -196,7 +215,8 @@ def _engine_error(data: object) -> Mapping[str, Any]:
 
 
 def _said(envelope: Envelope, engine: Mapping[str, Any]) -> str:
-    for value in (envelope.get("message"), engine.get("message"), engine.get("code"), engine.get("type")):
+    own = (envelope.get("message"), envelope.get("data"))  # some of its refusals stand in `data`
+    for value in (*own, engine.get("message"), engine.get("code"), engine.get("type")):
         if isinstance(value, str) and value.strip():
             return value
     return ""

@@ -295,6 +295,7 @@ class Berlin(KeptTokens, Provider):
                             yield piece
                     return
                 except NotAllowedError as error:
+                    # Older servers of the family say 401 with another code; an engine's 401 is a `ServerError`.
                     expired = error.status == HTTPStatus.UNAUTHORIZED or error.code == UNAUTHORIZED_CODE
                     refused.append(token)
                     alone = not shared_token(access).usable

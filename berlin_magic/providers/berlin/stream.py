@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from berlin_magic.credentials.redaction import quotable, without_record
@@ -46,11 +46,14 @@ class Chunk:
         The text that it adds, which older servers call ``text``; ``""`` where the server sent none or null.
     finish : str
         Why the reply ends with it, in OpenAI's words, where the server tells: ours does, in ``finishReason``.
+    named : bool
+        Whether it has an ``id``. Servers that give one leave it out of the chunk that they make of an engine's error.
     """
 
     segment: str
     content: str
     finish: str = ""
+    named: bool = field(default=False, compare=False)
 
     @property
     def last(self) -> bool:
@@ -199,7 +202,7 @@ def _decoded(text: bytes) -> Chunk | Refusal:
     if not isinstance(segment, str) or not (content is None or isinstance(content, str)):
         raise _incorrect(text)
     finish = value.get("finishReason")
-    return Chunk(segment, content or "", finish if isinstance(finish, str) else "")
+    return Chunk(segment, content or "", finish if isinstance(finish, str) else "", bool(value.get("id")))
 
 
 def _incorrect(text: bytes) -> IncorrectAnswerError:

@@ -134,8 +134,8 @@ async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[Ev
                     raise engine_error(
                         endpoint.where, delta.error, delta.status, model=model, key_advice=endpoint.key_advice
                     )
-                if delta.reasoning:
-                    yield Reasoning(delta.reasoning)
+                if delta.reasoning or delta.signature:
+                    yield Reasoning(delta.reasoning, delta.signature)
                 if delta.text:
                     yield Text(delta.text)
                 usage, finish = delta.usage or usage, delta.finish or finish

@@ -25,6 +25,8 @@ class Delta:
         What it adds; for a refusal, the model's words of refusal.
     reasoning : str
         What it adds to the model's reasoning.
+    signature : str
+        The provider's own proof of the reasoning, to be sent back unchanged.
     finish : str
         Why the reply is complete with it; empty where it is not.
     usage : Usage or None
@@ -35,6 +37,7 @@ class Delta:
 
     text: str = ""
     reasoning: str = ""
+    signature: str = ""
     finish: str = ""
     usage: Usage | None = None
     error: Mapping[str, Any] | None = None
@@ -58,9 +61,11 @@ class Delta:
         said = choice.get("delta") or choice.get("message")
         said = said if isinstance(said, Mapping) else {}
         finish = choice.get("finish_reason")
+        shown, signature = _details(said.get("reasoning_details"))
         return cls(
             text=_text(said.get("content")) or _text(said.get("refusal")),
-            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")) or _thoughts(said),
+            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")) or _thoughts(said) or shown,
+            signature=signature,
             finish=_reason(finish) if isinstance(finish, str) else "",
             usage=_usage(value.get("usage")),
         )
@@ -122,6 +127,18 @@ def _thoughts(said: Mapping[str, Any]) -> str:
     content = said.get("content")
     parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
     return "".join(_text(part.get("thinking")) for part in parts if part.get("type") == "thinking")
+
+
+def _details(details: object) -> tuple[str, str]:
+    """Return the text and the signature in OpenRouter's ``reasoning_details``.
+
+    https://openrouter.ai/docs/use-cases/reasoning-tokens: entries of the types ``reasoning.text`` (``text`` and
+    ``signature``), ``reasoning.summary`` (``summary``) and ``reasoning.encrypted`` (``data``).
+    """
+    entries = [entry for entry in details if isinstance(entry, Mapping)] if isinstance(details, list) else []
+    text = "".join(_text(entry.get("text")) or _text(entry.get("summary")) for entry in entries)
+    signatures = (_text(entry.get("signature")) or _text(entry.get("data")) for entry in entries)
+    return text, next((signature for signature in signatures if signature), "")
 
 
 def _usage(value: object) -> Usage | None:

@@ -16,7 +16,14 @@ from berlin_magic.errors import (
     ServerError,
     clean,
 )
-from berlin_magic.providers.error_kinds import is_loading, is_too_long, refusal_kind
+from berlin_magic.providers.error_kinds import (
+    TOO_LONG,
+    is_loading,
+    is_of_the_key,
+    is_of_the_region,
+    is_too_long,
+    refusal_kind,
+)
 
 __all__ = ["engine_error"]
 
@@ -53,7 +60,7 @@ def engine_error(
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
     advice = _ADVICE[kind].format(model=clean(model, 80), key=key_advice, wait=wait)
     if kind is NotAllowedError and status == HTTPStatus.FORBIDDEN:
-        advice = "The server does not allow this: read what it says. " + advice
+        advice = _forbidden(words, advice)
     if kind is ServerError:
         advice = _advice(status, words, wait if retry_after else "")
     quoted = f"“{clean(said)}”" if said else "no reason given"
@@ -66,6 +73,15 @@ def engine_error(
     )
 
 
+def _forbidden(words: str, key_advice: str) -> str:
+    """Return what to do about a 403, which is no matter of the key unless the server says so."""
+    if is_of_the_region(words):
+        return "The server does not serve your country or region: ask through another provider (`%berlin providers`)."
+    if is_of_the_key(words):
+        return f"The server does not allow this: read what it says. {key_advice}"
+    return "The server does not allow this: read what it says, or ask whoever runs it."
+
+
 def _said(error: Mapping[str, Any]) -> str:
     """Return what an error says, in its own words: of a message that is no text, as JSON."""
     message = error.get("message")
@@ -76,10 +92,7 @@ def _said(error: Mapping[str, Any]) -> str:
 
 def _advice(status: int | None, words: str, wait: str) -> str:
     if is_too_long(words):
-        return (
-            "The conversation is too long for the model: `%berlin reset` begins a new one, and\n"
-            "`%config BerlinMagics.context_limit = 8000` (tokens) leaves out the oldest turns."
-        )
+        return TOO_LONG
     if is_loading(words):
         return "The model is still being loaded: run the cell again in a minute."
     if status == HTTPStatus.NOT_FOUND:

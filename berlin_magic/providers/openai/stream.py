@@ -1,4 +1,4 @@
-"""The answer to a chat completion: bytes in, deltas out, streamed or not, however the bytes were cut."""
+"""The answer to a chat completion: bytes in, deltas out, streamed or not, wherever the bytes are cut."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class CompletionDecoder:
         self.ended_apart = False
         self.done = False
         self._limit = limit
-        self._events = EventStreamDecoder(limit=limit, also={_ERROR})
+        self._events = EventStreamDecoder(limit=limit, also={_ERROR}, whole=_is_whole)
         self._start = bytearray()  # until it is known what it is; the whole, where it is one object
         self._streamed: bool | None = None
         self._known = False  # whether anything of a chat completion came
@@ -94,6 +94,9 @@ class CompletionDecoder:
                 yield from self._steps(self._events.flush())
             except IncorrectAnswerError as error:
                 raise _cut() from error
+            if self._events.bare and (delta := Delta.read(_parsed(self._events.bare))).error is not None:
+                self._known = True
+                yield delta
         elif self._start.strip(_BLANK):
             yield self._whole(bytes(self._start).strip(_BLANK))
             self.done = True
@@ -115,9 +118,10 @@ class CompletionDecoder:
         if event.type == _ERROR and delta.error is None:
             delta = Delta(error=value if isinstance(value, dict) else {"message": event.data})
         if delta.error is None and not _is_completion(value):
-            if event.type == "message" and not isinstance(value, dict):
+            # A gateway's own, such as a ping or its sources. But a broken object, or a page, is lost text.
+            if event.type == "message" and value is None and event.data.lstrip().startswith(("{", "<")):
                 raise _incorrect(event.data)
-            self._unknown = self._unknown or event.data  # a gateway's own: a ping, its sources
+            self._unknown = self._unknown or event.data
             return
         self._known = True
         yield self._taken(delta)
@@ -143,6 +147,10 @@ class CompletionDecoder:
 
 def _is_completion(value: object) -> bool:
     return isinstance(value, dict) and bool(value.keys() & {"choices", "usage", "object", "id"})
+
+
+def _is_whole(data: str) -> bool:
+    return data.strip() == "[DONE]" or isinstance(_parsed(data), dict)
 
 
 def _parsed(text: str) -> object:

@@ -73,7 +73,7 @@ def test_where_the_message_is_empty_the_engines_own_is_told():
     assert "“overloaded”" in str(error_of(data={"error": {"code": "overloaded", "message": ""}}))
 
 
-@pytest.mark.parametrize("data", [None, [], "x", {"error": None}, {"error": {"message": 7}}, {"error": []}])
+@pytest.mark.parametrize("data", [None, [], "", {"error": None}, {"error": {"message": 7}}, {"error": []}])
 def test_where_nothing_is_said_the_error_says_so(data):
     assert "no reason given" in str(error_of(data=data))
 
@@ -185,3 +185,34 @@ def test_deeply_nested_json_is_an_incorrect_answer():
 def test_every_envelope_comes_back_as_it_is():
     envelope = {"code": 5000, "data": [], "message": "x", "more": 1}
     assert parse_envelope(json.dumps(envelope), status=500, where=WHERE) == envelope
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "advice"),
+    [
+        # The engine does not accept the server's key: no matter of the user's token.
+        ({"data": {"error": {"code": "invalid_api_key"}}, "status": 401}, errors.ServerError, "not yours"),
+        (
+            {"data": {"error": {"message": "Incorrect API key"}}, "status": 401},
+            errors.ServerError,
+            "not yours",
+        ),
+        ({"data": {"error": {"message": "no access to this project"}}, "status": 403}, errors.ServerError, "not yours"),
+        ({"data": {"error": {"code": "insufficient_quota"}}, "status": 429}, errors.NoBalanceError, "not yours"),
+        ({"data": {"error": {"code": "context_length_exceeded"}}, "status": 400}, errors.ServerError, "context_limit"),
+        ({"message": "request entity too large", "code": 5000, "status": 500}, errors.ServerError, "%berlin reset"),
+        ({"message": "管理员未配置对应AI模型", "status": 500}, errors.ModelUnknownError, "%berlin models"),
+        ({"data": "管理员未配置对应AI模型", "status": 500}, errors.ModelUnknownError, "%berlin models"),
+        (
+            {"message": "违反了我们的规定…涉及敏感词：`x`", "status": 500},
+            errors.ServerError,
+            "forbids",
+        ),
+        ({"data": "违反了我们的规定", "status": 500}, errors.ServerError, "other words"),
+        ({"message": "GPT4为超级会员使用或用积分", "status": 400}, errors.NoBalanceError, "top it up"),
+    ],
+)
+def test_what_a_servers_words_tell_is_what_the_user_is_told_to_do(given, kind, advice):
+    error = error_of(**given)
+    assert type(error) is kind and advice in str(error)
+    assert "try again" not in str(error) and len(str(error).splitlines()) < 5

@@ -652,3 +652,55 @@ async def test_a_configuration_without_models_is_an_incorrect_answer(server, con
     server.on("/api/config", [envelope(0, config)])
     with pytest.raises(errors.IncorrectAnswerError, match="lists no models"):
         await Berlin.models(url=server.url)
+
+
+ENGINE_401 = envelope(-1, {"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}, "", status=401)
+
+
+async def test_an_engines_401_is_no_matter_of_our_token(server):
+    Berlin._token = TOKEN
+    server.on(CHAT, [ENGINE_401])
+    server.on(LOGIN, [logged_in(NEW_TOKEN)])
+    for _ in range(10):
+        failure = (await outcome(ask_with_account(server))).failure
+        assert type(failure) is errors.ServerError and "not yours" in str(failure)
+    assert paths(server) == [CHAT] * 10 and Berlin._token == TOKEN
+
+
+def named(segment: str, content: str | None = "") -> bytes:
+    return json.dumps({"id": "x", "role": "assistant", "segment": segment, "content": content}).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("content", ["", None])
+async def test_a_chunk_without_an_id_is_an_engines_error_that_was_swallowed(server, content):
+    Berlin._token = TOKEN
+    swallowed = json.dumps({"role": "assistant", "segment": "text", "content": content}).encode() + b"\n\n"
+    server.on(CHAT, [HEAD, named("start"), named("text", "Half"), swallowed, named("stop")])
+    result = await outcome(ask_with_account(server))
+    assert result.text == "Half"
+    assert type(result.failure) is errors.IncompleteReplyError and "engine" in str(result.failure)
+
+
+async def test_an_empty_chunk_with_its_id_is_no_error(server):
+    Berlin._token = TOKEN
+    server.on(CHAT, [HEAD, named("start"), named("text", "All"), named("text", None), named("stop")])
+    assert (await outcome(ask_with_account(server))).text == "All"
+
+
+async def test_a_long_question_in_chinese_is_sent_as_utf_8(server):
+    Berlin._token = TOKEN
+    server.on(CHAT, [ANSWER])
+    for length in (10, 20_000):
+        question = [{"role": "user", "content": "你" * length}]
+        await outcome(Berlin.create_async_generator("", question, url=server.url, account=ACCOUNT, password=PASSWORD))
+        body = server.requests[-1].body
+        assert "你".encode() in body and len(body) < 3 * length + 500
+        assert server.requests[-1].headers["content-type"].startswith("application/json")
+
+
+async def test_half_a_surrogate_pair_is_sent_as_an_escape(server):
+    Berlin._token = TOKEN
+    server.on(CHAT, [ANSWER])
+    question = [{"role": "user", "content": "你 \ud83d"}]
+    await outcome(Berlin.create_async_generator("", question, url=server.url, account=ACCOUNT, password=PASSWORD))
+    assert server.requests[-1].json["prompt"] == "你 \ud83d"

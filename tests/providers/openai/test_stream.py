@@ -118,8 +118,9 @@ def test_an_end_before_the_reply_is_complete_is_an_incomplete_reply(data):
         (b'{"status": "ok"}', '{"status": "ok"}'),
         (b"{no json}", "{no json}"),
         (b'{"segment": "start", "content": ""}\n\n{"segment": "stop"}', "segment"),
-        (step("a") + b"data: oops\n\n" + step("b"), "oops"),
-        (step("a") + b"data: [1]\n\n", "[1]"),
+        (step("a") + b'data: {"choices": [{"del\n\n' + step("b"), "del"),
+        (step("a") + b"data: <html>no</html>\n\n" + step("b"), "html"),
+        (b"data: oops\n\n", "oops"),
         (b'data: {"x": 1}\n\n', '{"x": 1}'),
         (b'data: {"x": 1}\n\n' + DONE, '{"x": 1}'),
     ],
@@ -155,3 +156,60 @@ def test_any_cuts_of_any_bytes_give_the_same(data, cuts):
     places = sorted({min(cut, len(data)) for cut in cuts})
     reads = [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]
     assert decoded(*reads) == decoded(data) == decoded(*slices(data, 1))
+
+
+STRAY = [b": keepalive", b"ping", b"null", b'"ping"', b"[]", b"1", b"[1, 2]", b"{}", b'{"type": "ping"}', b"oops", b""]
+
+
+@pytest.mark.parametrize("stray", STRAY)
+def test_what_gateways_put_between_the_chunks_is_passed_over(stray):
+    line = b"data: " + stray + b"\n\n"
+    for data in (line + streamed("ab"), step("a") + line + step("b") + step(finish="stop"), streamed("ab") + line):
+        assert text(data) == "ab"
+        assert_same_at_every_cut(data)
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_stream_without_blank_lines_is_read_line_by_line(end):
+    chunks = [step("a", end=b""), step("b", end=b""), step(finish="stop", end=b""), b"data: [DONE]"]
+    data = b"".join(chunk + end for chunk in chunks)
+    assert text(data) == "ab"
+    assert_same_at_every_cut(data)
+    decoder = CompletionDecoder()
+    assert [delta.text for delta in decoder.feed(chunks[0] + end + chunks[1] + end)] == [
+        "a"
+    ]  # a line late, not at the end
+
+
+def test_an_object_over_several_lines_of_data_is_one():
+    lines = json.dumps(completion("Hello"), indent=1).encode().splitlines()
+    data = b"".join(b"data: " + line + b"\n" for line in lines) + b"\n" + DONE
+    assert text(data) == "Hello"
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_an_error_that_is_sent_bare_after_chunks_keeps_its_words(indent):
+    bare = json.dumps({"error": {"message": "out of memory", "code": 500}}, indent=indent).encode()
+    for end in (b"", b"\n", b"\n\n"):
+        deltas, _, _ = decoded(step("a") + bare + end)
+        assert deltas[0].text == "a" and deltas[-1].error == {"message": "out of memory", "code": 500}
+
+
+def test_reasoning_details_alone_are_reasoning():
+    details = [
+        [{"type": "reasoning.text", "text": "Hm, ", "index": 0}],
+        [{"type": "reasoning.summary", "summary": "well", "index": 0}],
+        [{"type": "reasoning.encrypted", "data": "opaque", "index": 0}],
+        [{"type": "reasoning.text", "text": "", "signature": "signed", "index": 0}],
+        "nothing",
+        [7],
+    ]
+    deltas, _, _ = decoded(b"".join(step(reasoning_details=entry) for entry in details) + streamed("42"))
+    assert "".join(delta.reasoning for delta in deltas) == "Hm, well"
+    assert [delta.signature for delta in deltas if delta.signature] == ["opaque", "signed"]
+
+
+def test_reasoning_that_is_told_twice_counts_once():
+    told = step(reasoning="Hm", reasoning_details=[{"type": "reasoning.text", "text": "Hm"}])
+    deltas, _, _ = decoded(told + streamed("42"))
+    assert [delta.reasoning for delta in deltas if delta.reasoning] == ["Hm"]
