@@ -24,7 +24,7 @@ from berlin_magic.errors import (
     SilentTooLongError,
     StoreError,
 )
-from berlin_magic.messages import Event, Finish, Notice, Reasoning, Started, Text, ToolCall, Usage
+from berlin_magic.messages import Event, Finish, Notice, Reasoning, Started, Text, TextWasReasoning, ToolCall, Usage
 
 if TYPE_CHECKING:
     from berlin_magic.conversations.conversation import Conversation
@@ -72,6 +72,7 @@ __all__ = [
     "Started",
     "StoreError",
     "Text",
+    "TextWasReasoning",
     "ToolCall",
     "Usage",
     "conversation",

@@ -25,6 +25,7 @@ __all__ = [
     "Started",
     "Text",
     "TextPart",
+    "TextWasReasoning",
     "ToolCall",
     "ToolCallPart",
     "ToolResultPart",
@@ -196,7 +197,12 @@ class Started:
     embedded: bool = False
 
 
-Event = Text | Reasoning | ToolCall | Usage | Finish | Notice | Started
+@dataclass(frozen=True, slots=True)
+class TextWasReasoning:
+    """The text of the reply so far was reasoning after all: its end was told, and not its beginning."""
+
+
+Event = Text | Reasoning | TextWasReasoning | ToolCall | Usage | Finish | Notice | Started
 """What a reply is made of while it arrives."""
 
 

@@ -18,11 +18,12 @@ from berlin_magic.conversations import export
 from berlin_magic.conversations.replay import Mode, Replays, StoredReply, digest
 from berlin_magic.conversations.server_side_context import continued
 from berlin_magic.conversations.storage import notebook_file
+from berlin_magic.conversations.thinking import ThinkingParser
 from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.credentials.redaction import redacted, untraced
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.errors import BerlinError, NotStoredError
-from berlin_magic.messages import Event, Reasoning, Started, Text
+from berlin_magic.messages import Event, Reasoning, Started, Text, TextWasReasoning
 from berlin_magic.providers.base import events_of
 from berlin_magic.providers.options import OF_A_SERVER, WAY, joined, unseen_way
 from berlin_magic.providers.registry import named_provider
@@ -194,8 +195,14 @@ class Conversation(Turns):
     async def ask(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer; as `stream` otherwise."""
         options = unseen_way(options)
-        async with aclosing(self.stream(prompt, **options)) as pieces:
-            return "".join([piece async for piece in pieces])
+        text: list[str] = []
+        async with aclosing(self.events(prompt, **options)) as events:
+            async for event in events:
+                if isinstance(event, Text):
+                    text.append(event.text)
+                elif isinstance(event, TextWasReasoning):
+                    text.clear()
+        return "".join(text)
 
     def ask_sync(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer, from code that can't await; as `ask` otherwise."""
@@ -284,9 +291,16 @@ class Conversation(Turns):
             stream = events_of(
                 provider.stream(turn.model, messages, **there.settings, **kept, **turn.options), provider.name
             )
+            parser = ThinkingParser()
             async with aclosing(stream):
                 async for event in stream:
-                    yield event
+                    if isinstance(event, Text):
+                        for part in parser.feed(event.text):
+                            yield part
+                    else:
+                        yield event
+            for part in parser.flush():
+                yield part
         except BerlinError as error:
             raise redacted(error, there.secrets) from None  # another package's provider may quote anything
         except asyncio.CancelledError as error:
@@ -311,7 +325,9 @@ class Conversation(Turns):
 
     def _take(self, turn: Turn, event: Event) -> None:
         turn.take(event)
-        if isinstance(event, Text | Reasoning) and self.journal is not None and self.find(turn.id) is not None:
+        if isinstance(event, TextWasReasoning):
+            self.note(turn)
+        elif isinstance(event, Text | Reasoning) and self.journal is not None and self.find(turn.id) is not None:
             self.journal.delta(turn.id, "text" if isinstance(event, Text) else "reasoning", event.text)
 
     def _alike(self) -> Self:

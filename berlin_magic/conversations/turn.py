@@ -151,6 +151,8 @@ class Turn:
                     part = self.parts[-1]
                     assert isinstance(part, ReasoningPart)  # noqa: S101 - it was just added
                     self._parts[-1] = replace(part, signature=event.signature)
+            case messages.TextWasReasoning():
+                self.parts = [ReasoningPart(self.reply)] if self.length else []
             case messages.ToolCall():
                 self.parts = (*self.parts, ToolCallPart(event.id, event.name, event.arguments))
             case messages.Usage():

@@ -230,6 +230,16 @@ async def test_reasoning_usage_and_reason_are_the_turns_and_not_the_replys(think
     assert (again[0].model, again[0].wanted) == ("m", "ollama:m")
 
 
+@pytest.mark.parametrize("thought", ["<think>Let me see</think>\n\n", "Let me see\n</think>\n\n"])
+async def test_thinking_among_the_text_is_reasoning_and_is_not_sent_again(ollama: ScriptedServer, thought: str) -> None:
+    ollama.on(CHAT, [HEAD + streamed(*thought, "42")])
+    talk = Conversation(model="ollama:m")
+    assert await talk.ask("6×7?") == talk[0].reply == "42"
+    assert "Let me see" in talk[0].reasoning
+    await talk.ask("Again")
+    assert "Let me see" not in str(ollama.requests[-1].json)
+
+
 async def test_a_reply_that_reached_its_limit_can_be_gone_on_with(thinking: ScriptedServer) -> None:
     talk = Conversation(model="ollama:m")
     assert talk.going_on() is None
