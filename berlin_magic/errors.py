@@ -19,6 +19,7 @@ __all__ = [
     "NotAllowedError",
     "NotConfiguredError",
     "NotStoredError",
+    "PromptError",
     "RateLimitError",
     "ReplayFileError",
     "ReplyTooLargeError",
@@ -87,6 +88,10 @@ class BerlinError(RuntimeError):
 
 class NotConfiguredError(BerlinError):
     """No server, account or token is known for what was asked."""
+
+
+class PromptError(BerlinError):
+    """A prompt can't be sent as it is written; nothing was sent."""
 
 
 class ServerError(BerlinError):

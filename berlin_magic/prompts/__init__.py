@@ -1,0 +1,1 @@
+"""Prompts: what goes into a question besides the words that the user types."""
