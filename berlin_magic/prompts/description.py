@@ -1,0 +1,67 @@
+"""What a description of a value is, and the bounds that it keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from berlin_magic.messages import Part, TextPart
+from berlin_magic.prompts.expressions import Level
+
+__all__ = ["Bounds", "Description"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How large a description may be; each is a setting.
+
+    Attributes
+    ----------
+    text : int
+        Most characters of a text that is described; what is longer is cut in the middle.
+    table_rows, table_columns : int
+        Most rows and columns of a table that are shown.
+    items : int
+        Most items of a list or a dict that are shown, at each depth.
+    depth : int
+        How deep a structure is shown.
+    image_tokens : int
+        About the most tokens that an image may cost.
+    seconds : float
+        Most seconds that an object may take to describe itself.
+    """
+
+    text: int = 4000
+    table_rows: int = 8
+    table_columns: int = 20
+    items: int = 20
+    depth: int = 4
+    image_tokens: int = 1600
+    seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A value in the form in which it goes into a prompt.
+
+    Attributes
+    ----------
+    kind : str
+        What it is, in a few words: ``"DataFrame, 10,000,000 × 5"``. It holds no data: it is shown at every level.
+    parts : sequence of Part
+        Texts and images, in order.
+    level : Level
+        How much of the value is in it; never more than what was asked for.
+    cut : str
+        What was left out, in a few words; empty if nothing was.
+    """
+
+    kind: str
+    parts: Sequence[Part] = field(repr=False)
+    level: Level
+    cut: str = ""
+
+    @property
+    def text(self) -> str:
+        """The texts alone."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
