@@ -1,0 +1,174 @@
+"""Compose a question from what the user has written: evaluate its expressions, and describe their values."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from berlin_magic.errors import PromptError, clean
+from berlin_magic.messages import Part, TextPart
+from berlin_magic.prompts.description import Description
+from berlin_magic.prompts.expressions import Expression, Level, expressions_in
+
+__all__ = ["Composed", "Describe", "Limit", "Value", "compose"]
+
+Limit = Literal["schema", "sample", "full"]
+"""How much of any value may leave the machine."""
+
+Describe = Callable[[Any, "Level | None"], Awaitable[Description]]
+"""Describes a value at a level; None for the usual one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One value of a prompt.
+
+    Attributes
+    ----------
+    code : str
+        The expression.
+    line : int
+        Where it stands in the prompt, from 1.
+    description : Description
+        What goes into the question.
+    value : object
+        The value itself; it goes nowhere.
+    """
+
+    code: str
+    line: int
+    description: Description
+    value: Any = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A question, ready to be sent.
+
+    Attributes
+    ----------
+    source : str
+        The prompt as the user wrote it.
+    parts : tuple of Part
+        What is sent for it; no two texts in a row.
+    values : tuple of Value
+        What its expressions gave, in order.
+    """
+
+    source: str
+    parts: tuple[Part, ...] = field(repr=False)
+    values: tuple[Value, ...] = ()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether just the text of the prompt is sent."""
+        return self.parts == (TextPart(self.source),)
+
+
+async def compose(
+    prompt: str,
+    namespace: MutableMapping[str, Any],
+    describe: Describe,
+    *,
+    more: Mapping[str, Any] | None = None,
+    values: Sequence[str] = (),
+) -> Composed:
+    """Return the question that `prompt` makes in a namespace.
+
+    Parameters
+    ----------
+    prompt : str
+        The body of a cell. Nothing but this text is looked through for expressions, and only once.
+    namespace : mapping
+        The user's. Expressions are evaluated in it, once each, from left to right; what can be awaited is awaited.
+    describe : callable
+        Gives the form in which a value goes into the question.
+    more : mapping, optional
+        Names that are there beside the user's, which win: ``cells``, ``last_error``, ``file``.
+    values : sequence of str
+        Further expressions whose values are put before the prompt (``--with``).
+
+    Raises
+    ------
+    PromptError
+        If an expression can't be read or evaluated; the message names the line.
+    """
+    given = [Expression(code, None, 0) for code in values]
+    pieces: list[str | Expression] = [piece for one in given for piece in (f"{one.code}:\n", one, "\n\n")]
+    parts: list[Part] = []
+    found: list[Value] = []
+    for piece in [*pieces, *expressions_in(prompt)]:
+        if isinstance(piece, str):
+            parts.append(TextPart(piece))
+            continue
+        value = await _value(piece, namespace, more or {})
+        description = await describe(value, piece.level)
+        found.append(Value(piece.code, piece.line, description, value))
+        parts.extend(description.parts)
+    return Composed(prompt, tuple(_joined(parts)), tuple(found))
+
+
+async def _value(expression: Expression, namespace: MutableMapping[str, Any], more: Mapping[str, Any]) -> Any:
+    source = f"({expression.code}\n)" if "\n" in expression.code else expression.code
+    try:
+        code = compile(source, "<prompt>", "eval", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        value = eval(code, _globals(namespace), _Names(namespace, more))  # noqa: S307 - what the user has written
+        return await value if inspect.isawaitable(value) else value
+    except NameError as error:
+        known = [*namespace, *more]
+        raise PromptError(f"{_where(expression)}: {_unknown(error, known)}") from None
+    except Exception as error:
+        told = f"{type(error).__name__}: {error}"
+        raise PromptError(
+            f"{_where(expression)} can't be evaluated: {clean(told, 200)}\nCorrect it; nothing was sent."
+        ) from error
+
+
+def _globals(namespace: MutableMapping[str, Any]) -> dict[str, Any]:
+    return namespace if isinstance(namespace, dict) else dict(namespace)
+
+
+class _Names(dict[str, Any]):
+    """The names of an expression: the user's, then ours. What is assigned in it is assigned to the user's."""
+
+    def __init__(self, namespace: MutableMapping[str, Any], more: Mapping[str, Any]) -> None:
+        super().__init__()
+        self._namespace = namespace
+        self._more = more
+
+    def __missing__(self, name: str) -> Any:
+        return self._namespace[name] if name in self._namespace else self._more[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._namespace[name] = value
+
+
+def _where(expression: Expression) -> str:
+    place = f"Line {expression.line}: " if expression.line else ""
+    return f"{place}{{{{ {clean(expression.code, 60)} }}}}"
+
+
+def _unknown(error: NameError, known: Sequence[str]) -> str:
+    name = error.name or ""
+    close = get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else "Run the cell that makes it first, or use --no-expand."
+    return f"there is no `{clean(name, 40)}`.\n{hint}"
+
+
+def _joined(parts: Sequence[Part]) -> Iterator[Part]:
+    """Yield `parts` with texts that follow each other as one."""
+    text = ""
+    for part in parts:
+        if isinstance(part, TextPart):
+            text += part.text
+            continue
+        if text:
+            yield TextPart(text)
+            text = ""
+        yield part
+    if text:
+        yield TextPart(text)
