@@ -30,11 +30,17 @@ def address_of(request: web.Request) -> str:
 
 
 def is_for_this_machine(request: web.Request) -> bool:
-    """Say whether `request` is for a name of this machine, and no web server in front passes it on."""
+    """Say whether `request` is for a name of this machine, with no web server in front and from no web page.
+
+    A browser names the page that sends a request in ``Origin`` (RFC 6454). Clients of this protocol send it too, and
+    name the server itself.
+    """
     try:
-        return is_loopback(URL(f"http://{request.host}")) and "X-Forwarded-For" not in request.headers
+        own = URL(f"http://{request.host}").origin()
+        foreign = [origin for origin in request.headers.getall("Origin", []) if URL(origin).origin() != own]
     except ValueError:
         return False
+    return is_loopback(own) and not foreign and "X-Forwarded-For" not in request.headers
 
 
 def _parsed(text: str) -> IPv4Address | IPv6Address | None:

@@ -146,10 +146,11 @@ class _Routes:
 
     @web.middleware
     async def own_names_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse requests for other hosts' names where anybody may ask.
+        """Refuse what comes from a web page or for another host's name, if anybody may ask.
 
-        Otherwise a web page could have its own name resolve to this machine (DNS rebinding) and ask through the
-        browser of whoever looks at it. A web server in front (nginx) speaks for anybody, and gives our name for it.
+        Otherwise a page could log in through the browser of whoever looks at it, which ends their token; or have its
+        own name resolve to this machine (DNS rebinding) and ask. A web server in front (nginx) speaks for anybody, and
+        gives our name for it.
         """
         if self._accounts.are_open and not is_for_this_machine(request):
             raise EngineError("A server without accounts is for this machine only", status=403, code=-1)

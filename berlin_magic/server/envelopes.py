@@ -7,7 +7,7 @@ import json
 import logging
 import sqlite3
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NoReturn
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -54,7 +54,10 @@ async def errors_in_envelopes(request: web.Request, handler: Handler) -> web.Str
 
 
 async def body_of(request: web.Request, *, most: int, within: float | None = None) -> Any:
-    """Return the JSON of a request.
+    """Return the JSON of a request, which has to say that it is JSON.
+
+    A web page can have a browser send any text to a server on its user's machine; what calls itself JSON is sent only
+    after the server was asked for leave, which this one never gives (the Fetch Standard, "CORS-preflight fetch").
 
     Parameters
     ----------
@@ -68,11 +71,16 @@ async def body_of(request: web.Request, *, most: int, within: float | None = Non
     Raises
     ------
     EngineError
-        Where it is none, too long, or not there in time.
+        If it is something else, compressed, too long, or not there in time.
     """
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding != "identity":
+        raise EngineError("This server takes no compressed request: send it as it is", status=415, code=-1)
+    if request.content_type != "application/json":
+        raise EngineError("The request must have the Content-Type application/json", status=415, code=-1)
     try:
         async with asyncio.timeout(within):
-            return json.loads(await request.clone(client_max_size=most).read())
+            return json.loads(await request.clone(client_max_size=most).read(), parse_constant=_no_number)
     except web.HTTPRequestEntityTooLarge:
         raise EngineError(
             f"That is longer than the {most:,} bytes that this server takes: shorten it", status=413, code=-1
@@ -81,6 +89,10 @@ async def body_of(request: web.Request, *, most: int, within: float | None = Non
         raise EngineError("The request did not arrive in time", status=408, code=-1) from None
     except (ValueError, RecursionError):
         raise EngineError("The body is not JSON", status=400, code=-1) from None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(name)  # NaN and Infinity, which Python reads and JSON does not know (RFC 8259, section 6)
 
 
 def log_failure(error: Exception) -> None:

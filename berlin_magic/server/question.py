@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from berlin_magic.server.engine import EngineError
+from berlin_magic.server.sampling import check_options
 
 __all__ = ["DEFAULT_MODEL", "Question", "default_model"]
 
@@ -62,6 +63,7 @@ class Question:
             raise EngineError(f"parentMessageId is longer than {_LONGEST_ID} characters", status=400, code=-1)
         if not isinstance(options, Mapping):
             raise EngineError("options is not an object", status=400, code=-1)
+        check_options(options)
         return cls(prompt, parent, options)
 
     def model(self, served: tuple[str, ...]) -> str:

@@ -57,6 +57,7 @@ async def listen(
         handler_cancellation=True,
         shutdown_timeout=grace,
         keepalive_timeout=idle,
+        auto_decompress=False,  # `envelopes.body_of` refuses what is compressed, in an envelope
         logger=_silent,
         access_log=None,  # ours is a part of the application: it knows the account and how a reply ended
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from typing import TypeVar
 from berlin_magic.errors import BerlinError, clean
 
 __all__ = ["SCHEMA_VERSION", "State", "trouble"]
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -50,6 +53,7 @@ class State:
 
     def __init__(self, path: Path | None = None) -> None:
         self._worker: ThreadPoolExecutor | None = None
+        self._path = path
         if path is None:
             self._connection = _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
             return
@@ -70,6 +74,7 @@ class State:
             raise BerlinError(f"{shown} can't be used ({error}), and was left as it is; name another file") from None
         except OSError as error:
             raise BerlinError(f"{shown} can't be used: {error.strerror}") from None
+        self._file = _identity(path)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="berlin-server state")
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -82,8 +87,19 @@ class State:
         """
         if self._worker is None:  # memory does not block
             return _in_transaction(self._connection, work)
-        # To its end, even where the request that asked for it is gone: half a doing would be seen as none.
-        return await asyncio.get_running_loop().run_in_executor(self._worker, _in_transaction, self._connection, work)
+        # To its end, even if the request that asked for it is gone: half a doing would be seen as none.
+        return await asyncio.get_running_loop().run_in_executor(self._worker, self._in_file, work)
+
+    def _in_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        assert self._path is not None  # noqa: S101 - only a file has a worker
+        if self._file and _identity(self._path) != self._file:
+            self._file = None  # SQLite goes on writing to the file that it has open, whatever has its name now
+            _log.error(
+                "%s was removed or replaced: conversations and logins are lost when this server ends. "
+                "End it, put the file back, and start it again.",
+                clean(str(self._path), 200),
+            )
+        return _in_transaction(self._connection, work)
 
     async def close(self) -> None:
         """Wait for what is being written, and close the file."""
@@ -92,6 +108,14 @@ class State:
             self._worker.shutdown()
         else:
             self._connection.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def trouble(error: sqlite3.Error) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import socket
@@ -21,6 +22,8 @@ from berlin_magic.server.engine import EngineError
 from berlin_magic.server.serving import listen
 from berlin_magic.server.state import State
 from berlin_magic.server.tokens import Tokens
+
+JSON = {"Content-Type": "application/json"}
 
 
 def objects(body: str) -> list[dict[str, Any]]:
@@ -459,12 +462,14 @@ async def test_an_absent_conversation_is_500_with_code_5000(serve):
         b'{"parentMessageId": "p", "prompt": 1}',
         b'{"parentMessageId": "p", "prompt": "x", "options": []}'.replace(b"[]", b"[1]"),
         b'{"prompt": "x", "parentMessageId": "' + b"p" * 300 + b'"}',
+        b'{"parentMessageId": "p", "prompt": "x", "options": {"temperature": NaN}}',
+        b'{"parentMessageId": "p", "prompt": "x", "options": {"of another engine": [-Infinity]}}',
     ],
 )
 async def test_a_body_that_makes_no_sense_is_400(serve, body):
     client = await (await serve(ScriptedEngine())).login()
     url = client.url + "/api/chat/completions"
-    async with client.session.post(url, data=body, headers=client.headers) as answer:
+    async with client.session.post(url, data=body, headers={**client.headers, **JSON}) as answer:
         assert (answer.status, (await answer.json())["code"]) == (400, -1)
 
 
@@ -516,7 +521,9 @@ async def test_a_client_that_does_not_read_is_cut_and_its_engine_ended(serve):
     body = json.dumps({"prompt": "x", "parentMessageId": "p", "options": {}})
     with socket.create_connection(client.url.removeprefix("http://").split(":")) as connection:
         head = f"POST /api/chat/completions HTTP/1.1\r\nHost: localhost\r\ntoken: {client.headers['token']}\r\n"
-        connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n{body}".encode())
+        connection.sendall(
+            f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+        )
         await asyncio.wait_for(engine.started.wait(), 5)
         await asyncio.wait_for(engine.ended.wait(), 10)
         assert not engine.script.empty()
@@ -676,7 +683,8 @@ async def test_a_login_of_more_than_a_few_kilobytes_or_one_that_never_ends_is_re
     client = await serve(ScriptedEngine(), limits=Limits(login_time=0.1))
     assert (await client.ask("POST", "/api/login", {"account": "ada", "password": "x" * 10_000}))[0] == 413
     reader, writer = await asyncio.open_connection(*client.url.removeprefix("http://").split(":"))
-    writer.write(b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
+    head = b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    writer.write(head + b"{")
     assert b" 408 " in await asyncio.wait_for(reader.readline(), 5)
     writer.close()
 
@@ -690,6 +698,94 @@ async def test_an_open_server_answers_to_no_foreign_name(serve):
     assert (await client.ask("GET", "/api/config", headers=behind_nginx))[0] == 403
     client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
     assert (await client.ask("GET", "/api/config", headers={"Host": "school.example"}))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://evil.example", "http://127.0.0.1:1", "http://localhost.evil.example", "null", "", "http://[", "\xff"],
+)
+async def test_an_open_server_answers_no_web_page(serve, origin):
+    """A page may send a login as text that calls itself nothing special; it would end the account's token."""
+    client = await (await serve(ScriptedEngine("x", None))).login()
+    body = {"account": "ada", "password": "pw"}
+    assert (await client.ask("POST", "/api/login", body, headers={"Origin": origin}))[0] == 403
+    assert (await client.ask("GET", "/api/user/info"))[0] == 200, "the token is still good"
+    assert (await client.ask("GET", "/api/user/info", headers={"Origin": client.url}))[0] == 200
+
+
+async def test_a_server_with_accounts_takes_the_origin_that_a_proxy_in_front_passes_on(serve):
+    client = await serve(ScriptedEngine(), SecretAccount("ada", "right"))
+    client.headers = {"Origin": "https://berlin.school.example"}
+    await client.login("ada", "right")
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""]
+)
+@pytest.mark.parametrize("accounts", [OpenAccounts(), SecretAccount("ada", "right")])
+async def test_a_body_that_does_not_call_itself_json_is_415_and_does_nothing(serve, kind, accounts):
+    client = await (await serve(ScriptedEngine(), accounts)).login("ada", "right")
+    login = json.dumps({"account": "ada", "password": "right"}).encode()
+    skip = [] if kind else ["Content-Type"]
+    for path, body in (("/api/login", login), ("/api/chat/completions", b'{"prompt": "x", "parentMessageId": "p"}')):
+        headers = {**client.headers, **({"Content-Type": kind} if kind else {})}
+        async with client.session.post(client.url + path, data=body, headers=headers, skip_auto_headers=skip) as answer:
+            assert (answer.status, (await answer.json())["code"]) == (415, -1)
+    assert (await client.ask("GET", "/api/user/info"))[0] == 200, "the token is still good"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-unknown", "gzip, gzip"])
+@pytest.mark.parametrize("body", [b"{}", gzip.compress(b"{}"), b""])
+async def test_a_compressed_body_is_415_in_an_envelope_whether_it_is_one_or_not(serve, encoding, body):
+    client = await (await serve(ScriptedEngine())).login()
+    for path in ("/api/login", "/api/chat/completions"):
+        headers = {**client.headers, **JSON, "Content-Encoding": encoding}
+        async with client.session.post(client.url + path, data=body, headers=headers) as answer:
+            assert (answer.status, (await answer.json())["message"]) == (
+                415,
+                "This server takes no compressed request: send it as it is",
+            )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("temperature", value) for value in (-1, "5", [0.5], True, 1e400, 10**400, {})),
+        *(("max_tokens", value) for value in (-1, 0, "5", 5.5, [[5]], False)),
+        *(("top_p", value) for value in (1.5, -0.1, "1")),
+        *(("stop", value) for value in (5, [["x"]], [5], {"x": "y"}, ["x"] * 2_000, "x" * 2_000)),
+        *(("logit_bias", value) for value in ([5], {"5": "1"}, {"5": [1]}, {"5": 1e400})),
+        *(("response_format", value) for value in ("json", [[]], {"x": 1e400}, {"x": "y" * 200_000})),
+        *(("seed", value) for value in (0.5, "1", 10**30)),
+        *(("presence_penalty", value) for value in ("0", [0], 1e400)),
+        *(("reasoning_effort", value) for value in (5, ["low"])),
+        ("model", ["m-1"]),
+    ],
+)
+async def test_an_option_of_the_wrong_kind_is_400_and_is_not_sent_to_the_engine(serve, name, value):
+    engine = ScriptedEngine()
+    client = await (await serve(engine)).login()
+    body = {"prompt": "x", "parentMessageId": "p", "options": {name: value}}
+    raw = json.dumps(body).replace("Infinity", "1e400")
+    headers = {**client.headers, **JSON}
+    async with client.session.post(client.url + "/api/chat/completions", data=raw, headers=headers) as answer:
+        envelope = await answer.json()
+    assert (answer.status, envelope["code"]) == (400, -1)
+    assert envelope["message"].startswith(f"The option {name} must be a")
+    assert engine.asked == []
+
+
+async def test_options_of_the_right_kind_and_those_of_no_engine_are_no_mistake(serve):
+    right = {
+        "temperature": 0, "top_p": 1, "top_k": -1, "seed": -1, "stop": ["a", "b"], "logit_bias": {"50256": -100},
+        "presence_penalty": -2, "max_tokens": 1888, "response_format": {"type": "json_schema", "a": [[1]]},
+        "reasoning_effort": None, "of another client": [["x"]],
+    }  # fmt: skip
+    engine = ScriptedEngine(None)
+    client = await (await serve(engine)).login()
+    async with client.chat(**right) as answer:
+        assert answer.status == 200
+    assert engine.asked[0][1].items() >= right.items()
 
 
 async def test_the_log_says_who_and_how_it_ended_and_nothing_that_was_said(serve):

@@ -19,7 +19,10 @@ from berlin_magic.server.serving import listen
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 CONFIG = b"GET /api/config HTTP/1.1\r\nHost: localhost\r\n\r\n"
-SLOW = b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+SLOW = (
+    b"POST /api/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n"
+    b"Expect: 100-continue\r\n\r\n"
+)
 
 
 class Listening:

@@ -35,7 +35,9 @@ def server() -> Iterator[LocalServer]:
 
 
 def post(url: str, path: str, body: Any, token: str = "") -> str:
-    request = urllib.request.Request(url + path, json.dumps(body).encode(), {"token": token})
+    request = urllib.request.Request(
+        url + path, json.dumps(body).encode(), {"token": token, "Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read().decode()
 
@@ -101,7 +103,9 @@ def test_close_cuts_a_reply_that_is_running():
     server = LocalServer.start(lambda: ScriptedEngine("one"))
     token = login(server)
     body = json.dumps({"prompt": "Hi", "parentMessageId": "p", "options": {}}).encode()
-    request = urllib.request.Request(server.url + "/api/chat/completions", body, {"token": token})
+    request = urllib.request.Request(
+        server.url + "/api/chat/completions", body, {"token": token, "Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=10) as answer:
         answer.readline()
         server.close()
@@ -167,11 +171,12 @@ def test_the_interpreter_exits_quietly_with_a_reply_running():
     code = f"""
 {START}
 import http.client, json
+kind = {{"Content-Type": "application/json"}}
 connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
-connection.request("POST", "/api/login", json.dumps({{"account": server.account, "password": server.password}}))
+connection.request("POST", "/api/login", json.dumps({{"account": server.account, "password": server.password}}), kind)
 token = json.loads(connection.getresponse().read())["data"]["token"]
 body = {{"prompt": "What is this?", "parentMessageId": "p", "options": {{}}}}
-connection.request("POST", "/api/chat/completions", json.dumps(body), {{"token": token}})
+connection.request("POST", "/api/chat/completions", json.dumps(body), {{"token": token, **kind}})
 print(connection.getresponse().readline().decode(), flush=True)
 import os; connection.sock and os.close(connection.sock.detach())
 """

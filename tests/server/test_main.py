@@ -49,7 +49,9 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, list[
 
 
 def post(url: str, path: str, body: object, token: str = "") -> str:
-    request = urllib.request.Request(url + path, json.dumps(body).encode(), {"token": token})
+    request = urllib.request.Request(
+        url + path, json.dumps(body).encode(), {"token": token, "Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=10) as answer:
         return answer.read().decode()
 
@@ -74,7 +76,9 @@ def test_an_interrupt_lets_a_running_reply_end_and_leaves_without_a_traceback(nu
     with running() as (process, url, _):
         token = json.loads(post(url, "/api/login", {"account": "me", "password": "me"}))["data"]["token"]
         body = json.dumps({"prompt": "hello", "parentMessageId": "p", "options": {"max_tokens": 20}}).encode()
-        request = urllib.request.Request(url + "/api/chat/completions", body, {"token": token})
+        request = urllib.request.Request(
+            url + "/api/chat/completions", body, {"token": token, "Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             first = answer.readline().decode()
             process.send_signal(number)
@@ -93,7 +97,9 @@ def test_a_second_interrupt_ends_running_replies_at_once_and_they_are_paid_all_t
     with running("--accounts", str(tmp_path / "class.json")) as (process, url, _):
         token = json.loads(post(url, "/api/login", {"account": "ada", "password": "pw"}))["data"]["token"]
         body = json.dumps({"prompt": "features", "parentMessageId": "p", "options": {}}).encode()
-        request = urllib.request.Request(url + "/api/chat/completions", body, {"token": token})
+        request = urllib.request.Request(
+            url + "/api/chat/completions", body, {"token": token, "Content-Type": "application/json"}
+        )
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert b'"start"' in answer.readline()
             process.send_signal(signal.SIGINT)

@@ -48,6 +48,22 @@ async def test_a_doing_that_fails_leaves_nothing_of_itself(path: Path):
         await state.close()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody take an open file's name")
+@pytest.mark.parametrize("replace", [lambda path: None, Path.mkdir, lambda path: path.write_bytes(b"x")])
+async def test_a_file_that_is_replaced_under_a_running_server_is_told_once(path: Path, replace, caplog):
+    state = State(path)
+    await state.run(lambda db: db.execute("INSERT INTO logins VALUES ('a', x'', '', x'', 0)"))
+    assert caplog.text == ""
+    path.unlink()  # noqa: ASYNC240
+    replace(path)
+    for _ in range(2):
+        assert await state.run(lambda db: db.execute("SELECT count(*) FROM logins").fetchone()) == (1,)
+    await state.close()
+    assert [
+        ("was removed or replaced" in record.message, "class.db" in record.message) for record in caplog.records
+    ] == [(True, True)]
+
+
 async def test_closing_waits_for_what_is_being_written(path: Path):
     state = State(path)
     writing = asyncio.create_task(
