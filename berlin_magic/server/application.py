@@ -25,7 +25,7 @@ from berlin_magic.server.addresses import address_of, is_for_this_machine
 from berlin_magic.server.context import ROWS, Context, StoredTurn, timestamp
 from berlin_magic.server.engine import Engine, EngineError
 from berlin_magic.server.envelopes import body_of, errors_in_envelopes, success, too_many
-from berlin_magic.server.question import Question
+from berlin_magic.server.question import DEFAULT_MODEL, Question
 from berlin_magic.server.reply import send_reply
 from berlin_magic.server.segments import Segments
 from berlin_magic.server.state import State, trouble
@@ -77,6 +77,7 @@ def application(
     tokens: Tokens | None = None,
     tries: LoginTries | None = None,
     log: Writer | None = None,
+    unnamed: str = DEFAULT_MODEL,
 ) -> web.Application:
     """Return the server as an aiohttp application; to be run with `handler_cancellation`, see `serving.listen`.
 
@@ -98,11 +99,13 @@ def application(
         How often a wrong password may be tried.
     log : callable, optional
         Takes a line for each request; none is written without it.
+    unnamed : str
+        The model that clients ask for if their user has chosen none; empty if they always say what was chosen.
     """
     limits = limits or Limits()
     state = state or State()
     tokens = tokens or Tokens(state)
-    routes = _Routes(engine, accounts, Context(state, rows=rows), limits, tokens, tries or LoginTries())
+    routes = _Routes(engine, accounts, Context(state, rows=rows), limits, tokens, tries or LoginTries(), unnamed)
     app = web.Application(middlewares=[visits(log), errors_in_envelopes, routes.own_names_only])
     app.router.add_post("/api/login", routes.login)
     app.router.add_post("/api/chat/completions", routes.chat)
@@ -133,6 +136,7 @@ class _Routes:
         limits: Limits,
         tokens: Tokens,
         tries: LoginTries,
+        unnamed: str,
     ) -> None:
         self._engine = engine
         self._accounts = accounts
@@ -140,6 +144,7 @@ class _Routes:
         self._limits = limits
         self._tokens = tokens
         self._tries = tries
+        self._unnamed = unnamed
         self._spending = Spending(accounts)
         self._streams: Counter[str] = Counter()
         self._charging: set[asyncio.Task[None]] = set()
@@ -234,7 +239,8 @@ class _Routes:
         await asyncio.gather(*self._charging)
 
     async def _answer(self, request: web.Request, account: Account, question: Question) -> web.StreamResponse:
-        model = question.model(tuple(await self._engine.models()))
+        served = await self._engine.models()
+        model = question.model(served, unnamed=self._unnamed, advice=self._engine.advice)
         messages = [
             *await self._context.messages(account.id, question.parent),
             {"role": "user", "content": question.prompt},

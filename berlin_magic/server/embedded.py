@@ -12,17 +12,14 @@ from typing import Any
 
 from berlin_magic.messages import AnyMessage
 from berlin_magic.providers.guide.answers import GUIDE, Part, answer
-from berlin_magic.server.engine import EngineError
 
 __all__ = ["EmbeddedEngine"]
 
-# The second is what the original clients ask for by default; the answer says that no GPT is behind it.
-_MODELS = (GUIDE, "gpt-3.5-turbo")
 _PIECE = re.compile(r"\s*\S+[^\S\n]*\n*|\s+")
 
 
 class EmbeddedEngine:
-    """Answers questions about this package from its documentation; reports what it was sent; shows off on request.
+    """Answers questions about this package from its documentation, reports what it was sent, shows examples of output.
 
     The same messages always have the same answer. It needs no network and knows nothing of the world.
 
@@ -32,29 +29,25 @@ class EmbeddedEngine:
         Seconds from one piece (about a word) to the next; with 0, as fast as they are taken.
     """
 
+    advice = (
+        "nothing is connected here but the built-in guide, which is no language model. `%berlin use ollama:llama3.2` "
+        "or `%berlin use openai:gpt-4o-mini` connects one; `%berlin providers` lists what there is"
+    )
+
     def __init__(self, pace: float = 0.02) -> None:
         self._pace = pace
 
     async def models(self) -> Sequence[str]:
-        """Return the names that it answers to, the default one first."""
-        return _MODELS
+        """Return the one name that it answers to."""
+        return (GUIDE,)
 
     async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         """Answer `messages` about a word at a time, the first at once.
 
-        Of the `options`, ``model`` must be one of `models` (or empty) and ``max_tokens`` limits the words of the
-        answer; the others have no meaning here.
-
-        Raises
-        ------
-        EngineError
-            On the first step, for a model that it does not serve.
+        Of the `options`, ``max_tokens`` limits the words of the answer; the others have no meaning here.
         """
-        model = str(options.get("model") or GUIDE)
-        if model not in _MODELS:
-            raise EngineError(f"Model {model} is not supported", status=500, code=5000)
         pause: float | None = None
-        for piece, next_pause in _limited(_pieces(answer(messages, model)), options.get("max_tokens")):
+        for piece, next_pause in _limited(_pieces(answer(messages)), options.get("max_tokens")):
             if pause is not None:
                 await asyncio.sleep(self._pace * pause)  # with 0, too: other streams and a Stop come through
             yield piece

@@ -57,6 +57,11 @@ class EngineError(Exception):
 class Engine(Protocol):
     """Answers conversations. One engine serves every request of a server, at the same time."""
 
+    @property
+    def advice(self) -> str:
+        """What to tell somebody who asks for a model that it does not serve; may be empty."""
+        ...
+
     async def models(self) -> Sequence[str]:
         """Return the names of the models that it serves, the default one first."""
         ...

@@ -128,7 +128,7 @@ class LocalServer:
         from berlin_magic.server.application import application  # noqa: PLC0415
         from berlin_magic.server.serving import listen  # noqa: PLC0415
 
-        app = application(self._engine_factory(), SecretAccount(self.account, self.password))
+        app = application(self._engine_factory(), SecretAccount(self.account, self.password), unnamed="")
         runner, _ = await listen(app, self._socket, grace=_GRACE)
         self._ready.set()
         try:

@@ -66,19 +66,28 @@ class Question:
         check_options(options)
         return cls(prompt, parent, options)
 
-    def model(self, served: tuple[str, ...]) -> str:
-        """Return the model to answer with, out of those `served` (empty where the engine does not tell).
+    def model(self, served: Sequence[str], *, unnamed: str = DEFAULT_MODEL, advice: str = "") -> str:
+        """Return the model to answer with.
 
-        The name that a client sends when its user chose none stands for the first model served, unless it is one.
+        Parameters
+        ----------
+        served : sequence of str
+            The models of the engine; empty if it does not tell.
+        unnamed : str
+            The name that clients send if their user has chosen no model. It stands for the first model served, unless
+            it is one itself.
+        advice : str
+            What to tell somebody who asks for a model that is not served.
 
         Raises
         ------
         EngineError
-            Where a model was asked for that is not served.
+            If a model was asked for that is not served.
         """
-        asked = self.options.get("model") or DEFAULT_MODEL
-        if asked in served or (not served and isinstance(asked, str)):
-            return str(asked)
-        if asked == DEFAULT_MODEL:
+        asked: str = self.options.get("model") or unnamed
+        if asked in served or not served:
+            return asked or default_model(served)
+        if asked == unnamed:
             return default_model(served)
-        raise EngineError(f"Model {str(asked)[:_LONGEST_ID]} is not supported", reason="no such model")
+        told = f"Model {asked[:_LONGEST_ID]} is not supported{f': {advice}' if advice else ''}"
+        raise EngineError(told, reason="no such model")

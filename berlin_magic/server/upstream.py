@@ -81,6 +81,8 @@ class Upstream:
         Seconds without a byte after which a reply counts as cut.
     """
 
+    advice = ""
+
     def __init__(self, url: str, *, key: str = "", models: Sequence[str] = (), silence: float = 300.0) -> None:
         self._base = base_url(url)
         self._key = Secret(key)

@@ -13,6 +13,8 @@ from berlin_magic.server.engine import Piece
 class ScriptedEngine:
     """Yields what is put into `script`: pieces, an exception to raise, or None to end the reply."""
 
+    advice = ""
+
     def __init__(self, *script: Piece | Exception | None, models: Sequence[str] = ("m-1", "m-2")) -> None:
         self.script: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()
         self.say(*script)

@@ -7,9 +7,12 @@ from importlib import resources
 
 import pytest
 
+from berlin_magic import Berlin
+from berlin_magic.errors import ModelUnknownError
 from berlin_magic.providers.guide.answers import answer
+from berlin_magic.server.accounts.model import SecretAccount
 from berlin_magic.server.embedded import EmbeddedEngine
-from berlin_magic.server.engine import Engine, EngineError
+from berlin_magic.server.engine import Engine
 
 QUESTION = [{"role": "user", "content": "How do I stop a reply?"}]
 TEN = [
@@ -100,20 +103,27 @@ async def test_two_conversations_are_answered_at_the_same_time():
     assert (first, second) == (await pieces(QUESTION), await pieces(other))
 
 
-async def test_its_own_model_is_the_first_and_the_default_of_old_clients_is_served_too():
-    assert list(await EmbeddedEngine().models()) == ["berlin-guide", "gpt-3.5-turbo"]
-    assert await text("How do I stop a reply?", model="") == await text("How do I stop a reply?", model="berlin-guide")
-    assert "not a language model" in await text("How do I stop a reply?", model="gpt-3.5-turbo")
+async def test_it_lists_no_model_that_it_is_not():
+    assert list(await EmbeddedEngine().models()) == ["berlin-guide"]
 
 
-async def test_another_model_is_refused_before_the_first_word():
-    with pytest.raises(EngineError) as caught:
-        await pieces(QUESTION, model="gpt-4")
-    assert (caught.value.message, caught.value.status, caught.value.code) == (
-        "Model gpt-4 is not supported",
-        500,
-        5000,
-    )
+@pytest.mark.parametrize("model", ["gpt-4", "gpt-3.5-turbo", "llama3.2", "berlin-guide2"])
+async def test_another_model_is_refused_with_how_to_connect_one(serve, model):
+    client = await serve(EmbeddedEngine(pace=0), SecretAccount("ada", "right"), unnamed="")
+    generator = Berlin.create_async_generator(model, QUESTION, url=client.url, account="ada", password="right")
+    with pytest.raises(ModelUnknownError, match="%berlin use ollama:") as refusal:
+        await anext(generator)
+    assert f"Model {model} is not supported: nothing is connected here but the built-in guide" in str(refusal.value)
+    assert "`%berlin providers` lists what there is”" in str(refusal.value), "it is quoted whole"
+
+
+async def test_clients_that_name_a_model_for_users_who_chose_none_are_answered(serve):
+    client = await (await serve(EmbeddedEngine(pace=0))).login()
+    for model in ("gpt-3.5-turbo", "", None):
+        async with client.chat("How do I stop a reply?", model=model) as answer:
+            assert "berlin-guide" in await answer.text()
+    status, envelope = await client.refusal(model="gpt-4")
+    assert (status, envelope["code"]) == (500, 5000)
 
 
 async def test_max_tokens_limits_the_words_and_says_so():

@@ -75,15 +75,13 @@ class Part(NamedTuple):
     pause: float = 1.0
 
 
-def answer(messages: Sequence[AnyMessage], model: str = GUIDE) -> list[Part]:
+def answer(messages: Sequence[AnyMessage]) -> list[Part]:
     """Return the answer to the last question of `messages`.
 
     Parameters
     ----------
     messages : sequence of mapping
         Oldest first; a labelled prompt among them is read as the conversation that it holds.
-    model : str
-        The name that was asked for: where it is not the guide's own, the answer says who answers.
 
     Returns
     -------
@@ -91,9 +89,8 @@ def answer(messages: Sequence[AnyMessage], model: str = GUIDE) -> list[Part]:
         Their texts, joined, are the whole answer.
     """
     question, context = understood(messages)
-    other = "" if model == GUIDE else f" ({model} was asked for, and is not behind it.)"
     signature = (
-        f"*{GUIDE}, the built-in guide: not a language model, it quotes this package's documentation.{other} "
+        f"*{GUIDE}, the built-in guide: not a language model, it quotes this package's documentation. "
         f"Sent along: {summary(context)}.*"
     )
     return [*_body(question, context), Part(f"\n\n{signature}")]
@@ -124,7 +121,7 @@ def _trick(question: str, said: frozenset[str]) -> list[Part]:
     if said & _THANKS and said <= _THANKS | _POLITE:
         return [Part("You are welcome.")]
     if said and said <= _GREETING:
-        return [Part(f"Hello. {_section('The built-in guide').text}\n\nAsk for instance “How do I stop a reply?”")]
+        return [Part("Hello. Ask how to use this package, for instance “How do I stop a reply?”")]
     return []
 
 
@@ -207,8 +204,8 @@ def _more(context: Context) -> str:
 def _cannot_serve(nearest: Sequence[Section]) -> str:
     connect = _section("Which models can be connected")
     lines = [
-        "The built-in guide cannot answer that: it is no language model, and this package is all that it knows.",
-        f"A real model can, once you connect one. {connect.text}",
+        "This package's documentation has no answer to that, and nothing else is known here.",
+        f"A real model has one, once you connect it. {connect.text}",
         "Ask “How do I use Ollama?”, “How do I use OpenAI?” or “How do I connect a Berlin server?” for the steps.",
         f"*{_source(connect)}*",
     ]
