@@ -32,7 +32,7 @@ from berlin_magic.server.engine import Engine, EngineError
 from berlin_magic.server.question import default_model
 from berlin_magic.server.serving import cut_connections, listen
 from berlin_magic.server.state import State
-from berlin_magic.server.upstream import Upstream, base_url
+from berlin_magic.server.upstream import Upstream
 from berlin_magic.transport.request import is_loopback
 
 __all__ = ["PORT", "main"]
@@ -180,7 +180,6 @@ def _engine(arguments: argparse.Namespace) -> Engine:
         from berlin_magic.server.embedded import EmbeddedEngine  # noqa: PLC0415 - not needed with an upstream
 
         return EmbeddedEngine()
-    base_url(arguments.upstream)
     key = ""
     if arguments.upstream_key_env is not None:
         name = arguments.upstream_key_env

@@ -256,10 +256,10 @@ class _Routes:
 
         with self._spending.of(account, bill):
             try:
-                async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as pieces:
+                async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as events:
                     return await send_reply(
                         request,
-                        pieces,
+                        events,
                         Segments(question.parent),
                         bill,
                         stall=self._limits.stall,

@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
-from berlin_magic.messages import AnyMessage
+from berlin_magic.messages import AnyMessage, Event, Text
 from berlin_magic.providers.guide.answers import GUIDE, Part, answer
 
 __all__ = ["EmbeddedEngine"]
@@ -41,7 +41,7 @@ class EmbeddedEngine:
         """Return the one name that it answers to."""
         return (GUIDE,)
 
-    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[str, None]:
+    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """Answer `messages` about a word at a time, the first at once.
 
         Of the `options`, ``max_tokens`` limits the words of the answer; the others have no meaning here.
@@ -50,7 +50,7 @@ class EmbeddedEngine:
         for piece, next_pause in _limited(_pieces(answer(messages)), options.get("max_tokens")):
             if pause is not None:
                 await asyncio.sleep(self._pace * pause)  # with 0, too: other streams and a Stop come through
-            yield piece
+            yield Text(piece)
             pause = next_pause
 
     async def close(self) -> None:

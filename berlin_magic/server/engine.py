@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
 
-from berlin_magic.messages import AnyMessage, Finish, Reasoning, Usage
+from berlin_magic.messages import AnyMessage, Event
 
-__all__ = ["Engine", "EngineError", "Piece"]
-
-Piece = str | Reasoning | Usage | Finish
-"""A piece of a reply: text; what the model thinks, no part of it; the tokens that it cost so far; why it ended.
-
-A `Usage` that tells nothing says that the engine has accepted the question: from then on it costs.
-"""
+__all__ = ["Engine", "EngineError"]
 
 
 class EngineError(Exception):
@@ -66,8 +60,10 @@ class Engine(Protocol):
         """Return the names of the models that it serves, the default one first."""
         ...
 
-    def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
-        """Answer `messages` (oldest first, the question last) piece by piece; an engine may yield text alone.
+    def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
+        """Answer `messages` (oldest first, the question last); an engine may yield text alone.
+
+        A `Usage` that tells nothing says that the engine has accepted the question: from then on it costs.
 
         `options` holds ``model``, ``temperature``, ``max_tokens``, … as the client sent them. Raises
         `EngineError` on the first ``anext`` where the engine refuses; later where the reply is cut. Closing the

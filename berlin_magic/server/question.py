@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from berlin_magic.server.engine import EngineError
-from berlin_magic.server.sampling import check_options
+from berlin_magic.server.options import check_options
 
 __all__ = ["DEFAULT_MODEL", "Question", "default_model"]
 

@@ -1,4 +1,4 @@
-"""The reply: an engine's pieces on their way to one client, until the last word or the cut."""
+"""The reply: an engine's events, sent to one client until the last word or the cut."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from aiohttp import web
 
-from berlin_magic.messages import Finish, Reasoning, Usage
+from berlin_magic.errors import clean
+from berlin_magic.messages import Event, Finish, Reasoning, Text, Usage
 from berlin_magic.server.access_log import visit
 from berlin_magic.server.accounts.balance import Bill
-from berlin_magic.server.engine import EngineError, Piece
+from berlin_magic.server.engine import EngineError
 from berlin_magic.server.envelopes import log_failure
 from berlin_magic.server.segments import Segments
 
@@ -23,7 +24,7 @@ _TOO_LONG = "length"
 
 async def send_reply(
     request: web.Request,
-    pieces: AsyncGenerator[Piece, None],
+    events: AsyncGenerator[Event, None],
     segments: Segments,
     bill: Bill,
     *,
@@ -32,13 +33,13 @@ async def send_reply(
     is_covered: Callable[[], bool],
     completed: Callable[[str], Awaitable[None]],
 ) -> web.StreamResponse:
-    """Send `pieces` as they come, and return the finished response.
+    """Send `events` as they come, and return the finished response.
 
     Parameters
     ----------
     request : web.Request
         Whose answer it is.
-    pieces : async generator
+    events : async generator
         The engine's; closed by the caller.
     segments : Segments
         Writes them.
@@ -56,12 +57,12 @@ async def send_reply(
     Raises
     ------
     EngineError
-        Where the engine refuses before its first piece. Later failures cut the connection, so that no client takes
+        If the engine refuses before its first event. Later failures cut the connection, so that no client takes
         the reply for whole.
     """
     visit().outcome = "left by its client"
     # Nothing is sent before the engine has said something: until then a refusal can have its own HTTP status.
-    piece = await _first(pieces, bill)
+    event = await _first(events, bill)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream;charset=utf-8", "Cache-Control": "no-cache"}
     )
@@ -75,20 +76,20 @@ async def send_reply(
     try:
         await response.prepare(request)
         await send(segments.start())
-        while piece is not None:
-            bill.add(piece)
-            if isinstance(piece, Finish):
-                reason = piece.reason
-            elif not isinstance(piece, Usage):
-                word = piece if isinstance(piece, str) else ""  # an empty one says that the model thinks
-                said += len(piece.text if isinstance(piece, Reasoning) else piece)
+        while event is not None:
+            bill.add(event)
+            if isinstance(event, Finish):
+                reason = clean(event.reason, 40)
+            elif isinstance(event, Text | Reasoning):
+                word = event.text if isinstance(event, Text) else ""  # an empty one says that the model thinks
+                said += len(event.text)
                 text.write(word)
                 await send(segments.text(word))
                 if said > most or not is_covered():
                     reason = _TOO_LONG
-                    await pieces.aclose()
+                    await events.aclose()
                     break
-            piece = await anext(pieces, None)
+            event = await anext(events, None)
         await completed(text.getvalue())
         await send(segments.stop(reason))
         visit().outcome = f"complete, {bill.tokens} tokens{'' if reason in {'', 'stop'} else f', {reason}'}"
@@ -99,18 +100,18 @@ async def send_reply(
     return response
 
 
-async def _first(pieces: AsyncGenerator[Piece, None], bill: Bill) -> Piece | None:
-    """Return the first piece that is for the client; None where there is none.
+async def _first(events: AsyncGenerator[Event, None], bill: Bill) -> Event | None:
+    """Return the first event that is for the client; None if there is none.
 
     A client that leaves before it pays its question all the same, once the engine has accepted that.
     """
     try:
-        while isinstance(piece := await anext(pieces, None), Usage):
-            bill.add(piece)
+        while isinstance(event := await anext(events, None), Usage):
+            bill.add(event)
     except Exception:
         bill.waive()
         raise
-    return piece
+    return event
 
 
 def _cut(request: web.Request, *, at_once: bool) -> None:

@@ -3,67 +3,52 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
+import logging
+import math
 import re
 import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
-import aiohttp
 from yarl import URL
 
+from berlin_magic.credentials.redaction import redacted
 from berlin_magic.credentials.secret import Secret
-from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError, clean
-from berlin_magic.messages import AnyMessage, Finish, Reasoning, Usage
-from berlin_magic.providers.openai.delta import Delta
-from berlin_magic.providers.openai.stream import CompletionDecoder
-from berlin_magic.server.engine import EngineError, Piece
-from berlin_magic.server.refusal import Refusals
-from berlin_magic.server.sampling import RefusedOptions, sampling
-from berlin_magic.transport.request import is_loopback
+from berlin_magic.errors import (
+    BerlinError,
+    IncompleteReplyError,
+    NoBalanceError,
+    NotAllowedError,
+    NotConfiguredError,
+    ReplyTooLargeError,
+    ServerError,
+    ServerUnreachableError,
+    SilentTooLongError,
+)
+from berlin_magic.messages import AnyMessage, Event, Usage
+from berlin_magic.providers.openai import api
+from berlin_magic.providers.openai.api import Endpoint, endpoint_url
+from berlin_magic.providers.openai.refused_options import RefusedOptions
+from berlin_magic.server.engine import EngineError
+from berlin_magic.server.options import UNASKED, chosen
 
-__all__ = ["Upstream", "base_url"]
+__all__ = ["Upstream"]
 
-_CONNECT = 10.0  # seconds
-_AFTERWARDS = 2.0  # seconds for what follows the last word: usage, [DONE]
-_MORE = 15.0  # the same where the reason to finish came with text: it may not have been the last
+_log = logging.getLogger(__name__)
+
+_LISTING = 10.0  # seconds
 _MODELS_FRESH = 60.0  # seconds
-_LARGEST_OBJECT = 32 * 2**20  # bytes
-_LARGEST_ERROR = 64 * 2**10  # bytes
-_VERSION = re.compile(r"/v\d+[a-z]*(/|$)")
-_FAILED = 500
-# OpenRouter; SGLang; DeepSeek.
-_BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}
-
-
-def base_url(url: str) -> URL:
-    """Return the address under which ``chat/completions`` lies, from `url` with or without ``/v1`` or the whole path.
-
-    Raises
-    ------
-    ValueError
-        Where `url` is no HTTP address, or holds a user name or password, which the message does not repeat.
-    """
-    text = url if "://" in url else f"http://{url}"
-    if "@" in text.partition("://")[2].partition("/")[0]:  # first: no other message may quote it
-        raise ValueError(
-            "put the key into an environment variable and name it with --upstream-key-env, not into the URL"
-        )
-    try:
-        given = URL(text)
-    except ValueError:
-        given = URL()
-    if given.scheme not in {"http", "https"} or not given.host:
-        quoted = "the URL" if "@" in text else repr(clean(url))
-        raise ValueError(f"{quoted} is no address of a server: http://HOST:PORT is one")
-    path = given.path.rstrip("/").removesuffix("/chat/completions").rstrip("/")
-    if not path:
-        path = "/v1"
-    return given.with_path(path, keep_query=True).with_fragment(None)
+_LARGEST_REPLY = 2**30  # bytes: each piece comes in an object of some hundred; the server itself counts characters
+_IDENTIFIER = re.compile(r"[A-Za-z][\w.-]{0,59}")
+_KEY_REFUSED = (
+    "The engine does not accept this server's key or has nothing left for it{status}: whoever runs the server has to "
+    "see to it"
+)
+_SAID: Mapping[type[BerlinError], str] = {
+    IncompleteReplyError: "The engine broke its reply off, or the connection to it",
+    ReplyTooLargeError: "The engine's reply is too large",
+}
 
 
 class Upstream:
@@ -72,39 +57,55 @@ class Upstream:
     Parameters
     ----------
     url : str
-        Its address, see `base_url`.
+        Its address, with or without ``http://``, ``/v1`` or the whole path.
     key : str
-        Sent to that address as the bearer token, and to no other; none where it is empty.
+        Sent to that address as the bearer token, and to no other; none if it is empty.
     models : sequence of str
-        The models to serve, the default one first; asked from the server's ``/models`` where none is given.
+        The models to serve, the default one first; asked from the server's ``/models`` if none is given.
     silence : float
         Seconds without a byte after which a reply counts as cut.
+
+    Raises
+    ------
+    NotConfiguredError
+        If `url` is no HTTP address, or holds a user name or password, which the message does not repeat.
     """
 
     advice = ""
 
     def __init__(self, url: str, *, key: str = "", models: Sequence[str] = (), silence: float = 300.0) -> None:
-        self._base = base_url(url)
-        self._key = Secret(key)
+        text = url if "://" in url else f"http://{url}"
+        if "@" in text:  # first: no other message may quote it
+            raise NotConfiguredError(
+                "put the key into an environment variable and name it with --upstream-key-env, not into the URL"
+            )
+        self._endpoint = Endpoint(
+            url=endpoint_url(text, "--upstream"),
+            key=Secret(key.strip()),
+            key_advice="",
+            headers={"Accept-Encoding": "identity"},  # compressed streams arrive in lumps
+            proxy=None,
+            silence=silence,
+            reply_limit=_LARGEST_REPLY,
+            query=Secret(URL(text.strip()).query_string),
+        )
         self._given = tuple(models)
-        self._silence = silence
-        self._session: aiohttp.ClientSession | None = None
         self._listed: tuple[str, ...] = ()
         self._listed_at = -_MODELS_FRESH
         self._listing = asyncio.Lock()
-        self._refused_options = RefusedOptions()
-        self._refusals = Refusals([key, *self._base.query.values()])
+        self._refused_options = RefusedOptions(UNASKED)
+        self._key_is_told = False
 
     def __repr__(self) -> str:
-        return f"<Upstream {self._base.with_query(None)}>"
+        return f"<Upstream {self._endpoint.where}>"
 
     async def models(self) -> Sequence[str]:
-        """Return the models that were given, else those that the server lists; empty where it does not list any.
+        """Return the models that were given, else those that the server lists; empty if it does not list any.
 
         Raises
         ------
         EngineError
-            Where the server can't be reached.
+            If the server can't be reached.
         """
         if self._given:
             return self._given
@@ -114,162 +115,81 @@ class Upstream:
                 self._listed_at = time.monotonic()
         return self._listed
 
-    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """Answer `messages`.
 
         Raises
         ------
         EngineError
-            With the server's own status and error object where it refuses; in the middle where the reply is cut.
+            With the server's own status and error if it refuses; in the middle if the reply is cut.
         """
-        body = {**sampling(options), "messages": list(messages), "stream": True}
+        body = {**chosen(options), "messages": list(messages), "stream": True}
+        body["stream_options"] = UNASKED["stream_options"]
         try:
-            async with self._asked(body) as answer, aclosing(self._pieces(answer)) as pieces:
-                async for piece in pieces:
-                    yield piece
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._out_of_reach(error) from None
-        except ReplyTooLargeError as error:
-            raise EngineError(str(error)) from None
-        except IncompleteReplyError:
-            raise EngineError("The engine's reply was cut") from None
-        except IncorrectAnswerError:
-            raise EngineError("The engine gave an incorrect answer") from None
+            async with api.chat(self._endpoint, body, self._refused_options) as events:
+                self._key_is_told = False  # it works: the next trouble with it is told again
+                yield Usage()
+                async for event in events:
+                    yield event
+        except BerlinError as error:
+            raise self._failure(error) from None
 
     async def close(self) -> None:
-        """Close the connections to the server."""
-        if self._session is not None:
-            await self._session.close()
-
-    @asynccontextmanager
-    async def _asked(self, body: Mapping[str, Any]) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """Ask for a chat completion and give its answer, which is no refusal.
-
-        What was refused was not answered: it is asked again where only an option was wrong that nobody has chosen.
-        """
-        asking = self._refused_options.asking(body)
-        while True:
-            async with self._request("POST", "chat/completions", json=asking.request) as answer:
-                if answer.status == HTTPStatus.OK:
-                    asking.accepted()
-                    self._refusals.accepted()
-                    yield answer
-                    return
-                refusal = await self._refused(answer)
-            if not asking.refused(refusal):
-                raise refusal
-
-    async def _pieces(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Piece, None]:
-        yield Usage()
-        finish = ""
-        async with aclosing(self._deltas(answer)) as deltas:
-            async for delta in deltas:
-                if delta.error is not None:
-                    raise self._refusals.read(delta.status or _FAILED, delta.error)
-                if delta.reasoning:
-                    yield Reasoning(delta.reasoning)
-                if delta.text:
-                    yield delta.text
-                if delta.usage is not None:
-                    yield delta.usage
-                finish = delta.finish or finish
-        if finish in _BROKEN_OFF:
-            raise EngineError("The engine broke its reply off")
-        if finish:
-            yield Finish(clean(finish, 40))
-
-    async def _deltas(self, answer: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
-        """Yield what comes, and what comes after the last word for a moment: that may be the usage."""
-        decoder = CompletionDecoder(_LARGEST_OBJECT)
-        parts = answer.content.iter_any()
-        latest: float | None = None
-        while not decoder.done:
-            worded = False
-            try:
-                async with asyncio.timeout_at(latest):
-                    data = await anext(parts, b"")
-            except (aiohttp.ClientError, TimeoutError):
-                if not decoder.finished:
-                    raise
-                return
-            if not data:
-                break
-            for delta in decoder.feed(data):
-                yield delta
-                worded = worded or bool(delta.text or delta.reasoning)
-            if decoder.finished and (latest is None or worded):
-                latest = asyncio.get_running_loop().time() + (_AFTERWARDS if decoder.ended_apart else _MORE)
-        else:
-            await _read_rest(answer)
-        for delta in decoder.flush():
-            yield delta
-
-    async def _refused(self, answer: aiohttp.ClientResponse) -> EngineError:
-        if answer.status < HTTPStatus.BAD_REQUEST:  # a redirect: the key is not carried to anywhere else
-            return EngineError(f"The engine at {self._base.host} answered with HTTP {answer.status}")
-        text = await _limited(answer, _LARGEST_ERROR)
-        try:
-            value = json.loads(text)
-        except (ValueError, RecursionError):
-            value = None
-        given = value if isinstance(value, dict) and value else {"message": self._refusals.shown(text)}
-        retry_after = answer.headers.get("Retry-After", "")
-        return self._refusals.read(
-            answer.status,
-            Delta.read(value).error or given,
-            retry_after if retry_after.isascii() and retry_after.isdigit() else "",
-        )
-
-    def _out_of_reach(self, error: Exception) -> EngineError:
-        reason = "it was silent for too long" if isinstance(error, TimeoutError) else "the connection failed"
-        if isinstance(error, aiohttp.ClientConnectorError):
-            reason = os.strerror(error.errno) if error.errno else "no connection"
-        return EngineError(f"request to {self._base.with_query(None)} failed, reason: {reason}")
+        """Do nothing: the connections are the event loop's, and closed with it."""
 
     async def _list(self) -> tuple[str, ...]:
         try:
-            async with asyncio.timeout(_CONNECT), self._request("GET", "models") as answer:
-                if answer.status != HTTPStatus.OK:
-                    return ()
-                value = json.loads(await _limited(answer, _LARGEST_OBJECT))
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise self._out_of_reach(error) from None
-        except (ValueError, RecursionError):
+            async with asyncio.timeout(_LISTING):
+                return tuple(await api.models(self._endpoint))
+        except TimeoutError:
+            raise EngineError(f"request to {self._endpoint.where} failed, reason: it was silent for too long") from None
+        except ServerUnreachableError as error:
+            raise self._failure(error) from None
+        except BerlinError:
             return ()
-        rows = value.get("data") if isinstance(value, dict) else None
-        names = [row.get("id") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        return tuple(name for name in names if isinstance(name, str) and name)
 
-    def _request(self, method: str, path: str, **more: Any) -> aiohttp.client._RequestContextManager:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),  # its default of 100 would keep the next reply waiting
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT, sock_read=self._silence),
-                headers={"Accept-Encoding": "identity"},  # compressed streams arrive in lumps
+    def _failure(self, error: BerlinError) -> EngineError:
+        """Return what a client is answered for `error`; engines quote the key that they refuse."""
+        error = redacted(error, self._endpoint.secrets)
+        # To a client, 401 and 402 would speak of its own login and balance: it would log in again, in vain.
+        is_about_key = isinstance(error, NotAllowedError | NoBalanceError) and error.status != HTTPStatus.FORBIDDEN
+        if is_about_key or error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return self._key_refused(error.status)
+        if isinstance(error, ServerError):
+            # With no words it is a redirect: the key is not carried to anywhere else.
+            host = self._endpoint.url.host
+            return _refusal(error) if error.body else EngineError(f"The engine at {host} answered HTTP {error.status}")
+        if isinstance(error, ServerUnreachableError | SilentTooLongError):
+            passing = isinstance(error, ServerUnreachableError) and error.passing
+            reason = f"{'the connection failed: ' if passing else ''}{str(error).splitlines()[0]}"
+            return EngineError(f"request to {self._endpoint.where} failed, reason: {reason}")
+        return EngineError(_SAID.get(type(error), "The engine gave an incorrect answer"))
+
+    def _key_refused(self, status: int | None) -> EngineError:
+        shown = f" (HTTP {status})" if status else ""
+        if not self._key_is_told:
+            self._key_is_told = True
+            _log.error(
+                "The engine does not accept the key, or has nothing left for it%s: no question is answered. "
+                "Look at the variable that --upstream-key-env names, and at the account with the engine.",
+                shown,
             )
-        url = self._base.with_path(f"{self._base.path}/{path}", keep_query=True)
-        headers = {"Authorization": f"Bearer {self._key!s}"} if self._key else {}
-        return self._session.request(method, url, headers=headers, allow_redirects=False, proxy=_proxy(url), **more)
+        return EngineError(
+            _KEY_REFUSED.format(status=shown),
+            code=-1,
+            reason=f"the engine does not accept this server's key{shown}",
+        )
 
 
-def _proxy(url: URL) -> str | None:
-    """Return the proxy that the environment names for `url`; never one for this machine."""
-    # Not aiohttp's `trust_env`: that would send a password out of ~/.netrc to a server that was given no key.
-    return None if is_loopback(url) or proxy_bypass(url.host or "") else getproxies().get(url.scheme)
-
-
-async def _limited(answer: aiohttp.ClientResponse, limit: int) -> str:
-    body = b""
-    async for data in answer.content.iter_any():
-        body += data
-        if len(body) > limit:
-            break
-    return body[:limit].decode("utf-8", "replace")
-
-
-async def _read_rest(answer: aiohttp.ClientResponse) -> None:
-    """Read what follows the last word: to a server that counts, a connection closed before it is a reply given up."""
-    with suppress(TimeoutError, aiohttp.ClientError):
-        async with asyncio.timeout(_AFTERWARDS):
-            async for _ in answer.content.iter_any():
-                pass
+def _refusal(error: ServerError) -> EngineError:
+    told = {"message": error.body or "", **({} if error.code is None else {"code": error.code})}
+    # Not its words: they may be what the user has said.
+    named = isinstance(error.code, str) and _IDENTIFIER.fullmatch(error.code)
+    return EngineError(
+        "",
+        status=error.status or HTTPStatus.INTERNAL_SERVER_ERROR,
+        code=-1,
+        data={"error": told},
+        retry_after="" if error.retry_after is None else str(math.ceil(error.retry_after)),
+        reason=str(error.code) if named else f"HTTP {error.status or int(HTTPStatus.INTERNAL_SERVER_ERROR)}",
+    )

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from server.scripted_engine import ScriptedEngine
 
-from berlin_magic.messages import Reasoning, Usage
+from berlin_magic.messages import Reasoning, Text, Usage
 from berlin_magic.server.accounts.database import AccountFile
 from berlin_magic.server.accounts.model import Account, OpenAccounts, SecretAccount
 from berlin_magic.server.application import Limits, application
@@ -549,7 +549,7 @@ async def test_two_hundred_streams_at_once_are_neither_lost_nor_mixed(serve):
     class Echo(ScriptedEngine):
         async def stream(self, messages, options):
             for _ in range(20):
-                yield messages[-1]["content"]
+                yield Text(messages[-1]["content"])
                 await asyncio.sleep(0.01)
 
     client = await (await serve(Echo())).login()
@@ -735,7 +735,7 @@ async def test_a_body_that_does_not_call_itself_json_is_415_and_does_nothing(ser
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "x-unknown", "gzip, gzip"])
-@pytest.mark.parametrize("body", [b"{}", gzip.compress(b"{}"), b""])
+@pytest.mark.parametrize("body", [b"{}", gzip.compress(b"{}", mtime=0), b""])
 async def test_a_compressed_body_is_415_in_an_envelope_whether_it_is_one_or_not(serve, encoding, body):
     client = await (await serve(ScriptedEngine())).login()
     for path in ("/api/login", "/api/chat/completions"):

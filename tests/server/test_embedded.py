@@ -34,7 +34,7 @@ TEN = [
 async def pieces(messages, engine=None, **options):
     engine = engine or EmbeddedEngine(pace=0)
     async with aclosing(engine.stream(messages, options)) as stream:
-        return [piece async for piece in stream]
+        return [event.text async for event in stream]
 
 
 async def text(question, **options):

@@ -183,13 +183,13 @@ def test_an_upstream_needs_accounts_or_open_said_out_loud(capsys):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--upstream", "ftp://h", "--open"], "no address"),
+        (["--upstream", "ftp://h", "--open"], "is not a server's address"),
         (["--upstream", "http://me:canary@h", "--open"], "--upstream-key-env"),
         (["--upstream", "http://h", "--open", "--upstream-key-env", "NOT_THERE"], "NOT_THERE is not set"),
         (["--model", "m"], "go with --upstream"),
         (["--upstream", "ftp://me:canary@h", "--open"], "--upstream-key-env"),
-        (["--upstream", "http://me:can/ary@h:canary", "--open"], "no address"),
-        (["--upstream", "", "--open"], "no address"),
+        (["--upstream", "http://me:can/ary@h:canary", "--open"], "--upstream-key-env"),
+        (["--upstream", "", "--open"], "is not a server's address"),
         (["--upstream", "http://h", "--open", "--upstream-key-env", CANARY], "name of an environment variable"),
         (["--upstream", "http://h", "--open", "--upstream-key-env", "gsk_canary"], "name of an environment variable"),
         (["--upstream", "http://h", "--open", "--upstream-key-env", ""], "name of an environment variable"),

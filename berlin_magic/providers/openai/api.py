@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -20,12 +20,12 @@ from berlin_magic.errors import (
     IncompleteReplyError,
     IncorrectAnswerError,
     ModelUnknownError,
-    ServerError,
     clean,
 )
 from berlin_magic.messages import Event, Finish, Reasoning, Text, Usage
 from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.errors import engine_error
+from berlin_magic.providers.openai.refused_options import RefusedOptions
 from berlin_magic.providers.openai.stream import CompletionDecoder
 from berlin_magic.providers.retries import told_wait
 from berlin_magic.transport import request
@@ -33,35 +33,7 @@ from berlin_magic.transport.errors import page_words
 from berlin_magic.transport.proxies import proxy_secrets
 from berlin_magic.transport.response import object_limit
 
-__all__ = ["Endpoint", "amended", "chat", "endpoint_url", "models", "only_model"]
-
-_REFUSED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
-
-
-def amended(body: Mapping[str, Any], error: ServerError) -> dict[str, Any] | None:
-    """Return the request to send in place of `body`; None where nothing can be done, or it has been done already.
-
-    Only what we add unasked is left out (``stream_options``), and only what has another name is renamed
-    (``max_tokens``, which OpenAI's reasoning models know as ``max_completion_tokens``): what the user has asked for
-    is sent or refused.
-
-    Parameters
-    ----------
-    body : mapping
-        The request that was refused; it was not answered.
-    error : ServerError
-        What the server said.
-    """
-    if error.status not in _REFUSED:
-        return None
-    said = error.body or ""
-    if "stream_options" in said and "stream_options" in body:
-        return {name: value for name, value in body.items() if name != "stream_options"}
-    if "max_completion_tokens" in said and "max_tokens" in body:
-        renamed = {name: value for name, value in body.items() if name != "max_tokens"}
-        return {**renamed, "max_completion_tokens": body["max_tokens"]}
-    return None
-
+__all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
 
 _AFTERWARDS = 2.0  # seconds for what follows the last word: the usage, [DONE]
 _MORE = 60.0  # the same where the reason to finish came with text: it may not have been the last
@@ -108,37 +80,54 @@ def endpoint_url(text: str, setting: str) -> URL:
     return url.with_path(path or "/v1")
 
 
-async def chat(endpoint: Endpoint, body: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
-    """Ask `body` and yield the reply: its text and reasoning as they arrive, then its usage, then why it ended.
+@asynccontextmanager
+async def chat(
+    endpoint: Endpoint, body: Mapping[str, Any], options: RefusedOptions
+) -> AsyncIterator[AsyncGenerator[Event, None]]:
+    """Ask `body` and give the events of the reply, once the server has accepted it.
+
+    They are the text and reasoning as they arrive, then the usage, then why the reply ended. A refusal of an option is
+    no answer: the question is asked again without it, if nobody has chosen it.
 
     Raises
     ------
     ServerError
-        Its subclass for what the server says, also in the middle of a reply.
-    IncorrectAnswerError, ReplyTooLargeError
-        As `completion.CompletionDecoder` and `request.received`.
-    IncompleteReplyError, SilentTooLongError
-        Where the reply ends before the server says why. The pieces before it were yielded.
+        Its subclass for what the server says; from the events, if it says so in the middle of a reply.
     ServerUnreachableError
         As `request.requested`.
+    IncorrectAnswerError, ReplyTooLargeError
+        From the events, as `stream.CompletionDecoder` and `request.received`.
+    IncompleteReplyError, SilentTooLongError
+        From the events, if the reply ends before the server says why.
     """
     model = str(body["model"])
+    question = options.question(body)
+    while True:
+        async with _request(endpoint, "POST", "chat/completions", question.request) as response:
+            if response.status == HTTPStatus.OK:
+                question.accepted()
+                async with aclosing(_events(endpoint, response, model)) as events:
+                    yield events
+                return
+            error = await _error_in(endpoint, response)
+            if not question.refused(response.status, error):
+                raise _refusal(endpoint, response, error, model)
+
+
+async def _events(endpoint: Endpoint, response: aiohttp.ClientResponse, model: str) -> AsyncGenerator[Event, None]:
     usage: Usage | None = None
     finish = ""
-    async with _request(endpoint, "POST", "chat/completions", body) as response:
-        if response.status != HTTPStatus.OK:
-            raise await _refusal(endpoint, response, model)
-        async with aclosing(_deltas(endpoint, response)) as deltas:
-            async for delta in deltas:
-                if delta.error is not None:
-                    raise engine_error(
-                        endpoint.where, delta.error, delta.status, model=model, key_advice=endpoint.key_advice
-                    )
-                if delta.reasoning or delta.signature:
-                    yield Reasoning(delta.reasoning, delta.signature)
-                if delta.text:
-                    yield Text(delta.text)
-                usage, finish = delta.usage or usage, delta.finish or finish
+    async with aclosing(_deltas(endpoint, response)) as deltas:
+        async for delta in deltas:
+            if delta.error is not None:
+                raise engine_error(
+                    endpoint.where, delta.error, delta.status, model=model, key_advice=endpoint.key_advice
+                )
+            if delta.reasoning or delta.signature:
+                yield Reasoning(delta.reasoning, delta.signature)
+            if delta.text:
+                yield Text(delta.text)
+            usage, finish = delta.usage or usage, delta.finish or finish
     if usage:
         yield usage
     if finish in _BROKEN_OFF:
@@ -154,7 +143,7 @@ async def models(endpoint: Endpoint) -> list[str]:
     """Return the names of the models that the server lists."""
     async with _request(endpoint, "GET", "models") as response:
         if response.status != HTTPStatus.OK:
-            raise await _refusal(endpoint, response, "")
+            raise _refusal(endpoint, response, await _error_in(endpoint, response), "")
         text = await request.whole_body(response, silence=endpoint.silence)
     listed = _parsed(text)
     rows = listed
@@ -235,16 +224,20 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
         raise fault or error from None
 
 
-async def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, model: str) -> BerlinError:
+async def _error_in(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Mapping[str, Any]:
+    """Return the error object of a response that is a refusal."""
     text = await request.whole_body(response, silence=endpoint.silence)
     if response.status < HTTPStatus.BAD_REQUEST:
-        return IncorrectAnswerError(
+        raise IncorrectAnswerError(
             f"{endpoint.where} gave an incorrect answer, HTTP {response.status}: {clean(text) or 'an empty body'}\n"
             "Check the address; it usually ends in /v1.",
             status=response.status,
         )
     value = _parsed(text)
-    error = Delta.read(value).error or {"message": _message(value) or page_words(text) or "an empty body"}
+    return Delta.read(value).error or {"message": _message(value) or page_words(text) or "an empty body"}
+
+
+def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, error: Mapping[str, Any], model: str) -> BerlinError:
     return engine_error(
         endpoint.where,
         error,

@@ -54,7 +54,7 @@ def engine_error(
     retry_after : float, optional
         Seconds to wait before the next request, where the server says so.
     """
-    said, code = _said(error), error.get("code")
+    said, code = _said(error), error.get("code") or error.get("type")
     words = f"{said} {code} {error.get('type', '')}"
     kind = refusal_kind(status, words)
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"

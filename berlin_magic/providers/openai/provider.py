@@ -12,11 +12,12 @@ from yarl import URL
 
 from berlin_magic.credentials.redaction import redacted
 from berlin_magic.credentials.secret import Secret, hidden_headers
-from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, ServerError, clean
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, clean
 from berlin_magic.messages import Event, with_parts
 from berlin_magic.providers.base import Provider, text_of
 from berlin_magic.providers.openai import api
-from berlin_magic.providers.openai.api import Endpoint, amended, endpoint_url
+from berlin_magic.providers.openai.api import Endpoint, endpoint_url
+from berlin_magic.providers.openai.refused_options import RefusedOptions
 from berlin_magic.providers.retries import RETRIES, retried
 from berlin_magic.providers.suggestions import with_nearest
 from berlin_magic.transport.request import REPLY_LIMIT, origin_of
@@ -30,6 +31,9 @@ _OPENAI = "https://api.openai.com"
 
 DEFAULT_SILENCE = 300.0
 """Seconds without a byte after which a reply counts as cut. A model that thinks, or is being loaded, says nothing."""
+
+
+_UNASKED: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
 
 
 class OpenAICompatible(Provider):
@@ -131,7 +135,7 @@ class OpenAICompatible(Provider):
             raise error.with_traceback(None) from None
         finally:
             del key, headers, proxy  # a verbose traceback of what is raised here would show them
-        options = {"stream": True, "stream_options": {"include_usage": True}, **kwargs}
+        options = {"stream": True, **_UNASKED, **kwargs}
         if origin_of(endpoint.url) == _OPENAI and "max_tokens" in options:
             options.setdefault("max_completion_tokens", options.pop("max_tokens"))
         if not options["stream"]:
@@ -243,19 +247,13 @@ class OpenAICompatible(Provider):
 
     @classmethod
     async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:
+        options = RefusedOptions(_UNASKED)
+
         async def once() -> AsyncGenerator[Event, None]:
-            nonlocal body
             asked = {**body, "model": body["model"] or await api.only_model(endpoint)}
-            while True:
-                try:
-                    async with aclosing(api.chat(endpoint, asked)) as items:
-                        async for item in items:
-                            yield item
-                    return
-                except ServerError as error:
-                    if (other := amended(asked, error)) is None:
-                        raise
-                    asked, body = other, {**other, "model": body["model"]}
+            async with api.chat(endpoint, asked, options) as events:
+                async for event in events:
+                    yield event
 
         try:
             async with aclosing(retried(once, retries)) as items:

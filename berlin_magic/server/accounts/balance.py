@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from berlin_magic.messages import AnyMessage, Finish, Reasoning, Usage
+from berlin_magic.messages import AnyMessage, Event, Reasoning, Text, Usage
 from berlin_magic.server.accounts.model import Account, Accounts
-from berlin_magic.server.engine import EngineError, Piece
+from berlin_magic.server.engine import EngineError
 
 __all__ = ["Bill", "Spending"]
 
@@ -31,13 +31,13 @@ class Bill:
         self._due = False
         self._closed = False
 
-    def add(self, piece: Piece) -> None:
-        """Count `piece`, which the engine has given."""
+    def add(self, event: Event) -> None:
+        """Count `event`, which the engine has given."""
         self._due = True
-        if isinstance(piece, Usage):
-            self._told = piece  # some engines tell it again and again, as it grows
-        elif not isinstance(piece, Finish):
-            self._received += _size(piece.text if isinstance(piece, Reasoning) else piece)
+        if isinstance(event, Usage):
+            self._told = event  # some engines tell it again and again, as it grows
+        elif isinstance(event, Text | Reasoning):
+            self._received += _size(event.text)
 
     @property
     def tokens(self) -> int:

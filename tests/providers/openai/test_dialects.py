@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
+from contextlib import asynccontextmanager
 
 import pytest
 from asking import HELLO, assert_fit_to_be_shown, outcome
@@ -221,9 +222,13 @@ async def test_a_server_that_refuses_whatever_it_is_sent_is_asked_no_third_time(
 async def test_openai_itself_gets_max_completion_tokens_at_once(monkeypatch):
     bodies = []
 
-    async def chat(_endpoint, body):
+    async def events():
+        yield Text("Hello")
+
+    @asynccontextmanager
+    async def chat(_endpoint, body, _options):
         bodies.append(body)
-        yield "Hello"
+        yield events()
 
     monkeypatch.setattr(api, "chat", chat)
     monkeypatch.setenv("OPENAI_API_KEY", "k" * 20)

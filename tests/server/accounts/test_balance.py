@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from berlin_magic.messages import Reasoning, Usage
+from berlin_magic.messages import Reasoning, Text, Usage
 from berlin_magic.server.accounts.balance import Bill
 
 ASKED = [{"role": "user", "content": "x" * 40}, {"role": "user", "content": "é" * 20}]
@@ -9,7 +9,7 @@ ASKED = [{"role": "user", "content": "x" * 40}, {"role": "user", "content": "é"
 def bill(*pieces: str | Reasoning | Usage) -> Bill:
     made = Bill(ASKED)
     for piece in pieces:
-        made.add(piece)
+        made.add(Text(piece) if isinstance(piece, str) else piece)
     return made
 
 

@@ -4,27 +4,18 @@ from typing import Any
 
 import pytest
 
-from berlin_magic.server.engine import EngineError
-from berlin_magic.server.sampling import RefusedOptions, sampling
+from berlin_magic.providers.openai.refused_options import RefusedOptions
 
+USAGE = {"stream_options": {"include_usage": True}}
 DEFAULTS = {"temperature": 0, "presence_penalty": 0, "frequency_penalty": 0, "max_tokens": 1888}
-BODY = {"model": "o", "messages": [], **DEFAULTS}
-
-
-def refusal(error: Any, status: int = 400) -> EngineError:
-    return EngineError("", status=status, code=-1, data={"error": error})
+UNASKED = {"temperature": 0, "presence_penalty": 0, "frequency_penalty": 0, "max_completion_tokens": 1888, **USAGE}
+BODY = {"model": "o", "messages": [], **DEFAULTS, **USAGE}
 
 
 def asked(error: Any, status: int = 400, **options: Any) -> dict[str, Any] | None:
     """Return what is asked after `error`; None where it is to be passed on."""
-    asking = RefusedOptions().asking({**BODY, **options})
-    return asking.request if asking.refused(refusal(error, status)) else None
-
-
-def test_only_what_shapes_the_text_of_one_answer_is_a_clients_to_say():
-    wanted = {**DEFAULTS, "model": "m", "top_p": 0.5, "seed": 1, "stop": ["x"], "reasoning_effort": "low"}
-    spends = ["models", "fallbacks", "route", "provider", "plugins", "web_search_options", "api_base", "n", "tools"]
-    assert sampling({**wanted, **dict.fromkeys(spends, "dear"), "top_k": None}) == wanted
+    question = RefusedOptions(UNASKED).question({**BODY, **options})
+    return question.request if question.refused(status, error) else None
 
 
 @pytest.mark.parametrize(
@@ -84,29 +75,29 @@ def test_any_other_refusal_is_passed_on(error, status):
 
 def request(refused: RefusedOptions, **more: Any) -> dict[str, Any]:
     """Return what somebody else's question is sent as."""
-    return refused.asking({**BODY, **more}).request
+    return refused.question({**BODY, **more}).request
 
 
 def test_it_is_remembered_for_that_model_alone_and_ends_when_nothing_is_left_to_change():
-    refused = RefusedOptions()
-    asking = refused.asking(BODY)
+    refused = RefusedOptions(UNASKED)
+    question = refused.question(BODY)
     for name in ("max_tokens", "temperature", "max_completion_tokens", "stream_options"):
-        error = refusal({"message": f"Unsupported parameter: '{name}'", "param": name})
-        assert asking.refused(error)
-        assert not asking.refused(error)
-    asking.accepted()
+        error = {"message": f"Unsupported parameter: '{name}'", "param": name}
+        assert question.refused(400, error)
+        assert not question.refused(400, error)
+    question.accepted()
     assert set(request(refused)) == {"model", "messages", "presence_penalty", "frequency_penalty"}
     other = {**BODY, "model": "gpt"}
-    assert request(refused, model="gpt") == {**other, "stream_options": {"include_usage": True}}
+    assert request(refused, model="gpt") == other
 
 
 def test_nothing_is_remembered_before_the_engine_has_accepted_the_question_without_it():
-    refused = RefusedOptions()
+    refused = RefusedOptions(UNASKED)
     before = request(refused)
-    asking = refused.asking(BODY)
-    assert asking.refused(refusal({"message": "Unsupported parameter: 'temperature'"}))
+    question = refused.question(BODY)
+    assert question.refused(400, {"message": "Unsupported parameter: 'temperature'"})
     assert request(refused) == before
-    asking.accepted()
+    question.accepted()
     assert "temperature" not in request(refused)
 
 
@@ -120,38 +111,38 @@ def test_nothing_is_remembered_before_the_engine_has_accepted_the_question_witho
     ],
 )
 def test_what_a_refusal_quotes_of_one_users_question_counts_for_no_other_user(own, message):
-    refused = RefusedOptions()
+    refused = RefusedOptions(UNASKED)
     before = request(refused)
-    asking = refused.asking({**BODY, **own})
+    question = refused.question({**BODY, **own})
     said = message.format(**own)
-    while asking.refused(refusal({"message": said, "input": said.casefold(), "param": None})):
+    while question.refused(400, {"message": said, "input": said.casefold(), "param": None}):
         pass
-    asking.accepted()
+    question.accepted()
     assert request(refused) == before
 
 
 def test_a_question_that_speaks_of_an_option_is_asked_without_it_where_the_model_does_not_take_it():
-    refused = RefusedOptions()
+    refused = RefusedOptions(UNASKED)
     for _ in range(2):
-        asking = refused.asking({**BODY, "messages": [{"role": "user", "content": "An unknown temperature?"}]})
-        assert asking.refused(refusal({"message": "`temperature` is deprecated for this model."}))
-        assert "temperature" not in asking.request
-        asking.accepted()
+        question = refused.question({**BODY, "messages": [{"role": "user", "content": "An unknown temperature?"}]})
+        assert question.refused(400, {"message": "`temperature` is deprecated for this model."})
+        assert "temperature" not in question.request
+        question.accepted()
     assert "temperature" in request(refused)
 
 
 def test_a_parameter_that_the_refusal_names_as_such_is_remembered_whatever_was_asked():
-    refused = RefusedOptions()
-    asking = refused.asking({**BODY, "messages": [{"role": "user", "content": "Which temperature?"}]})
-    assert asking.refused(refusal({"message": "'temperature' is not supported", "param": "temperature"}))
-    asking.accepted()
+    refused = RefusedOptions(UNASKED)
+    question = refused.question({**BODY, "messages": [{"role": "user", "content": "Which temperature?"}]})
+    assert question.refused(400, {"message": "'temperature' is not supported", "param": "temperature"})
+    question.accepted()
     assert "temperature" not in request(refused)
 
 
 def test_only_so_many_models_are_remembered():
-    refused = RefusedOptions(most=2)
+    refused = RefusedOptions(UNASKED, most=2)
     for model in "abc":
-        asking = refused.asking({**BODY, "model": model})
-        assert asking.refused(refusal({"message": "Unsupported parameter: 'temperature'"}))
-        asking.accepted()
+        question = refused.question({**BODY, "model": model})
+        assert question.refused(400, {"message": "Unsupported parameter: 'temperature'"})
+        question.accepted()
     assert ["temperature" in request(refused, model=model) for model in "abc"] == [True, False, False]
