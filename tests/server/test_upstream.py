@@ -282,7 +282,7 @@ async def test_what_the_server_refuses_keeps_its_status_and_its_error(raw, conne
     [
         (401, f'{{"error": {{"message": "Incorrect API key provided: {KEY[:12]}"}}}}'.encode()),
         (402, b'{"error": {"message": "This request requires more credits"}}'),
-        (400, b'{"error": {"message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT"}}'),
+        (400, b'{"error": {"message": "API key not valid. Pass a valid one.", "status": "INVALID_ARGUMENT"}}'),
         (400, b'{"error": {"message": "Insufficient Balance", "type": "unknown_error"}}'),
         (407, b""),
         (429, b'{"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}'),
