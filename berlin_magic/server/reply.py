@@ -18,6 +18,7 @@ from berlin_magic.server.segments import Segments
 
 __all__ = ["send_reply"]
 
+_UNREAD = 2**14  # bytes that asyncio's transports take at once
 _TOO_LONG = "length"
 """OpenAI's word for a reply that has reached its limit; told of one that has reached the server's, too."""
 
@@ -69,6 +70,10 @@ async def send_reply(
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the pieces back
 
     async def send(data: bytes) -> None:
+        transport = request.transport
+        if transport is not None and transport.get_write_buffer_size() + len(data) < _UNREAD:
+            await response.write(data)  # takes no time: the client has read what came before
+            return
         async with asyncio.timeout(stall):
             await response.write(data)
 

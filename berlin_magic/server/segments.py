@@ -11,10 +11,13 @@ from berlin_magic.server.context import timestamp
 __all__ = ["Segments", "encode"]
 
 
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def encode(value: Any) -> bytes:
     """Return `value` as JSON in UTF-8, compact."""
     try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return _json(value).encode()
     except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can carry
         return json.dumps(value, separators=(",", ":")).encode()
 
@@ -29,34 +32,32 @@ class Segments:
     """
 
     def __init__(self, parent: str) -> None:
-        self._parent = parent
-        self._id = uuid4().hex
+        # What all have in common is written once: a reply has thousands.
+        self._begin = b'{"id":"%b","role":"assistant","segment":"' % uuid4().hex.encode()
+        self._end = b',"parentMessageId":%b' % encode(parent)
 
     def start(self) -> bytes:
         """Open the reply."""
-        return self._segment("start", "") + b"\n\n"
+        return self._segment(b"start", "") + b"}\n\n"
 
     def text(self, piece: str) -> bytes:
         """Add `piece` to the reply."""
-        return self._segment("text", piece) + b"\n\n"
+        return self._segment(b"text", piece) + b"}\n\n"
 
     def stop(self, reason: str = "") -> bytes:
         """End the reply. Nothing follows the last object, not even a line end (wire/chat-first-turn).
 
-        `reason` is the engine's word for why, e.g. ``length``. The protocol has no place for it: it is told under a key
-        that clients which do not know it pass over.
+        `reason` is the engine's word for why, e.g. ``length``. The protocol has no place for it: it is under a key that
+        clients which do not know it pass over.
         """
-        return self._segment("stop", "", **({"finishReason": reason} if reason else {}))
+        return self._segment(b"stop", "") + (b',"finishReason":%b}' % encode(reason) if reason else b"}")
 
-    def _segment(self, segment: str, content: str, **more: str) -> bytes:
-        return encode(
-            {
-                "id": self._id,
-                "role": "assistant",
-                "segment": segment,
-                "dateTime": timestamp(),
-                "content": content,
-                "parentMessageId": self._parent,
-                **more,
-            }
+    def _segment(self, segment: bytes, content: str) -> bytes:
+        """Return one object, but for its closing brace."""
+        return b'%b%b","dateTime":"%b","content":%b%b' % (
+            self._begin,
+            segment,
+            timestamp().encode(),
+            encode(content),
+            self._end,
         )

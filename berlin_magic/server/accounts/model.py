@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 __all__ = ["Account", "Accounts", "OpenAccounts", "SecretAccount"]
@@ -33,7 +34,7 @@ class Account:
 
     def __post_init__(self) -> None:
         if not self.id:
-            object.__setattr__(self, "id", hashlib.sha256(self.name.encode("utf-8", "replace")).hexdigest()[:17])
+            object.__setattr__(self, "id", _id_of(self.name))
 
     @property
     def is_empty(self) -> bool:
@@ -51,6 +52,11 @@ class Account:
             "integral": self.balance,
             "status": 1,
         }
+
+
+@lru_cache(10_000)  # an open server makes an account for each piece of a reply
+def _id_of(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:17]
 
 
 class Accounts(Protocol):
