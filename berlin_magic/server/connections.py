@@ -64,12 +64,7 @@ class Connections:
     def accept(self) -> asyncio.BaseProtocol:
         """Return the protocol for a new connection."""
         assert self.server is not None  # noqa: S101 - `listen` has set it
-        there = [
-            (each, each.transport)
-            for each in self.server.connections
-            if each.transport is not None and not each.transport.is_closing()
-        ]
-        if len(there) >= self._most:
+        if len(self.server.connections) >= self._most and len(there := self._open()) >= self._most:
             idle = next((transport for each, transport in there if each not in self._asking), None)
             if idle is None:
                 return _Refused()
@@ -77,6 +72,10 @@ class Connections:
         if self._looking is None:
             self._looking = asyncio.get_running_loop().call_later(self._idle, self._close_silent)
         return self.server()
+
+    def _open(self) -> list[tuple[asyncio.BaseProtocol, asyncio.Transport]]:
+        there = self.server.connections if self.server is not None else []
+        return [(each, each.transport) for each in there if each.transport and not each.transport.is_closing()]
 
     def _close_silent(self) -> None:
         there = self.server.connections if self.server is not None else []
