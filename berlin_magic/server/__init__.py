@@ -1,1 +1,1 @@
-"""The Berlin server of this package: accounts, tokens, context and an engine, over HTTP."""
+"""The Berlin server of this package."""

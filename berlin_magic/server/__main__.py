@@ -25,7 +25,7 @@ from berlin_magic.server.accounts import command
 from berlin_magic.server.accounts.database import AccountFile
 from berlin_magic.server.accounts.model import Accounts, OpenAccounts
 from berlin_magic.server.application import application
-from berlin_magic.server.connections import tell_in_one_line
+from berlin_magic.server.connections import log_refused_connections
 from berlin_magic.server.context import ROWS
 from berlin_magic.server.descriptors import raise_limit
 from berlin_magic.server.engine import Engine, EngineError
@@ -38,7 +38,7 @@ from berlin_magic.transport.request import is_loopback
 __all__ = ["PORT", "main"]
 
 PORT = 8731
-"""The port that the server takes where none is given."""
+"""The port that the server takes if none is given."""
 
 _HIGHEST_PORT = 65_535
 _DAY = 86_400.0
@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         pass
     except OSError as error:
-        print(f"berlin-server: {_address_trouble(arguments, error)}", file=sys.stderr)
+        print(f"berlin-server: {_listen_error(arguments, error)}", file=sys.stderr)
         return 1
     _say("Stopped.")
     try:
@@ -86,7 +86,7 @@ def _say(line: str) -> None:
 
 
 async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accounts, state: State) -> None:
-    tell_in_one_line(asyncio.get_running_loop())
+    log_refused_connections(asyncio.get_running_loop())
     app = application(engine, accounts, state=state, rows=arguments.rows, log=_say if arguments.log else None)
     runner, url = await listen(app, (arguments.host, arguments.port), grace=arguments.grace)
     stop, at_once = asyncio.Event(), asyncio.Event()
@@ -192,7 +192,7 @@ def _engine(arguments: argparse.Namespace) -> Engine:
     return Upstream(arguments.upstream, key=key, models=arguments.model)
 
 
-def _address_trouble(arguments: argparse.Namespace, error: OSError) -> str:
+def _listen_error(arguments: argparse.Namespace, error: OSError) -> str:
     where = f"{clean(arguments.host, 100)} port {arguments.port}"
     # No number: asyncio from Python 3.13 on, which tries every address that a name has.
     if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}:
@@ -236,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--upstream", metavar="URL", help="an OpenAI-compatible server, with or without /v1")
     add("--upstream-key-env", metavar="NAME", help="the environment variable that holds the upstream's key")
     add("--model", metavar="NAME", action="append", default=[], help="a model to serve, can be repeated "
-        "(default: all that the upstream lists); who names none gets gpt-3.5-turbo where that is served, "
+        "(default: all that the upstream lists); who names none gets gpt-3.5-turbo if that is served, "
         "else the first")  # fmt: skip
     add("--accounts", metavar="FILE", help="who may log in; see `berlin-server accounts --help`")
     add("--open", action="store_true", help="let everybody on this machine use the upstream")

@@ -1,4 +1,4 @@
-"""The access log: who asked for what and how it ended, without a word of what was said."""
+"""The access log: a line for each request, without a word of what was said."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from aiohttp.typedefs import Handler, Middleware
 
 from berlin_magic.errors import clean
 
-__all__ = ["Visit", "Writer", "visit", "visits"]
+__all__ = ["LogEntry", "Writer", "access_log", "log_entry"]
 
 Writer = Callable[[str], object]
 """Takes one line of the log, without its line end."""
 
 
 @dataclass(slots=True)
-class Visit:
-    """What one request comes to.
+class LogEntry:
+    """One line of the log, as far as it is known.
 
     Attributes
     ----------
     account : str
-        Who made it; empty where nobody is logged in.
+        Who made the request; empty if nobody is logged in.
     outcome : str
-        How a reply ended, where there was one; else why there was none.
+        How a reply ended, if there was one; else why there was none.
     """
 
     account: str = ""
     outcome: str = ""
 
 
-_visit: ContextVar[Visit] = ContextVar("berlin_visit")
+_log_entry: ContextVar[LogEntry] = ContextVar("berlin_log_entry")
 
 
-def visit() -> Visit:
-    """Return the visit of the request that is being answered."""
-    return _visit.get()
+def log_entry() -> LogEntry:
+    """Return the log entry of the request that is being answered."""
+    return _log_entry.get()
 
 
-def visits(write: Writer | None) -> Middleware:
-    """Return a middleware that writes a line for each request with `write`, and none where that is None."""
+def access_log(write: Writer | None) -> Middleware:
+    """Return a middleware that writes a line for each request with `write`; None for none."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        current = Visit()
-        _visit.set(current)
+        current = LogEntry()
+        _log_entry.set(current)
         start = time.perf_counter()
         status: int | str = "-"  # the client left before there was one
         try:

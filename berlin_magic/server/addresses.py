@@ -1,4 +1,4 @@
-"""The addresses of a request, from and to, as far as they can be believed."""
+"""The addresses of a request, as far as they can be believed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The application: the protocol's routes, with an engine and its accounts behind them."""
+"""The application: the routes of the protocol."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.server.access_log import Writer, visit, visits
+from berlin_magic.server.access_log import Writer, access_log, log_entry
 from berlin_magic.server.accounts.balance import Bill, Spending
-from berlin_magic.server.accounts.login_limits import LoginTries
+from berlin_magic.server.accounts.login_limits import LoginLimits
 from berlin_magic.server.accounts.model import Account, Accounts
 from berlin_magic.server.addresses import address_of, is_for_this_machine
 from berlin_magic.server.context import ROWS, Context, StoredTurn, timestamp
@@ -28,7 +28,7 @@ from berlin_magic.server.envelopes import body_of, errors_in_envelopes, success,
 from berlin_magic.server.question import DEFAULT_MODEL, Question
 from berlin_magic.server.reply import send_reply
 from berlin_magic.server.segments import Segments
-from berlin_magic.server.state import State, trouble
+from berlin_magic.server.state import State, error_name
 from berlin_magic.server.tokens import Tokens
 
 __all__ = ["Limits", "application"]
@@ -75,7 +75,7 @@ def application(
     rows: int = ROWS,
     limits: Limits | None = None,
     tokens: Tokens | None = None,
-    tries: LoginTries | None = None,
+    tries: LoginLimits | None = None,
     log: Writer | None = None,
     unnamed: str = DEFAULT_MODEL,
 ) -> web.Application:
@@ -95,7 +95,7 @@ def application(
         Bounds on requests and replies.
     tokens : Tokens, optional
         Who is logged in.
-    tries : LoginTries, optional
+    tries : LoginLimits, optional
         How often a wrong password may be tried.
     log : callable, optional
         Takes a line for each request; none is written without it.
@@ -105,8 +105,8 @@ def application(
     limits = limits or Limits()
     state = state or State()
     tokens = tokens or Tokens(state)
-    routes = _Routes(engine, accounts, Context(state, rows=rows), limits, tokens, tries or LoginTries(), unnamed)
-    app = web.Application(middlewares=[visits(log), errors_in_envelopes, routes.own_names_only])
+    routes = _Routes(engine, accounts, Context(state, rows=rows), limits, tokens, tries or LoginLimits(), unnamed)
+    app = web.Application(middlewares=[access_log(log), errors_in_envelopes, routes.refuse_foreign_requests])
     app.router.add_post("/api/login", routes.login)
     app.router.add_post("/api/chat/completions", routes.chat)
     app.router.add_get("/api/config", routes.config)
@@ -114,14 +114,14 @@ def application(
     app.router.add_get("/api/user/messages", routes.messages)
     app.router.add_delete("/api/user/messages", routes.forget)
 
-    async def from_start_to_end(_: web.Application) -> AsyncIterator[None]:
+    async def lifespan(_: web.Application) -> AsyncIterator[None]:
         await tokens.load()
         yield
         await engine.close()
         await routes.charged()
         await state.close()
 
-    app.cleanup_ctx.append(from_start_to_end)
+    app.cleanup_ctx.append(lifespan)
     return app
 
 
@@ -135,7 +135,7 @@ class _Routes:
         context: Context,
         limits: Limits,
         tokens: Tokens,
-        tries: LoginTries,
+        tries: LoginLimits,
         unnamed: str,
     ) -> None:
         self._engine = engine
@@ -150,7 +150,7 @@ class _Routes:
         self._charging: set[asyncio.Task[None]] = set()
 
     @web.middleware
-    async def own_names_only(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def refuse_foreign_requests(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse what comes from a web page or for another host's name, if anybody may ask.
 
         Otherwise a page could log in through the browser of whoever looks at it, which ends their token; or have its
@@ -170,7 +170,7 @@ class _Routes:
         name, address = unicodedata.normalize("NFC", name), address_of(request)
         wait = math.ceil(self._tries.wait(address, name))
         if wait:
-            visit().outcome = "refused: too many tries"
+            log_entry().outcome = "refused: too many tries"
             return too_many(f"Too many tries to log in: try again in {wait} s", retry_after=wait)
         begun, account = self._tries.begin(address, name), None
         try:
@@ -179,7 +179,7 @@ class _Routes:
             self._tries.end(begun, succeeded=account is not None)
         if account is None:
             raise EngineError("There is no such account, or the password is wrong", status=406, code=-1)
-        visit().account = account.name
+        log_entry().account = account.name
         token = await self._tokens.issue(account)
         return success({"user_info": account.public(), "token": token}, message="Logged in")
 
@@ -269,7 +269,7 @@ class _Routes:
                     )
             finally:
                 if due := bill.settle():  # of a reply that was cut, or left, be it before its first word
-                    visit().outcome = f"{clean(visit().outcome, 90)}, {due} tokens"
+                    log_entry().outcome = f"{clean(log_entry().outcome, 90)}, {due} tokens"
                     self._charge(account, due)
 
     def _is_busy(self, account: Account) -> bool:
@@ -297,12 +297,12 @@ class _Routes:
         try:
             await self._context.append(account.id, parent, turn)
         except sqlite3.Error as error:  # e.g. a full disk: the reply is whole all the same
-            _log.error("A turn can't be stored: %s", trouble(error))
+            _log.error("A turn can't be stored: %s", error_name(error))
 
     def _account(self, request: web.Request) -> Account:
         login = self._tokens.owner(request.headers.get("token", ""))
         account = None if login is None else self._accounts.find(login.name)
         if login is None or account is None or (account.id, account.mark) != (login.account, login.mark):
             raise EngineError("Log in and try again", status=401, code=4001)
-        visit().account = account.name
+        log_entry().account = account.name
         return account

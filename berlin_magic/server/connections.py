@@ -1,4 +1,4 @@
-"""The open connections of one server: no more than it can hold, and those that ask nothing make room for others."""
+"""The open connections of one server, no more than it can hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aiohttp.typedefs import Handler
 
 from berlin_magic.server.segments import encode
 
-__all__ = ["Connections", "tell_in_one_line"]
+__all__ = ["Connections", "log_refused_connections"]
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _TOLD_AGAIN = 60.0  # seconds
 class Connections:
     """Takes connections for an aiohttp server.
 
-    Past the most, a new one takes the place of the one that has asked nothing for longest; where each has a request
+    Past the most, a new one takes the place of the one that has asked nothing for longest; if each has a request
     under way, the new one is refused.
 
     Parameters
@@ -95,8 +95,8 @@ class _Refused(asyncio.Protocol):
         transport.close()
 
 
-def tell_in_one_line(loop: asyncio.AbstractEventLoop) -> None:
-    """Have `loop` tell in one line, now and then, that no connection can be taken: it would in a traceback each."""
+def log_refused_connections(loop: asyncio.AbstractEventLoop) -> None:
+    """Have `loop` log once a minute, in one line, that no connection can be taken; it would log a traceback each."""
     told_at = -_TOLD_AGAIN
 
     def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

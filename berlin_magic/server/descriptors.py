@@ -1,4 +1,4 @@
-"""File descriptors: how many connections this process may have open, and more of them where the system lets it."""
+"""File descriptors: how many connections this process may have open."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from typing import Any
 
 from berlin_magic.messages import AnyMessage, Event, Text
-from berlin_magic.providers.guide.answers import GUIDE, Part, answer
+from berlin_magic.providers.guide.answers import GUIDE, Passage, answer
 
 __all__ = ["EmbeddedEngine"]
 
@@ -57,7 +57,7 @@ class EmbeddedEngine:
         """Release nothing: there is nothing held."""
 
 
-def _pieces(parts: Sequence[Part]) -> Iterator[tuple[str, float]]:
+def _pieces(parts: Sequence[Passage]) -> Iterator[tuple[str, float]]:
     for part in parts:
         for piece in _PIECE.findall(part.text):
             yield piece, part.pause

@@ -1,4 +1,4 @@
-"""What stands behind the server and answers: the interface of an engine."""
+"""The interface of an engine: what answers the questions that a server is asked."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ class EngineError(Exception):
     Parameters
     ----------
     message : str
-        For the envelope's ``message``; may be empty where `data` says it.
+        For the envelope's ``message``; may be empty if `data` says it.
     status : int
         The HTTP status to answer with.
     code : int
-        The envelope's ``code``: -1 where the engine refused, 5000 where it is unknown or out of reach.
+        The envelope's ``code``: -1 if the engine refused, 5000 if it is unknown or out of reach.
     data : object
         For the envelope's ``data``, e.g. the engine's own ``{"error": {...}}``.
     retry_after : str
-        For the ``Retry-After`` of the answer; none where it is empty.
+        For the ``Retry-After`` of the answer; none if it is empty.
     reason : str
-        For the server's log, without a word of what a user has said; `message` where it is empty.
+        For the server's log, without a word of what a user has said; `message` if it is empty.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Engine(Protocol):
         A `Usage` that tells nothing says that the engine has accepted the question: from then on it costs.
 
         `options` holds ``model``, ``temperature``, ``max_tokens``, … as the client sent them. Raises
-        `EngineError` on the first ``anext`` where the engine refuses; later where the reply is cut. Closing the
+        `EngineError` on the first ``anext`` if the engine refuses; later if the reply is cut. Closing the
         generator ends the engine's work at once.
         """
         ...

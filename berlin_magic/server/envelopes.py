@@ -12,10 +12,10 @@ from typing import Any, NoReturn
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from berlin_magic.server.access_log import visit
+from berlin_magic.server.access_log import log_entry
 from berlin_magic.server.engine import EngineError
 from berlin_magic.server.segments import encode
-from berlin_magic.server.state import trouble
+from berlin_magic.server.state import error_name
 
 __all__ = ["body_of", "errors_in_envelopes", "log_failure", "success", "too_many"]
 
@@ -38,18 +38,18 @@ async def errors_in_envelopes(request: web.Request, handler: Handler) -> web.Str
     try:
         return await handler(request)
     except EngineError as error:
-        visit().outcome = f"refused: {error.reason}"
+        log_entry().outcome = f"refused: {error.reason}"
         return _envelope(error.code, error.data, error.message, status=error.status, retry_after=error.retry_after)
     except web.HTTPException as error:
         return _envelope(-1, [], HTTPStatus(error.status).phrase, status=error.status)
     except sqlite3.Error as error:  # e.g. a full disk
-        _log.error("Conversations and logins can't be read or written: %s", trouble(error))
-        visit().outcome = f"failed: {trouble(error)}"
+        _log.error("Conversations and logins can't be read or written: %s", error_name(error))
+        log_entry().outcome = f"failed: {error_name(error)}"
         return _envelope(5000, [], "The server can't read or write what it keeps: whoever runs it has to see to it",
                          status=500)  # fmt: skip
     except Exception as error:  # noqa: BLE001 - an engine is anybody's code; its fault is one answer, not the server
         log_failure(error)
-        visit().outcome = f"failed: {type(error).__name__}"
+        log_entry().outcome = f"failed: {type(error).__name__}"
         return _envelope(5000, [], "The engine failed", status=500)
 
 

@@ -75,7 +75,7 @@ class LocalServer:
         Raises
         ------
         BerlinError
-            Where it does not start.
+            If it does not start.
         """
         server = cls(engine_factory)
         server._thread.start()
@@ -116,7 +116,7 @@ class LocalServer:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-        except BaseException as error:  # noqa: BLE001 - there is nobody above a thread; `start` tells its caller
+        except BaseException as error:  # noqa: BLE001 - there is nobody above a thread; `start` raises it in its caller
             self._failure = error
         finally:
             self._end_loop()

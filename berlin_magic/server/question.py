@@ -20,7 +20,7 @@ _LONGEST_ID = 200
 def default_model(served: Sequence[str]) -> str:
     """Return what whoever names no model gets out of those `served`.
 
-    Its client names `DEFAULT_MODEL` for it; where that is served, there is no telling who has chosen it.
+    Its client names `DEFAULT_MODEL` for it; if that is served, there is no telling who has chosen it.
     """
     return DEFAULT_MODEL if not served or DEFAULT_MODEL in served else served[0]
 
@@ -50,7 +50,7 @@ class Question:
         Raises
         ------
         EngineError
-            With the status and code of the protocol, where something is missing or of the wrong type.
+            With the status and code of the protocol, if something is missing or of the wrong type.
         """
         if not isinstance(body, Mapping):
             raise EngineError("The body is not a JSON object", status=400, code=-1)

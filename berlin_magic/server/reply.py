@@ -10,7 +10,7 @@ from aiohttp import web
 
 from berlin_magic.errors import clean
 from berlin_magic.messages import Event, Finish, Reasoning, Text, Usage
-from berlin_magic.server.access_log import visit
+from berlin_magic.server.access_log import log_entry
 from berlin_magic.server.accounts.balance import Bill
 from berlin_magic.server.engine import EngineError
 from berlin_magic.server.envelopes import log_failure
@@ -20,7 +20,7 @@ __all__ = ["send_reply"]
 
 _UNREAD = 2**14  # bytes that asyncio's transports take at once
 _TOO_LONG = "length"
-"""OpenAI's word for a reply that has reached its limit; told of one that has reached the server's, too."""
+"""OpenAI's word for a reply that has reached its limit; used for one that has reached the server's, too."""
 
 
 async def send_reply(
@@ -51,7 +51,7 @@ async def send_reply(
     most : int
         Characters, thoughts included, after which the reply is ended: some models never find an end.
     is_covered : callable
-        Whether what is left pays for the reply so far; where it does not, the reply is ended likewise.
+        Whether what is left pays for the reply so far; if it does not, the reply is ended likewise.
     completed : callable
         Awaited with the whole text when there is no more, before the client is told so.
 
@@ -61,7 +61,7 @@ async def send_reply(
         If the engine refuses before its first event. Later failures cut the connection, so that no client takes
         the reply for whole.
     """
-    visit().outcome = "left by its client"
+    log_entry().outcome = "left by its client"
     # Nothing is sent before the engine has said something: until then a refusal can have its own HTTP status.
     event = await _first(events, bill)
     response = web.StreamResponse(
@@ -97,9 +97,9 @@ async def send_reply(
             event = await anext(events, None)
         await completed(text.getvalue())
         await send(segments.stop(reason))
-        visit().outcome = f"complete, {bill.tokens} tokens{'' if reason in {'', 'stop'} else f', {reason}'}"
+        log_entry().outcome = f"complete, {bill.tokens} tokens{'' if reason in {'', 'stop'} else f', {reason}'}"
     except Exception as error:  # noqa: BLE001 - whatever it was, the reply is cut and must not look complete
-        visit().outcome = f"cut: {error.reason}" if isinstance(error, EngineError) else "cut"
+        log_entry().outcome = f"cut: {error.reason}" if isinstance(error, EngineError) else "cut"
         log_failure(error)
         _cut(request, at_once=isinstance(error, TimeoutError))
     return response
@@ -120,7 +120,7 @@ async def _first(events: AsyncGenerator[Event, None], bill: Bill) -> Event | Non
 
 
 def _cut(request: web.Request, *, at_once: bool) -> None:
-    """Close the connection where it stands: no last chunk, no `stop`, so that every client sees a cut."""
+    """Close the connection at once: no last chunk, no `stop`, so that every client sees a cut."""
     if request.transport is None:
         return
     if at_once:

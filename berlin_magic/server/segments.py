@@ -1,4 +1,4 @@
-"""The stream of one reply, as the protocol writes it: JSON objects with a blank line between them."""
+"""The stream of one reply: JSON objects with a blank line between them."""
 
 from __future__ import annotations
 

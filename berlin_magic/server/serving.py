@@ -47,7 +47,7 @@ async def listen(
     Raises
     ------
     OSError
-        Where the address can't be had.
+        If the address can't be had.
     """
     connections = Connections(most_connections() if most is None else most, idle)
     app.middlewares.insert(0, connections.middleware)

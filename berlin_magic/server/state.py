@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from berlin_magic.errors import BerlinError, clean
 
-__all__ = ["SCHEMA_VERSION", "State", "trouble"]
+__all__ = ["SCHEMA_VERSION", "State", "error_name"]
 
 _log = logging.getLogger(__name__)
 
@@ -43,12 +43,12 @@ class State:
     Parameters
     ----------
     path : Path, optional
-        The file, made for its owner alone where there is none; in memory without it.
+        The file, made for its owner alone if there is none; in memory without it.
 
     Raises
     ------
     BerlinError
-        Where the file can't be used: it is another program's, a newer version's, broken, or another server's just now.
+        If the file can't be used: it is another program's, a newer version's, broken, or another server's just now.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -83,11 +83,11 @@ class State:
         Raises
         ------
         sqlite3.Error
-            Where it fails; nothing of it is kept then.
+            If it fails; nothing of it is kept then.
         """
         if self._worker is None:  # memory does not block
             return _in_transaction(self._connection, work)
-        # To its end, even if the request that asked for it is gone: half a doing would be seen as none.
+        # To its end, even if the request that asked for it is gone.
         return await asyncio.get_running_loop().run_in_executor(self._worker, self._in_file, work)
 
     def _in_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -118,8 +118,8 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return stat.st_dev, stat.st_ino
 
 
-def trouble(error: sqlite3.Error) -> str:
-    """Return what is wrong, in SQLite's word for it: a message may quote what was to be stored."""
+def error_name(error: sqlite3.Error) -> str:
+    """Return SQLite's name for an error; its message may quote what was to be stored."""
     return str(getattr(error, "sqlite_errorname", "") or type(error).__name__)
 
 

@@ -1,4 +1,4 @@
-"""Tokens: who is logged in to the server, and until when."""
+"""The tokens of those who are logged in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from berlin_magic.server.accounts.model import Account
-from berlin_magic.server.state import State, trouble
+from berlin_magic.server.state import State, error_name
 
 __all__ = ["LIFETIME", "Login", "Tokens"]
 
@@ -90,7 +90,7 @@ class Tokens:
     async def issue(self, account: Account) -> str:
         """Return a new token (32 hexadecimal digits) for `account` and end the one that it had.
 
-        Where it can't be stored, on a full disk for example, it is valid all the same, until the server ends.
+        If it can't be stored, on a full disk for example, it is valid all the same, until the server ends.
         """
         token = secrets.token_hex(16)
         login = Login(account.id, account.name, account.mark, _digest(token), self._clock() + self._lifetime)
@@ -105,11 +105,11 @@ class Tokens:
         try:
             await self._state.run(write)
         except sqlite3.Error as error:
-            _log.error("A login can't be stored, and ends with the server: %s", trouble(error))
+            _log.error("A login can't be stored, and ends with the server: %s", error_name(error))
         return token
 
     def owner(self, token: str) -> Login | None:
-        """Return whose token this is; None where it is unknown, expired or replaced."""
+        """Return whose token this is; None if it is unknown, expired or replaced."""
         # Looked up by its hash, how long this takes says nothing about any token that is valid.
         login = self._by_digest.get(_digest(token))
         if login is not None and self._clock() >= login.expiry:

@@ -14,7 +14,7 @@ from server.scripted_engine import ScriptedEngine
 from berlin_magic.server import descriptors
 from berlin_magic.server.accounts.model import OpenAccounts
 from berlin_magic.server.application import application
-from berlin_magic.server.connections import tell_in_one_line
+from berlin_magic.server.connections import log_refused_connections
 from berlin_magic.server.serving import listen
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -95,7 +95,7 @@ async def test_a_connection_that_asks_nothing_for_long_is_closed(listening: List
 
 async def test_that_no_connection_can_be_taken_is_told_in_one_line_and_anything_else_as_ever(caplog):
     loop = asyncio.get_running_loop()
-    tell_in_one_line(loop)
+    log_refused_connections(loop)
     for _ in range(100):
         loop.call_exception_handler({"message": "socket.accept()", "exception": OSError(errno.EMFILE, "x")})
     assert len(caplog.records) == 1

@@ -1,4 +1,4 @@
-"""What the embedded engine says: the section of the documentation that fits a question, and a few tricks.
+"""The guide's answers: the section of the documentation that fits a question, or an example of output.
 
 Pure: the same messages have the same answer.
 """
@@ -12,22 +12,22 @@ from typing import NamedTuple
 
 from berlin_magic.messages import AnyMessage
 from berlin_magic.providers.guide.documentation import Section, documentation
-from berlin_magic.providers.guide.examples import SHOWPIECES
-from berlin_magic.providers.guide.exchanges import Context, report, summary, understood
+from berlin_magic.providers.guide.examples import EXAMPLES
+from berlin_magic.providers.guide.exchanges import Context, question_and_context, report, summary
 from berlin_magic.providers.guide.retrieval import Match, Retriever, stem, words
 
-__all__ = ["GUIDE", "Part", "answer"]
+__all__ = ["GUIDE", "Passage", "answer"]
 
 GUIDE = "berlin-guide"
 
 # A section is quoted from this relevance on; a question that names a thing of this package needs less of it. A section
-# that has `_PERHAPS` of that is mentioned. Measured on the questions of tests/server/test_guide.py.
-_CERTAIN, _CERTAIN_AT_HOME, _PERHAPS = 0.5, 0.35, 0.8
+# that has `_PERHAPS` of that is mentioned. Measured on the questions of tests/providers/guide/test_answers.py.
+_CERTAIN, _CERTAIN_IF_ABOUT_THIS_PACKAGE, _PERHAPS = 0.5, 0.35, 0.8
 _NAMES = words("""
 reply replies response model notebook kernel cell prompt conversation chat server guide package extension magic jupyter
 jupyterlab ipython token upstream embedded berlin-server berlin_magic ipykernel
 """)
-_AT_HOME = frozenset(stem(name) for name in _NAMES)
+_ABOUT_THIS_PACKAGE = frozenset(stem(name) for name in _NAMES)
 _OPTION_OR_COMMAND = re.compile(r"%berlin|\bBERLIN_|(?<!\S)--?[a-z]")
 
 _COUNT_LIMIT = 200
@@ -68,14 +68,14 @@ _ABOUT_CONTEXT = re.compile(
 )
 
 
-class Part(NamedTuple):
-    """A stretch of an answer: Markdown, and how long its pieces take as a multiple of the usual."""
+class Passage(NamedTuple):
+    """A part of an answer: Markdown, and how long each of its words takes, as a multiple of the usual."""
 
     text: str
     pause: float = 1.0
 
 
-def answer(messages: Sequence[AnyMessage]) -> list[Part]:
+def answer(messages: Sequence[AnyMessage]) -> list[Passage]:
     """Return the answer to the last question of `messages`.
 
     Parameters
@@ -85,51 +85,51 @@ def answer(messages: Sequence[AnyMessage]) -> list[Part]:
 
     Returns
     -------
-    list of Part
+    list of Passage
         Their texts, joined, are the whole answer.
     """
-    question, context = understood(messages)
+    question, context = question_and_context(messages)
     signature = (
         f"*{GUIDE}, the built-in guide: not a language model, it quotes this package's documentation. "
         f"Sent along: {summary(context)}.*"
     )
-    return [*_body(question, context), Part(f"\n\n{signature}")]
+    return [*_body(question, context), Passage(f"\n\n{signature}")]
 
 
-def _body(question: str, context: Context) -> list[Part]:
+def _body(question: str, context: Context) -> list[Passage]:
     said = frozenset(re.findall(r"[a-z']+", question.lower()))
     if not _HOW.match(question):
         if _ABOUT_CONTEXT.search(question):
-            return [Part(report(question, context))]
-        if tricks := _trick(question, said):
-            return tricks
+            return [Passage(report(question, context))]
+        if example := _example(question, said):
+            return example
     if _wants_more(said):
-        return [Part(_more(context))]
-    return [Part(_from_documentation(question) if question.strip() else _nothing_asked())]
+        return [Passage(_more(context))]
+    return [Passage(_from_documentation(question) if question.strip() else _nothing_asked())]
 
 
-def _trick(question: str, said: frozenset[str]) -> list[Part]:
-    """Return what shows the notebook's output off, or a greeting; nothing where neither was asked for."""
+def _example(question: str, said: frozenset[str]) -> list[Passage]:
+    """Return an example of output, or a greeting; nothing if neither was asked for."""
     if len(question.split()) <= _COUNT_WORDS and (counting := _COUNTING.search(question)):
         return _count(int(counting[1]))
     rest = said - _FILLERS
     if rest and rest <= _EVERYTHING.union(*_SHOWN_BY.values()):
-        shown = [name for name in SHOWPIECES if rest & (_SHOWN_BY[name] | _EVERYTHING)]
-        return [Part("\n\n".join(SHOWPIECES[name] for name in shown))]
+        shown = [name for name in EXAMPLES if rest & (_SHOWN_BY[name] | _EVERYTHING)]
+        return [Passage("\n\n".join(EXAMPLES[name] for name in shown))]
     if "long" in rest and rest <= _LONG:
-        return [Part(_tour())]
+        return [Passage(_tour())]
     if said & _THANKS and said <= _THANKS | _POLITE:
-        return [Part("You are welcome.")]
+        return [Passage("You are welcome.")]
     if said and said <= _GREETING:
-        return [Part("Hello. Ask how to use this package, for instance “How do I stop a reply?”")]
+        return [Passage("Hello. Ask how to use this package, for instance “How do I stop a reply?”")]
     return []
 
 
-def _count(last: int) -> list[Part]:
+def _count(last: int) -> list[Passage]:
     top = min(last, _COUNT_LIMIT)
-    parts = [Part(", ".join(map(str, range(1, top + 1))) + ".", _COUNT_PAUSE)] if top else []
+    parts = [Passage(", ".join(map(str, range(1, top + 1))) + ".", _COUNT_PAUSE)] if top else []
     if last > top or not top:
-        parts.append(Part(f"\n\nThe guide counts from 1, and to {_COUNT_LIMIT} at most."))
+        parts.append(Passage(f"\n\nThe guide counts from 1, and to {_COUNT_LIMIT} at most."))
     return parts
 
 
@@ -161,9 +161,9 @@ def _nothing_asked() -> str:
 
 def _needed(question: str) -> float:
     """Return the relevance from which on a section is quoted to `question`."""
-    named = _AT_HOME.intersection(stem(word) for word in re.findall(r"[a-z_-]+", question.lower()))
-    at_home = bool(named) or _OPTION_OR_COMMAND.search(question) is not None
-    return _CERTAIN_AT_HOME if at_home else _CERTAIN
+    named = _ABOUT_THIS_PACKAGE.intersection(stem(word) for word in re.findall(r"[a-z_-]+", question.lower()))
+    about_this_package = bool(named) or _OPTION_OR_COMMAND.search(question) is not None
+    return _CERTAIN_IF_ABOUT_THIS_PACKAGE if about_this_package else _CERTAIN
 
 
 def _from_documentation(question: str) -> str:

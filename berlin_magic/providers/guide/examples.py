@@ -1,8 +1,8 @@
-"""What the embedded engine shows on request to try a notebook's output with: a table, code, math, a count."""
+"""Examples of Markdown, to try a notebook's output with."""
 
 from __future__ import annotations
 
-__all__ = ["SHOWPIECES"]
+__all__ = ["EXAMPLES"]
 
 _TABLE = """\
 A table, with numbers to the right:
@@ -57,5 +57,5 @@ Text with **weight**, with *emphasis*, with ~~second thoughts~~ and with `code` 
 
 > A quotation stands a little to the side."""
 
-SHOWPIECES = {"markdown": _MARKDOWN, "table": _TABLE, "code": _CODE, "math": _MATH}
+EXAMPLES = {"markdown": _MARKDOWN, "table": _TABLE, "code": _CODE, "math": _MATH}
 """Markdown to look at, by the name of what it shows; in the order in which all of them are shown."""

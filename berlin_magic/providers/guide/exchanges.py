@@ -1,4 +1,4 @@
-"""What came with a question: the system prompt and the earlier questions and answers, read and reported."""
+"""The context that came with a question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from berlin_magic.messages import AnyMessage
 
-__all__ = ["Context", "Exchange", "excerpt", "messages_in", "report", "summary", "understood", "unfolded"]
+__all__ = ["Context", "Exchange", "excerpt", "messages_in", "question_and_context", "report", "summary", "unflattened"]
 
 # The protocol has room for one prompt, so its clients send a whole conversation as "System: …\n\nUser: …\n\n
 # Assistant: …\n\nUser: …\n\nAssistant:". Ours puts a blank line between (berlin_magic.messages.flatten); others
@@ -19,10 +19,10 @@ _AT_LINE_START = re.compile(rf"(?:\A|\n)({_ROLES}):(?=\s|\Z)")
 
 
 def messages_in(prompt: str) -> list[AnyMessage]:
-    """Return the messages that `prompt` holds: several where it is a labelled conversation, else itself.
+    """Return the messages that `prompt` holds: several if it is a labelled conversation, else itself.
 
-    It is one where it begins with a label and ends with an open ``Assistant:`` for the reply. Labels count after a
-    blank line, and only where that does not make a conversation, at any beginning of a line.
+    It is one if it begins with a label and ends with an open ``Assistant:`` for the reply. Labels count after a blank
+    line, or, if that does not make a conversation, at any beginning of a line.
     """
     text = prompt.strip()
     for label in (_AFTER_BLANK_LINE, _AT_LINE_START):
@@ -36,7 +36,7 @@ def messages_in(prompt: str) -> list[AnyMessage]:
     return [{"role": "user", "content": prompt}]
 
 
-def unfolded(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+def unflattened(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
     """Return `messages` with each labelled prompt among them replaced by the messages that it holds.
 
     A labelled prompt holds a conversation from its beginning, so what was said before it is left out: a server that
@@ -53,7 +53,7 @@ _LISTED = 12
 
 
 class Exchange(NamedTuple):
-    """One earlier question and its answer, which is empty where none was sent."""
+    """One earlier question and its answer, which is empty if none was sent."""
 
     question: str
     answer: str
@@ -77,9 +77,9 @@ class Context(NamedTuple):
     messages: int
 
 
-def understood(messages: Sequence[AnyMessage]) -> tuple[str, Context]:
+def question_and_context(messages: Sequence[AnyMessage]) -> tuple[str, Context]:
     """Return the last question of `messages` and its context; labelled prompts are read as conversations."""
-    plain = [(str(message.get("role")), str(message.get("content") or "")) for message in unfolded(messages)]
+    plain = [(str(message.get("role")), str(message.get("content") or "")) for message in unflattened(messages)]
     asked = [place for place, (role, _) in enumerate(plain) if role == "user"]
     question, before = (plain[asked[-1]][1], plain[: asked[-1]]) if asked else ("", plain)
     earlier: list[Exchange] = []
@@ -132,7 +132,7 @@ def _count(messages: int) -> str:
 
 
 def _listed(earlier: Sequence[Exchange]) -> str:
-    """Return the exchanges, numbered; where there are many, only the first and the newest are listed."""
+    """Return the exchanges, numbered; if there are many, only the first and the newest are listed."""
     left_out = max(len(earlier) - _LISTED, 0)
     lines: list[str] = []
     for number, exchange in enumerate(earlier, 1):

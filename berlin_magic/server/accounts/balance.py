@@ -1,4 +1,4 @@
-"""Spending: what the replies under way come to, held against what their account has left."""
+"""What the running replies of an account cost, compared with what it has left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BYTES_A_TOKEN = 4  # the usual rule of thumb, in UTF-8: it holds for English, a
 
 
 class Bill:
-    """Adds up one reply.
+    """Counts the tokens of one reply.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class Bill:
     def __init__(self, messages: Sequence[AnyMessage]) -> None:
         self._sent = sum(_size(str(message.get("content") or "")) for message in messages)
         self._received = 0
-        self._told = Usage()
+        self._usage = Usage()
         self._due = False
         self._closed = False
 
@@ -35,20 +35,20 @@ class Bill:
         """Count `event`, which the engine has given."""
         self._due = True
         if isinstance(event, Usage):
-            self._told = event  # some engines tell it again and again, as it grows
+            self._usage = event  # some engines tell it again and again, as it grows
         elif isinstance(event, Text | Reasoning):
             self._received += _size(event.text)
 
     @property
     def tokens(self) -> int:
-        """What it comes to so far: the engine's own numbers where it has told any, at least 1."""
-        sent = self._told.prompt_tokens or self._sent // _BYTES_A_TOKEN
-        received = self._told.completion_tokens or self._received // _BYTES_A_TOKEN
+        """What it costs so far: the engine's own numbers if it gave any, else an estimate; at least 1."""
+        sent = self._usage.prompt_tokens or self._sent // _BYTES_A_TOKEN
+        received = self._usage.completion_tokens or self._received // _BYTES_A_TOKEN
         return max(1, sent + received)
 
     @property
     def open_tokens(self) -> int:
-        """What it comes to so far, for as long as it is neither paid nor waived."""
+        """What it costs so far, until it is paid or waived."""
         return 0 if self._closed else self.tokens
 
     def waive(self) -> None:
@@ -56,7 +56,7 @@ class Bill:
         self._due, self._closed = False, True
 
     def settle(self) -> int:
-        """Return what is to be paid, once: 0 the second time, and where the engine has given nothing."""
+        """Return what is to be paid, once: 0 the second time, and if the engine has given nothing."""
         due, self._due, self._closed = self._due, False, True
         return self.tokens if due else 0
 
@@ -66,7 +66,7 @@ def _size(text: str) -> int:
 
 
 class Spending:
-    """Knows the open bills of every account: a balance is there once, however many questions are asked at a time.
+    """Knows the open bills of every account, so that questions asked at the same time share one balance.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ class Spending:
 
     @contextmanager
     def of(self, account: Account, bill: Bill) -> Iterator[None]:
-        """Count `bill` among those of `account` for as long as its reply is under way.
+        """Count `bill` among those of `account` while its reply is running.
 
         Raises
         ------
         EngineError
-            Where the balance is too small for the question, with its context and whatever else is under way.
+            If the balance is too small for the question, with its context and the other running replies.
         """
         bills = self._open[account.id]
         bills.append(bill)
@@ -104,7 +104,7 @@ class Spending:
                 self._open.pop(account.id, None)
 
     def is_covered(self, account: Account) -> bool:
-        """Whether what is left pays for all that is under way, as far as it has come."""
+        """Whether what is left pays for all running replies so far."""
         left = self._left(account)
         return left is None or self._due(account) <= left
 

@@ -1,4 +1,10 @@
-"""The account file: accounts with hashed passwords and balances, in one JSON file that server and commands share."""
+"""The account file: one JSON file that the server and its commands share.
+
+Not a database, although the server has one: whoever runs it can read this file, edit it, copy it and keep it under
+version control. What SQLite would take over is the lock and the replacing of the file. What the server needs beside
+that stays: the accounts that were read last hold while the file can't be read, and what is owed is kept until it can be
+written.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +27,7 @@ from typing import Any
 from berlin_magic.credentials.private_file import held_briefly
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.server.accounts.model import Account
-from berlin_magic.server.accounts.passwords import NOBODYS, hash_password, is_password
+from berlin_magic.server.accounts.passwords import NO_PASSWORD, hash_password, is_password
 
 __all__ = ["AccountFile"]
 
@@ -33,13 +39,13 @@ _REPLACE_TRIES, _REPLACE_PAUSE = 20, 0.05  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class _StoredAccount:
     password: str
     id: str
     balance: int | None = None
 
     @classmethod
-    def read(cls, name: str, value: Mapping[str, Any]) -> _Entry:
+    def read(cls, name: str, value: Mapping[str, Any]) -> _StoredAccount:
         balance = value.get("balance")
         if balance is not None and (isinstance(balance, bool) or not isinstance(balance, int)):
             raise ValueError
@@ -51,7 +57,7 @@ class _Entry:
         return {"password": self.password, "id": self.id, **balance}
 
 
-_Entries = Mapping[str, _Entry]
+_Entries = Mapping[str, _StoredAccount]
 _Stamp = tuple[int, int, int]
 
 
@@ -69,7 +75,7 @@ class AccountFile:
     Raises
     ------
     BerlinError
-        Where the file can't be read, or is no account file.
+        If the file can't be read, or is no account file.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -93,25 +99,25 @@ class AccountFile:
         return [account for name in sorted(self._entries) if (account := self._account(name))]
 
     async def check(self, name: str, password: str) -> Account | None:
-        """Return the account where `password` is its password; an unknown name takes as long as a wrong password."""
+        """Return the account if `password` is its password; an unknown name takes as long as a wrong password."""
         self._read_if_changed()
-        entry = self._entries.get(_composed(name))
+        entry = self._entries.get(_normalized(name))
         async with self._hashing:
-            right = await asyncio.to_thread(is_password, password, entry.password if entry else NOBODYS)
+            right = await asyncio.to_thread(is_password, password, entry.password if entry else NO_PASSWORD)
         return self.find(name) if right else None
 
     def find(self, name: str) -> Account | None:
-        """Return the account called `name` where the file has it."""
+        """Return the account called `name` if the file has it."""
         self._read_if_changed()
         return self._account(name)
 
     async def charge(self, account: Account, tokens: int) -> None:
-        """Take `tokens` from the balance of `account`, where it has one; what comes meanwhile is written together.
+        """Take `tokens` from the balance of `account`, if it has one; what comes meanwhile is written together.
 
         Raises
         ------
         OSError
-            Where the file can't be written, or is not there; the tokens are kept in mind until it can.
+            If the file can't be written, or is not there; the tokens are kept in mind until it can.
         """
         if account.balance is None or tokens <= 0:
             return
@@ -133,9 +139,9 @@ class AccountFile:
         balance : int, optional
             Tokens that it may use; without it, an account that is there keeps what it has.
         """
-        name = _composed(name)
-        new = _Entry(hash_password(password), secrets.token_hex(9)[:17], balance)
-        was: list[_Entry] = []
+        name = _normalized(name)
+        new = _StoredAccount(hash_password(password), secrets.token_hex(9)[:17], balance)
+        was: list[_StoredAccount] = []
 
         def added(now: _Entries) -> _Entries:
             was.extend([now[name]] if name in now else [])
@@ -151,25 +157,25 @@ class AccountFile:
         Raises
         ------
         KeyError
-            Where it has none of that name.
+            If it has none of that name.
         """
 
         def removed(now: _Entries) -> _Entries:
             left = dict(now)
-            del left[_composed(name)]
+            del left[_normalized(name)]
             return left
 
         self._update(removed)
 
     def set_balance(self, name: str, tokens: int | None, *, more: bool = False) -> int | None:
-        """Let account `name` use `tokens`, or that many `more`, or any number where it is None; return what it has now.
+        """Let account `name` use `tokens`, or that many `more`, or any number if it is None; return what it has now.
 
         Raises
         ------
         KeyError
-            Where the file has none of that name.
+            If the file has none of that name.
         """
-        name = _composed(name)
+        name = _normalized(name)
 
         def balanced(now: _Entries) -> _Entries:
             before = now[name].balance or 0
@@ -180,7 +186,7 @@ class AccountFile:
         return self._entries[name].balance
 
     def _account(self, name: str) -> Account | None:
-        name = _composed(name)
+        name = _normalized(name)
         entry = self._entries.get(name)
         if entry is None:
             return None
@@ -243,7 +249,10 @@ class AccountFile:
         shown = clean(str(self._path), 200)
         try:
             value = json.loads(self._path.read_text("utf-8"))
-            entries = {_composed(str(name)): _Entry.read(name, account) for name, account in value["accounts"].items()}
+            entries = {
+                _normalized(str(name)): _StoredAccount.read(name, account)
+                for name, account in value["accounts"].items()
+            }
             version = value.get("version", 1)
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             raise BerlinError(f"{shown} can't be read as an account file ({type(error).__name__})") from error
@@ -268,7 +277,7 @@ def _charged(now: _Entries, owed: Mapping[str, int]) -> _Entries:
     return {**now, **charged}
 
 
-def _composed(name: str) -> str:
+def _normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 

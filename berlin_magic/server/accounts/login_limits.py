@@ -1,4 +1,4 @@
-"""Login tries: how often a password may be tried, by whom and for which account."""
+"""How often a password may be tried."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["LoginTries", "Try"]
+__all__ = ["Attempt", "LoginLimits"]
 
 _NAME = 200  # characters of a name that are kept
 _SOON = 1.0  # seconds until a check that is under way has ended, roughly
@@ -15,8 +15,8 @@ _REMEMBERED = 10_000
 
 
 @dataclass(slots=True, eq=False)
-class Try:
-    """One try to log in, which counts as refused until it has succeeded."""
+class Attempt:
+    """One attempt to log in, which counts as refused until it has succeeded."""
 
     at: float
     address: str
@@ -24,21 +24,21 @@ class Try:
     pending: bool = True
 
 
-class LoginTries:
-    """Counts tries to log in within a window of time: those that were refused, and those that are being checked.
+class LoginLimits:
+    """Counts the attempts to log in within a window of time that were refused or are being checked.
 
-    A try counts before its password is checked: a hundred at once are not a hundred that nobody has counted yet.
+    An attempt counts before its password is checked, so that a hundred at once are a hundred.
 
     Parameters
     ----------
     each : int
-        Tries that one account may have in the window from one address; whoever else has tried it does not matter.
+        Attempts on one account in the window from one address, whatever comes from others.
     account : int
-        Tries that one account may have from all addresses together.
+        Attempts on one account from all addresses together.
     address : int
-        Tries that one address may have for all accounts together: a class may share one.
+        Attempts from one address on all accounts together: a class may share one.
     checks, address_checks : int
-        Passwords that may wait for being checked, of all and of one address: each takes a processor for a while.
+        Passwords that may be checked at a time, of all addresses and of one: each takes a processor for a while.
     window : float
         Seconds.
     clock : callable
@@ -63,22 +63,22 @@ class LoginTries:
         self._address_checks = address_checks
         self._window = window
         self._clock = clock
-        self._tries: deque[Try] = deque(maxlen=_REMEMBERED)
+        self._tries: deque[Attempt] = deque(maxlen=_REMEMBERED)
 
     def wait(self, address: str, account: str) -> float:
-        """Return the seconds until `account` may be tried again from `address`; 0 where it may be now."""
+        """Return the seconds until `account` may be tried again from `address`; 0 if it may be now."""
         now = self._clock()
         while self._tries and self._tries[0].at <= now - self._window:
             self._tries.popleft()
         return max(self._waits(address, account[:_NAME], now), default=0.0)
 
-    def begin(self, address: str, account: str) -> Try:
-        """Count one try, whose password is to be checked now."""
-        begun = Try(self._clock(), address, account[:_NAME])
+    def begin(self, address: str, account: str) -> Attempt:
+        """Count one attempt, whose password is to be checked now."""
+        begun = Attempt(self._clock(), address, account[:_NAME])
         self._tries.append(begun)
         return begun
 
-    def end(self, begun: Try, *, succeeded: bool) -> None:
+    def end(self, begun: Attempt, *, succeeded: bool) -> None:
         """Say how `begun` has ended; a success is not counted any more."""
         begun.pending = False
         if succeeded and begun in self._tries:

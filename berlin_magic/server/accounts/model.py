@@ -20,7 +20,7 @@ class Account:
     name : str
         What its user logs in with.
     balance : int or None
-        Tokens that it may still use; None where nobody counts.
+        Tokens that it may still use; None if nobody counts.
     id : str
         What is its own is kept under this; another account of the same name, at another time, has another.
     mark : str
@@ -68,20 +68,20 @@ class Accounts(Protocol):
         ...
 
     async def check(self, name: str, password: str) -> Account | None:
-        """Return the account where `password` is its password, else None; takes as long for both."""
+        """Return the account if `password` is its password, else None; takes as long for both."""
         ...
 
     def find(self, name: str) -> Account | None:
-        """Return the account called `name` where it still exists."""
+        """Return the account called `name` if it still exists."""
         ...
 
     async def charge(self, account: Account, tokens: int) -> None:
-        """Take `tokens` from the balance of `account`, where it has one.
+        """Take `tokens` from the balance of `account`, if it has one.
 
         Raises
         ------
         OSError
-            Where that can't be written down; it counts none the less, until the server ends.
+            If that can't be written down; it counts none the less, until the server ends.
         """
         ...
 
@@ -95,7 +95,7 @@ class OpenAccounts:
         return True
 
     async def check(self, name: str, password: str) -> Account | None:
-        """Return an account for any `name`, where neither it nor `password` is empty."""
+        """Return an account for any `name`, if neither it nor `password` is empty."""
         return Account(name) if name and password else None
 
     def find(self, name: str) -> Account | None:
@@ -127,13 +127,13 @@ class SecretAccount:
         return False
 
     async def check(self, name: str, password: str) -> Account | None:
-        """Return the account where both are right."""
+        """Return the account if both are right."""
         digest = hashlib.sha256(password.encode("utf-8", "replace")).digest()
         right = hmac.compare_digest(digest, self._digest)
         return self.find(name) if right else None
 
     def find(self, name: str) -> Account | None:
-        """Return the account where `name` is its name."""
+        """Return the account if `name` is its name."""
         return self._account if name == self._account.name else None
 
     async def charge(self, account: Account, tokens: int) -> None:

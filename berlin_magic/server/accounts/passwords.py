@@ -8,13 +8,13 @@ import hmac
 import secrets
 import unicodedata
 
-__all__ = ["NOBODYS", "hash_password", "is_password"]
+__all__ = ["NO_PASSWORD", "hash_password", "is_password"]
 
 # One of the settings that the OWASP Password Storage Cheat Sheet (2024) gives as equal in strength: 16 MiB a try.
 _N, _R, _P = 2**14, 8, 5
 _MEMORY = 64 * 2**20
 
-NOBODYS = f"scrypt${_N}${_R}${_P}${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
+NO_PASSWORD = f"scrypt${_N}${_R}${_P}${base64.b64encode(bytes(16)).decode()}${base64.b64encode(bytes(32)).decode()}"
 """A hash that no password has, to be tried for a name that there is not: it takes as long as any other."""
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from berlin_magic.messages import flatten
-from berlin_magic.providers.guide.exchanges import messages_in, unfolded
+from berlin_magic.providers.guide.exchanges import messages_in, unflattened
 
 TALK = [
     {"role": "system", "content": "Be brief."},
@@ -45,11 +45,11 @@ def test_a_label_inside_a_message_does_not_cut_it_where_blank_lines_separate_the
 
 def test_a_labelled_prompt_replaces_what_the_server_kept_of_the_same_conversation():
     kept = [{"role": "user", "content": "Hello\nthere"}, {"role": "assistant", "content": "Good day."}]
-    assert unfolded([*kept, {"role": "user", "content": flatten(TALK)}]) == TALK
+    assert unflattened([*kept, {"role": "user", "content": flatten(TALK)}]) == TALK
 
 
 def test_structured_messages_stay_as_they_are():
-    assert unfolded(TALK) == TALK
+    assert unflattened(TALK) == TALK
 
 
 @given(st.text())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from berlin_magic.server.accounts.passwords import NOBODYS, hash_password, is_password
+from berlin_magic.server.accounts.passwords import NO_PASSWORD, hash_password, is_password
 
 
 def test_a_password_is_hashed_with_a_salt_of_its_own():
@@ -21,5 +21,5 @@ def test_what_is_no_hash_matches_no_password(hashed: str):
 
 
 def test_nobodys_hash_has_the_settings_of_every_other():
-    assert NOBODYS.split("$")[:4] == hash_password("x").split("$")[:4]
-    assert not is_password("", NOBODYS)
+    assert NO_PASSWORD.split("$")[:4] == hash_password("x").split("$")[:4]
+    assert not is_password("", NO_PASSWORD)
