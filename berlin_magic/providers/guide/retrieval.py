@@ -223,18 +223,22 @@ class Retriever:
         self._rarity = {word: math.log(1 + (total - n + 0.5) / (n + 0.5)) for word, n in frequency.items()}
         self._unknown = math.log(1 + (total - 0.5) / 1.5)  # as of a word that stands in one section
         self._mean = sum(entry.length for entry in self._entries) / max(total, 1)
+        self._phrases = [[(phrase, self._sum(phrase)) for phrase in entry.phrases] for entry in self._entries]
 
     def rank(self, question: str) -> Sequence[Match]:
         """Return the sections that share a word with `question`, best first; none if it has no such word."""
         asked = list(dict.fromkeys(terms(question)))
         wording = _wording(question)
         matches: list[Match] = []
-        for entry in self._entries:
+        for entry, phrases in zip(self._entries, self._phrases, strict=True):
             # "What can you do?" has no word that carries meaning, and yet it is known.
             if wording in entry.wordings:
                 matches.append(Match(entry.section, math.inf, 1.0))
             elif (score := self._score(asked, entry)) > 0:
-                matches.append(Match(entry.section, score, self._relevance(asked, entry)))
+                likeness = self._likeness(asked, phrases)
+                matches.append(
+                    Match(entry.section, score * (1 + 2 * likeness), self._relevance(asked, entry, likeness))
+                )
         return sorted(matches, key=lambda match: -match.score)
 
     def _weight(self, word: str) -> float:
@@ -250,15 +254,18 @@ class Retriever:
                 share * self._rarity.get(option, 0.0) * entry.counts[option] / (entry.counts[option] + scale)
                 for option, share in options
             )
-        return score * (1 + 2 * self._likeness(asked, entry))
+        return score
 
-    def _likeness(self, asked: Sequence[str], entry: _Entry) -> float:
-        """How like `asked` is to the likest phrase that the section is known to be asked with, 0 to 1."""
-        mine = sum(self._weight(word) for word in asked)
+    def _sum(self, words: Iterable[str]) -> float:
+        return sum(self._weight(word) for word in words)
+
+    def _likeness(self, asked: Sequence[str], phrases: Sequence[tuple[frozenset[str], float]]) -> float:
+        """How like `asked` is to the most similar of the phrases, which come with their weights; 0 to 1."""
+        weights = [(word, self._weight(word)) for word in asked]
+        mine = sum(weight for _, weight in weights)
         best = 0.0
-        for phrase in entry.phrases:
-            shared = sum(self._weight(word) * self._nearness(word, phrase) for word in asked)
-            theirs = sum(self._weight(word) for word in phrase)
+        for phrase, theirs in phrases:
+            shared = sum(weight * self._nearness(word, phrase) for word, weight in weights)
             best = max(best, shared / max(mine + theirs - shared, 1e-9))
         return best
 
@@ -268,12 +275,12 @@ class Retriever:
             return 1.0
         return _SYNONYM if words & _SYNONYMS.get(word, frozenset()) else 0.0
 
-    def _relevance(self, asked: Sequence[str], entry: _Entry) -> float:
-        mine = sum(self._weight(word) for word in asked)
+    def _relevance(self, asked: Sequence[str], entry: _Entry, likeness: float) -> float:
+        mine = self._sum(asked)
         text = frozenset(entry.counts)
         covered = sum(
             self._weight(word) * max(self._nearness(word, entry.strong), 0.5 * self._nearness(word, text))
             for word in asked
         )
-        found = 0.5 * covered / max(mine, 1e-9) + 0.5 * self._likeness(asked, entry)
+        found = 0.5 * covered / max(mine, 1e-9) + 0.5 * likeness
         return found / 2 if _WEAK_STEMS.issuperset(asked) else found
