@@ -209,7 +209,7 @@ class Showing:
         }
 
 
-_EMBEDDED_NOTE = "answered by the embedded server: a guide to berlin_magic, not a language model"
+_EMBEDDED_NOTE = "answered by the embedded server"  # whose answers say themselves what it is
 
 _REASONS = {
     "length": "ended at the length limit: --max-tokens raises it, `%berlin continue` goes on",

@@ -101,8 +101,18 @@ def test_user_code_that_blocks_the_loop_does_not_stall_it(bare_kernel: Kernel) -
     assert run.answer["text/plain"] == "200"  # asked by a cell that blocks the kernel's loop
 
 
-def test_an_unknown_model_is_told_with_what_to_do(bare_kernel: Kernel) -> None:
+@pytest.mark.parametrize("model", ["gpt-9", "gpt-4", "gpt-3.5-turbo"])
+def test_a_model_that_is_not_connected_is_told_with_what_to_do(bare_kernel: Kernel, model: str) -> None:
     bare_kernel.good("%load_ext berlin_magic")
-    run = bare_kernel.run("%%berlin -m gpt-9\nHello")
+    run = bare_kernel.run(f"%%berlin -m {model}\nHello")
     assert run.reply["ename"] == "ModelUnknownError"
-    assert "%berlin models" in run.error and len(run.error.splitlines()) < 5
+    assert "nothing is connected here but the built-in guide" in run.error
+    assert "%berlin use ollama:llama3.2" in run.error and "%berlin models" in run.error
+    assert len(run.error.splitlines()) < 5
+
+
+def test_the_one_model_that_it_lists_is_the_one_that_answers(bare_kernel: Kernel) -> None:
+    bare_kernel.good("%load_ext berlin_magic")
+    assert "gpt" not in bare_kernel.good("%berlin models").stdout
+    run = bare_kernel.good("%%berlin\nHow do I stop a reply?")
+    assert json.dumps(run.outputs).count("berlin-guide") >= 1 and "gpt" not in json.dumps(run.outputs)
