@@ -101,16 +101,16 @@ async def chat(
         From the events, if the reply ends before the server says why.
     """
     model = str(body["model"])
-    question = options.question(body)
+    chat_request = options.request(body)
     while True:
-        async with _request(endpoint, "POST", "chat/completions", question.request) as response:
+        async with _request(endpoint, "POST", "chat/completions", chat_request.body) as response:
             if response.status == HTTPStatus.OK:
-                question.accepted()
+                chat_request.accepted()
                 async with aclosing(_events(endpoint, response, model)) as events:
                     yield events
                 return
             error = await _error_in(endpoint, response)
-            if not question.refused(response.status, error):
+            if not chat_request.refused(response.status, error):
                 raise _refusal(endpoint, response, error, model)
 
 

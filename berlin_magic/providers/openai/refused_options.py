@@ -1,4 +1,4 @@
-"""Options that a model refuses, and the question that is asked without them."""
+"""Options that a model refuses, and the request that is sent without them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-__all__ = ["Question", "RefusedOptions"]
+__all__ = ["ChatRequest", "RefusedOptions"]
 
 _MALFORMED = {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 # OpenAI; Mistral and others that check with pydantic; LiteLLM; Claude.
@@ -37,9 +37,9 @@ class RefusedOptions:
         self._most = most
         self._by_model: dict[str, frozenset[str]] = {}
 
-    def question(self, body: Mapping[str, Any]) -> Question:
-        """Return the question `body`, to be asked without what its model is known to refuse."""
-        return Question(body, self)
+    def request(self, body: Mapping[str, Any]) -> ChatRequest:
+        """Return the request `body`, to be sent without what its model is known to refuse."""
+        return ChatRequest(body, self)
 
     def known(self, model: str) -> frozenset[str]:
         """Return the options that `model` refuses."""
@@ -53,31 +53,31 @@ class RefusedOptions:
         self._by_model[model] = known.union(refused)
 
 
-class Question:
-    """One question, written anew if a refusal names one of its options.
+class ChatRequest:
+    """One request, written anew if a refusal names one of its options.
 
-    Refusals quote: an option that is named in the user's own words is left out of that user's question alone. The rest
-    is remembered for others, once the server has accepted the question without it.
+    Refusals quote: an option that is named in the user's own words is left out of that user's request alone. The rest
+    is remembered for others, once the server has accepted a request without it.
 
     Parameters
     ----------
     body : mapping
-        The request.
+        What is to be asked.
     options : RefusedOptions
         What is known about the server's models, and where it is remembered.
     """
 
     def __init__(self, body: Mapping[str, Any], options: RefusedOptions) -> None:
-        self._body = body
+        self._given = body
         self._options = options
         self._model = str(body.get("model"))
         self._refused = options.known(self._model)
         self._certain: set[str] = set()
 
     @property
-    def request(self) -> dict[str, Any]:
+    def body(self) -> dict[str, Any]:
         """What to send."""
-        request, unasked = dict(self._body), self._options.unasked
+        request, unasked = dict(self._given), self._options.unasked
         if "max_tokens" in self._refused and "max_tokens" in request:
             limit = request.pop("max_tokens")  # reasoning models count their thinking, too
             request.setdefault("max_completion_tokens", limit)
@@ -86,20 +86,20 @@ class Question:
         }
 
     def refused(self, status: int, error: Mapping[str, Any]) -> bool:
-        """Say whether the server's `error` is about an option, and `request` is another one from now on."""
+        """Say whether the server's `error` is about an option, and `body` is another one from now on."""
         if status not in _MALFORMED:
             return False
-        request, unasked, named = self.request, self._options.unasked, self._named(error)
+        request, unasked, named = self.body, self._options.unasked, self._named(error)
         found = {name for name in named if request.get(name, unasked) == unasked.get(name)}
         if "max_tokens" in request and "max_tokens" in named:
             found.add("max_tokens")
         self._refused |= found
-        words = json.dumps(list(self._body.values()), ensure_ascii=False, default=str).casefold()
+        words = json.dumps(list(self._given.values()), ensure_ascii=False, default=str).casefold()
         self._certain |= found & self._named(error, quoted=words)
         return bool(found)
 
     def accepted(self) -> None:
-        """Remember what this question had to be asked without."""
+        """Remember what this request had to be sent without."""
         if self._certain:
             self._options.remember(self._model, self._certain)
 

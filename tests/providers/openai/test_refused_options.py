@@ -14,8 +14,8 @@ BODY = {"model": "o", "messages": [], **DEFAULTS, **USAGE}
 
 def asked(error: Any, status: int = 400, **options: Any) -> dict[str, Any] | None:
     """Return what is asked after `error`; None where it is to be passed on."""
-    question = RefusedOptions(UNASKED).question({**BODY, **options})
-    return question.request if question.refused(status, error) else None
+    chat_request = RefusedOptions(UNASKED).request({**BODY, **options})
+    return chat_request.body if chat_request.refused(status, error) else None
 
 
 @pytest.mark.parametrize(
@@ -75,17 +75,17 @@ def test_any_other_refusal_is_passed_on(error, status):
 
 def request(refused: RefusedOptions, **more: Any) -> dict[str, Any]:
     """Return what somebody else's question is sent as."""
-    return refused.question({**BODY, **more}).request
+    return refused.request({**BODY, **more}).body
 
 
 def test_it_is_remembered_for_that_model_alone_and_ends_when_nothing_is_left_to_change():
     refused = RefusedOptions(UNASKED)
-    question = refused.question(BODY)
+    chat_request = refused.request(BODY)
     for name in ("max_tokens", "temperature", "max_completion_tokens", "stream_options"):
         error = {"message": f"Unsupported parameter: '{name}'", "param": name}
-        assert question.refused(400, error)
-        assert not question.refused(400, error)
-    question.accepted()
+        assert chat_request.refused(400, error)
+        assert not chat_request.refused(400, error)
+    chat_request.accepted()
     assert set(request(refused)) == {"model", "messages", "presence_penalty", "frequency_penalty"}
     other = {**BODY, "model": "gpt"}
     assert request(refused, model="gpt") == other
@@ -94,10 +94,10 @@ def test_it_is_remembered_for_that_model_alone_and_ends_when_nothing_is_left_to_
 def test_nothing_is_remembered_before_the_engine_has_accepted_the_question_without_it():
     refused = RefusedOptions(UNASKED)
     before = request(refused)
-    question = refused.question(BODY)
-    assert question.refused(400, {"message": "Unsupported parameter: 'temperature'"})
+    chat_request = refused.request(BODY)
+    assert chat_request.refused(400, {"message": "Unsupported parameter: 'temperature'"})
     assert request(refused) == before
-    question.accepted()
+    chat_request.accepted()
     assert "temperature" not in request(refused)
 
 
@@ -113,36 +113,36 @@ def test_nothing_is_remembered_before_the_engine_has_accepted_the_question_witho
 def test_what_a_refusal_quotes_of_one_users_question_counts_for_no_other_user(own, message):
     refused = RefusedOptions(UNASKED)
     before = request(refused)
-    question = refused.question({**BODY, **own})
+    chat_request = refused.request({**BODY, **own})
     said = message.format(**own)
-    while question.refused(400, {"message": said, "input": said.casefold(), "param": None}):
+    while chat_request.refused(400, {"message": said, "input": said.casefold(), "param": None}):
         pass
-    question.accepted()
+    chat_request.accepted()
     assert request(refused) == before
 
 
 def test_a_question_that_speaks_of_an_option_is_asked_without_it_where_the_model_does_not_take_it():
     refused = RefusedOptions(UNASKED)
     for _ in range(2):
-        question = refused.question({**BODY, "messages": [{"role": "user", "content": "An unknown temperature?"}]})
-        assert question.refused(400, {"message": "`temperature` is deprecated for this model."})
-        assert "temperature" not in question.request
-        question.accepted()
+        chat_request = refused.request({**BODY, "messages": [{"role": "user", "content": "An unknown temperature?"}]})
+        assert chat_request.refused(400, {"message": "`temperature` is deprecated for this model."})
+        assert "temperature" not in chat_request.body
+        chat_request.accepted()
     assert "temperature" in request(refused)
 
 
 def test_a_parameter_that_the_refusal_names_as_such_is_remembered_whatever_was_asked():
     refused = RefusedOptions(UNASKED)
-    question = refused.question({**BODY, "messages": [{"role": "user", "content": "Which temperature?"}]})
-    assert question.refused(400, {"message": "'temperature' is not supported", "param": "temperature"})
-    question.accepted()
+    chat_request = refused.request({**BODY, "messages": [{"role": "user", "content": "Which temperature?"}]})
+    assert chat_request.refused(400, {"message": "'temperature' is not supported", "param": "temperature"})
+    chat_request.accepted()
     assert "temperature" not in request(refused)
 
 
 def test_only_so_many_models_are_remembered():
     refused = RefusedOptions(UNASKED, most=2)
     for model in "abc":
-        question = refused.question({**BODY, "model": model})
-        assert question.refused(400, {"message": "Unsupported parameter: 'temperature'"})
-        question.accepted()
+        chat_request = refused.request({**BODY, "model": model})
+        assert chat_request.refused(400, {"message": "Unsupported parameter: 'temperature'"})
+        chat_request.accepted()
     assert ["temperature" in request(refused, model=model) for model in "abc"] == [True, False, False]
