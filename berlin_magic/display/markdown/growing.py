@@ -60,7 +60,7 @@ from html import escape
 
 from berlin_magic.display.markdown.block import Block
 from berlin_magic.display.markdown.blocks import LONG_LINE, BlockParser
-from berlin_magic.display.markdown.highlight import LIMIT, highlight, language
+from berlin_magic.display.markdown.highlight import LIMIT, language
 from berlin_magic.display.markdown.html import Html
 from berlin_magic.display.markdown.inline import References, define
 from berlin_magic.display.markdown.tree import tidy
@@ -118,7 +118,7 @@ class _Frozen:
     def close(self, block: Block) -> None:
         coloured = None
         if block.kind == "code" and self._code is not None:
-            coloured = highlight("".join(self._code), block.info)
+            coloured = self.html.highlighter.html("".join(self._code), block.info)
             self._code = None
         if block.id in self._fresh:
             _, parts = self._fresh.pop(block.id)

@@ -1,109 +1,78 @@
-"""Colours for code: Pygments' tokens as few short spans.
+"""Colours for code: the pieces of a grammar as few short spans.
 
-Only common languages are known, and only code of up to `LIMIT` characters is coloured: both because what is lexed
-is a stranger's text, and a lexer's regular expressions can be made to run for ever.
+What is coloured was written by a stranger, and the kernel's loop waits for it. So the work is bounded by how much code
+there is, and by nothing else: a grammar is linear whatever the code (see `berlin_magic.display.markdown.grammar`), and
+a fence, and a reply, get colours up to a number of characters. No clock decides: the same reply has the same colours,
+live and saved, however it arrives and however busy the machine is.
+
+Pygments in the kernel can't do that. Its regular expressions can need minutes for 20,000 characters, a thread does not
+help as one expression holds the whole interpreter, and importing the lexer for a single line of Julia already holds it
+for 0.1 s. In a process of its own it would need one more Python for each kernel, and the clock would decide.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING
+from itertools import islice
 
-if TYPE_CHECKING:
-    from pygments.lexer import Lexer
+from berlin_magic.display.markdown.languages import GRAMMARS
 
-__all__ = ["CLASSES", "LIMIT", "highlight", "language"]
+__all__ = ["LIMIT", "Highlighter", "language"]
 
-LIMIT = 20_000  # characters
+LIMIT = 20_000
+"""Characters of one code block that get colours; a longer one is plain."""
 
-CLASSES = {
-    "Comment": "c",
-    "Comment.Preproc": "cp",
-    "Keyword": "k",
-    "Operator.Word": "k",
-    "Literal.String": "s",
-    "Literal.Number": "m",
-    "Name.Builtin": "nb",
-    "Name.Class": "nc",
-    "Name.Decorator": "nd",
-    "Name.Function": "nf",
-    "Name.Tag": "nt",
-    "Name.Attribute": "na",
-    "Generic.Deleted": "gd",
-    "Generic.Inserted": "gi",
-    "Generic.Heading": "gh",
-    "Generic.Subheading": "gh",
-    "Generic.Prompt": "gp",
-}
-"""The token types that get a colour, and the class of each, as Pygments' own style sheets name it."""
-
-_LANGUAGES = """
-    awk bash bat batch c c# c++ cfg clj clojure cmake cmd console cpp cs csharp css cuda cython d dart diff docker
-    dockerfile elixir elm erlang ex f# fish fortran fs fsharp gherkin glsl go golang graphql groovy haskell hcl hs
-    html http ini ipython java javascript jinja jinja2 jl js json jsonc json5 jsx julia kotlin kt latex lisp lua make
-    makefile matlab md markdown mysql nginx nim nix objc objective-c ocaml octave pascal perl php pl plpgsql
-    postgresql powershell prolog proto protobuf ps1 py py3 pycon pytb python python3 pyx r racket rb rs rst ruby rust
-    sass scala scheme scss sh shell solidity sql sqlite3 svelte svg swift systemverilog tcl terraform tex toml ts
-    tsx typescript vb vbnet verilog vhdl vim vue wast xml yaml yml zig zsh
-"""
-_KNOWN = frozenset(_LANGUAGES.split())
+_CHARACTERS = 100_000  # of all the code in a reply
+_PIECES = 20_000  # of all the code in a reply; code that people write has one for some eight characters
 
 
 def language(info: str) -> str:
-    """Return the language that a fence's info string names, empty if it is none that is known here."""
+    """Return the language that a fence's info string names, empty if it is not one that is known here."""
     word = info.split(maxsplit=1)[0].lower().strip("{}.") if info.strip() else ""
-    return word if word in _KNOWN else ""
+    return word if word in GRAMMARS else ""
 
 
-def highlight(code: str, info: str) -> str:
-    """Return `code` as HTML: its exact text, with spans of the classes in `CLASSES`.
+class Highlighter:
+    """Colours the code blocks of one reply, in their order, until a bounded amount of work is done.
 
     Parameters
     ----------
-    code : str
-        The content of a code block.
-    info : str
-        The info string of its fence, whose first word may name a language.
+    characters, pieces : int
+        How much code gets colours. A block for which it is not enough is plain.
     """
-    name = language(info)
-    lexer = _lexer(name) if name and len(code) <= LIMIT else None
-    if lexer is None:
-        return escape(code, quote=False)
-    runs: list[tuple[str, list[str]]] = []
-    for _, token, text in lexer.get_tokens_unprocessed(code):
-        mark = _mark(token)
-        if runs and (not text.strip() or runs[-1][0] == mark):
-            runs[-1][1].append(text)
-        else:
-            runs.append((mark, [text]))
-    if "".join("".join(texts) for _, texts in runs) != code:
-        return escape(code, quote=False)  # a lexer that loses text may not decide what is copied
-    return "".join(_span(mark, "".join(texts)) for mark, texts in runs)
+
+    def __init__(self, *, characters: int = _CHARACTERS, pieces: int = _PIECES) -> None:
+        self._characters = characters
+        self._pieces = pieces
+
+    def html(self, code: str, info: str) -> str:
+        """Return `code` as HTML: its exact text, with spans of the classes that the style sheet knows.
+
+        Parameters
+        ----------
+        code : str
+            The content of a code block.
+        info : str
+            The info string of its fence, whose first word may name a language.
+        """
+        name = language(info)
+        if not name or len(code) > min(LIMIT, self._characters):
+            return escape(code, quote=False)
+        pieces = list(islice(GRAMMARS[name].pieces(code), self._pieces + 1))
+        self._characters -= len(code)
+        self._pieces -= len(pieces)
+        if self._pieces < 0:
+            self._pieces = self._characters = 0
+            return escape(code, quote=False)
+        runs: list[tuple[str, list[str]]] = []
+        for mark, text in pieces:
+            if runs and (runs[-1][0] == mark or text.isspace()):
+                runs[-1][1].append(text)
+            else:
+                runs.append((mark, [text]))
+        return "".join(_span(mark, "".join(texts)) for mark, texts in runs)
 
 
 def _span(mark: str, text: str) -> str:
     shown = escape(text, quote=False)
     return f'<span class="{mark}">{shown}</span>' if mark else shown
-
-
-@lru_cache(maxsize=256)
-def _mark(token: object) -> str:
-    name = str(token).removeprefix("Token.").removeprefix("Token")
-    while name:
-        if name in CLASSES:
-            return CLASSES[name]
-        name = name.rpartition(".")[0]
-    return ""
-
-
-@lru_cache(maxsize=64)
-def _lexer(name: str) -> Lexer | None:
-    # Imported at first use: loading the extension must cost nothing that a user notices.
-    from pygments.lexers import get_lexer_by_name  # noqa: PLC0415
-    from pygments.util import ClassNotFound  # noqa: PLC0415
-
-    try:
-        return get_lexer_by_name(name, stripnl=False, ensurenl=False)
-    except ClassNotFound:
-        return None  # an older Pygments

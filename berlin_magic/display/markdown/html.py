@@ -14,7 +14,7 @@ from html import escape
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown.block import CLOSING, Block
-from berlin_magic.display.markdown.highlight import highlight
+from berlin_magic.display.markdown.highlight import Highlighter
 from berlin_magic.display.markdown.inline import References, parse
 from berlin_magic.display.markdown.links import addresses, image_source, link_target
 from berlin_magic.display.markdown.stylesheet import CODE
@@ -72,6 +72,7 @@ class Html:
     def __init__(self, *, image_hosts: Iterable[str] = (), live: bool = False) -> None:
         self._hosts: Collection[str] = frozenset(host.lower() for host in image_hosts)
         self._live = live
+        self.highlighter = Highlighter()
 
     # -- blocks --------------------------------------------------------------------------------------------------
 
@@ -82,7 +83,7 @@ class Html:
     def _node(self, node: Node, references: References, *, tight: bool) -> str:
         block = node.block
         if block.kind == "code":
-            content = highlight("".join(node.texts), block.info)
+            content = self.highlighter.html("".join(node.texts), block.info)
         elif block.kind == "table":
             content = "".join(self.row(block, row, references) for row in node.rows)
         elif block.kind == "paragraph" and node.texts:
