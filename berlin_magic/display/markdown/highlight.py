@@ -23,7 +23,9 @@ LIMIT = 20_000
 """Characters of one code block that get colours; a longer one is plain."""
 
 _CHARACTERS = 100_000  # of all the code in a reply
-_PIECES = 20_000  # of all the code in a reply; code that people write has one for some eight characters
+_PIECES = 10_000  # of all the code in a reply; in what people write, a piece has 5 to 10 characters
+_PIECES_OF_A_BLOCK = 5_000
+_LANGUAGES = 20  # in a reply: a grammar takes a millisecond when it is first used
 
 
 def language(info: str) -> str:
@@ -37,13 +39,15 @@ class Highlighter:
 
     Parameters
     ----------
-    characters, pieces : int
+    characters, pieces, languages : int
         How much code gets colours. A block for which it is not enough is plain.
     """
 
-    def __init__(self, *, characters: int = _CHARACTERS, pieces: int = _PIECES) -> None:
+    def __init__(self, *, characters: int = _CHARACTERS, pieces: int = _PIECES, languages: int = _LANGUAGES) -> None:
         self._characters = characters
         self._pieces = pieces
+        self._languages = languages
+        self._used: set[str] = set()
 
     def html(self, code: str, info: str) -> str:
         """Return `code` as HTML: its exact text, with spans of the classes that the style sheet knows.
@@ -56,13 +60,14 @@ class Highlighter:
             The info string of its fence, whose first word may name a language.
         """
         name = language(info)
-        if not name or len(code) > min(LIMIT, self._characters):
+        if not name or not self._admits(name, len(code)):
             return escape(code, quote=False)
-        pieces = list(islice(GRAMMARS[name].pieces(code), self._pieces + 1))
+        self._used.add(name)
+        most = min(_PIECES_OF_A_BLOCK, self._pieces)
+        pieces = list(islice(GRAMMARS[name].pieces(code), most + 1))
         self._characters -= len(code)
-        self._pieces -= len(pieces)
-        if self._pieces < 0:
-            self._pieces = self._characters = 0
+        self._pieces -= min(len(pieces), most)
+        if len(pieces) > most:
             return escape(code, quote=False)
         runs: list[tuple[str, list[str]]] = []
         for mark, text in pieces:
@@ -71,6 +76,10 @@ class Highlighter:
             else:
                 runs.append((mark, [text]))
         return "".join(_span(mark, "".join(texts)) for mark, texts in runs)
+
+    def _admits(self, name: str, length: int) -> bool:
+        is_new = name not in self._used
+        return length <= min(LIMIT, self._characters) and not (is_new and len(self._used) >= self._languages)
 
 
 def _span(mark: str, text: str) -> str:

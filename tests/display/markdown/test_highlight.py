@@ -95,8 +95,9 @@ def test_no_language_takes_long(info):
 
 
 def test_large_code_is_plain():
-    assert "<span" in Highlighter().html("x = 1\n" * (LIMIT // 6), "python")
-    assert "<span" not in Highlighter().html("x = 1\n" * (LIMIT // 6 + 1), "python")
+    line = "# a line.\n"
+    assert "<span" in Highlighter().html(line * (LIMIT // 10), "python")
+    assert "<span" not in Highlighter().html(line * (LIMIT // 10) + "\n", "python")
 
 
 def test_a_reply_gets_colours_up_to_a_number_of_characters():
@@ -113,9 +114,21 @@ def test_a_reply_gets_colours_up_to_a_number_of_pieces():
     highlighter = Highlighter(pieces=5)
     assert [highlighter.html(code, "python") for code in ("x = 1", "1, 2, 3", "4")] == [
         'x = <span class="m">1</span>',
-        "1, 2, 3",
+        "1, 2, 3",  # too many for what is left, which is spent on finding that out
         "4",
     ]
+
+
+def test_a_reply_gets_colours_in_a_number_of_languages():
+    highlighter = Highlighter(languages=2)
+    shown = [highlighter.html("1", name) for name in ("python", "c", "go", "c")]
+    assert ["<span" in html for html in shown] == [True, True, False, True]
+
+
+def test_one_block_of_many_pieces_is_plain_and_leaves_something_for_the_others():
+    highlighter = Highlighter()
+    assert "<span" not in highlighter.html(NASTY["numbers"], "python")
+    assert "<span" in highlighter.html("x = 1", "python")
 
 
 def test_a_block_without_a_language_takes_nothing_from_what_is_left():
@@ -132,10 +145,7 @@ def test_fences_do_not_add_up(info, body):
 
 
 def test_a_reply_of_nasty_fences_is_bounded_when_it_is_saved():
-    text = fence(NASTY["numbers"][:4000], "python") * 20
-    html = to_html(text)
-    assert html.count("<span") < 20_001
-    assert "<span" in html
+    assert 0 < len(spans(to_html(fence(NASTY["numbers"][:4000], "python") * 20))) <= 10_000
 
 
 CODES = st.sampled_from(["x = 1\n", "def f(): pass\n", "'a", "/* b", "\n", "1, " * 40, "# c\n", "``", "\t"])
@@ -170,5 +180,5 @@ def test_the_budget_holds_over_all_cuts():
         document.feed(text[at : at + 997])
         view.apply(document.patches())
     view.apply(document.finish())
-    assert 0 < len(spans(view.html())) < 20_001
+    assert 0 < len(spans(view.html())) <= 10_000
     assert spans(view.html()) == spans(to_html(text))

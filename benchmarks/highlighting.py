@@ -1,0 +1,214 @@
+"""How long a code fence holds up the user's loop, for each language that Pygments knows.
+
+Run ``python benchmarks/highlighting.py [--lexers N] [--bodies N]`` with the test extra. A real kernel with a task that
+ticks every 10 ms asks, with ``%%berlin``, a server whose reply is one fence of 20 kB: for each lexer, the generated
+body that takes the most CPU here. Printed is the longest gap between two ticks, beside that of an idle kernel and
+that of the same body in a fence without a language. The ten worst are asked again, and interrupted in the middle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from random import Random
+
+from pygments.lexers import get_all_lexers
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from browser.scripted_server import Reply  # noqa: E402  # the rig is not a package
+from real_kernel.conftest import PASSWORD, Server  # noqa: E402
+from real_kernel.rig import TICKING, Kernel, once  # noqa: E402
+
+from berlin_magic.display.markdown.highlight import LIMIT, Highlighter, language  # noqa: E402
+
+SIZE = LIMIT - 1  # and the end of its last line
+PARTS = [
+    *(
+        "\n",
+        "a\n",
+        " ",
+        "\t",
+        "a ",
+        "a.",
+        "a:",
+        "a-",
+        "-a",
+        "a'",
+        "'a",
+        "a(",
+        ".a",
+        "#a ",
+        ":a",
+        "é",
+        "1,",
+        "1e-",
+        "0x",
+    ),
+    *(
+        "'",
+        '"',
+        "\\",
+        "/",
+        "(/",
+        "[",
+        "{",
+        "<",
+        "=",
+        "-",
+        "--",
+        "#",
+        "$",
+        "@",
+        "%",
+        "!",
+        "|",
+        "?",
+        "(",
+        ")",
+        "* ",
+        "~/",
+    ),
+    *(
+        "/*",
+        "(*",
+        "{-",
+        "<!--",
+        "]]>",
+        '"""',
+        "'''",
+        "{{",
+        "{%",
+        "<![",
+        "&a;",
+        "$(a",
+        "=~ /",
+        "s{s{",
+        'R"(',
+        'r#"',
+        "[=[",
+    ),
+    *("<<A\n", "<script>", "<style>", "<a ", "<a b='", "- a: ", ">>> a\n", "$ a\n", "a@b$ ", "\n\n    b\n", "\\begin{"),
+    *("if ", "def a", "class ", "match a", 'a b 1 "s" # c\n'),
+]
+
+
+def bodies(count: int) -> list[str]:
+    """Return texts that repeat each part, and pairs and random sequences of them."""
+    random = Random(1)
+    pairs = [random.choice(PARTS) + random.choice(PARTS) for _ in range(count)]
+    mixtures = ["".join(random.choices(PARTS, k=SIZE))[:SIZE] for _ in range(10)]
+    return [(part * SIZE)[:SIZE] for part in [*PARTS, *pairs]] + mixtures
+
+
+def worst(name: str, texts: list[str]) -> str:
+    """Return the text that takes longest."""
+
+    def cpu(text: str) -> float:
+        start = time.process_time()
+        Highlighter().html(text, name)
+        return time.process_time() - start
+
+    return max(texts, key=cpu)
+
+
+class Asking:
+    """A kernel that asks a server, and how long its loop was held up meanwhile."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = Server()
+        account = {"BERLIN_URL": self.server.url, "BERLIN_ACCOUNT": "tester", "BERLIN_PASSWORD": PASSWORD}
+        self.kernel = Kernel(env={"IPYTHONDIR": str(folder), **account})
+        self.kernel.good("%load_ext berlin_magic")
+        self.kernel.good(TICKING)
+        self.gap("words")  # what is imported at first use is not the fence's doing
+
+    def close(self) -> None:
+        self.kernel.close()
+        self.server.end()
+
+    def idle(self) -> float:
+        """Return the longest gap of a kernel that does nothing, in milliseconds."""
+        self.kernel.good("await asyncio.sleep(0.1); gaps.clear(); await asyncio.sleep(0.3)")
+        return self._longest()
+
+    def gap(self, text: str, pieces: int = 1) -> float:
+        """Return the longest gap while `text` is answered in so many pieces, in milliseconds."""
+        self.server.answers(Reply(text, pieces=pieces))
+        self.kernel.good("await asyncio.sleep(0.02); gaps.clear()")
+        self.kernel.good("%%berlin --once\nGo")
+        return self._longest()
+
+    def seconds_to_end(self, text: str) -> float:
+        """Return the seconds from an interrupt in the middle of `text` to the end of the cell."""
+        self.server.answers(Reply(text, seconds=0.2, pieces=4, hangs=True))
+        sent: list[float] = []
+
+        def interrupt() -> None:
+            time.sleep(0.15)  # the fence is being closed
+            sent.append(time.monotonic())
+            self.kernel.interrupt()
+
+        request = self.kernel.send("%%berlin --once\nGo")
+        run = self.kernel.finish(request, watch=once(interrupt, lambda message: message.kind == "display_data"))
+        assert run.status == "error"
+        return time.monotonic() - sent[0]
+
+    def _longest(self) -> float:
+        return 1000 * float(json.loads(self.kernel.value("max(gaps)")))
+
+
+def fence(body: str, name: str) -> str:
+    return f"```{name}\n{body}\n```\n\nAnd that is all.\n"
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--lexers", type=int, default=10_000, help="the first so many of all lexers")
+    options.add_argument("--bodies", type=int, default=100, help="so many pairs of parts")
+    chosen = options.parse_args()
+    texts = bodies(chosen.bodies)
+    names = []
+    for _, aliases, _, _ in list(get_all_lexers())[: chosen.lexers]:
+        known = [alias for alias in aliases if language(alias)]
+        names += known[:1] or [alias for alias in aliases if " " not in alias][:1]
+    print(f"{len(names)} lexers, {sum(map(bool, map(language, names)))} of them in colours, {len(texts)} bodies each")
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        asking = Asking(Path(folder))
+        found = []
+        try:
+            idle = [asking.idle() for _ in range(20)]
+            print(f"idle: {statistics.median(idle):.0f} ms, at most {max(idle):.0f} ms", flush=True)
+            every = "".join(f"```{name}\nx = 1\n```\n\n" for name in names)
+            print(f"a line in each language, at first use, in one piece: {asking.gap(every):.0f} ms", flush=True)
+            many = fence("1," * 2_000, "python") * 50
+            print(f"50 costly fences, in one piece: {asking.gap(many):.0f} ms")
+            print(f"50 costly fences, without a language: {asking.gap(many.replace('python', '')):.0f} ms", flush=True)
+            for name in names:
+                body = worst(name, texts) if language(name) else texts[0]
+                found.append((asking.gap(fence(body, name)), name, body))
+            found.sort(reverse=True)
+            print(f"median of all: {statistics.median(gap for gap, _, _ in found):.0f} ms; the ten worst:")
+            for gap, name, body in found[:10]:
+                again, cut, plain = (
+                    min(asking.gap(fence(body, info), pieces) for _ in range(3))
+                    for info, pieces in ((name, 1), (name, 200), ("", 1))
+                )
+                end = asking.seconds_to_end(fence(body, name))
+                print(
+                    f"{name:16} {gap:4.0f} ms; best of three {again:4.0f}, in 200 pieces {cut:4.0f}, "
+                    f"without a language {plain:4.0f}; an interrupt ends it in {end:.2f} s  {body[:12]!r}",
+                    flush=True,
+                )
+        finally:
+            asking.close()
+
+
+if __name__ == "__main__":
+    main()
