@@ -3,9 +3,8 @@ r"""A grammar that splits the code of one language into coloured pieces, in a ti
 Not a parser: it knows what the comments, strings, numbers and words of a language look like. All of them are one
 regular expression, and each of its alternatives keeps one rule, which `tests/display/markdown/test_grammar.py` checks
 in the compiled form: **what comes after a repetition without an upper bound cannot fail**. A string that is never
-closed ends with the code (or the line), it is not read, given up and read again. So nothing is ever read twice, and
-no code, however odd, takes more than a fixed time for each of its characters. (Pygments, which was here before, knows
-many more details, and its lexers can need minutes for a few kilobytes.)
+closed ends with the code (or the line); it is not read, given up and read again. So no code, however odd, takes more
+than a fixed time for each of its characters.
 """
 
 from __future__ import annotations
