@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berlin_magic.credentials.redaction import quotable, without_record
+from berlin_magic.credentials.account_record import quotable, without_record
 
 RECORD = {"account": "ada", "password": "canary-hash", "ip": "canary-ip", "nickname": 'canary "}\\ x', "superior": None}
 ANSWER = {"code": 0, "data": {"user_info": RECORD, "token": "canary-token"}, "message": "welcome"}
@@ -34,10 +34,10 @@ WRAPPINGS = {
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
-def test_it_is_found_in_every_wrapping_and_the_rest_is_told(wrapping):
-    shown = without_record(WRAPPINGS[wrapping])
+def test_it_is_found_in_every_wrapping_and_what_stands_before_it_is_shown(wrapping):
+    shown = without_record(f"it said: {WRAPPINGS[wrapping]}")
     assert "canary" not in shown
-    assert "welcome" in shown
+    assert shown.startswith("it said: ")
     assert "<secret>" in shown
 
 
@@ -102,8 +102,8 @@ def test_a_token_that_looks_like_one_or_is_a_field_is_hidden(text):
 
 
 def test_what_is_quoted_is_one_line_and_cut_behind_what_was_hidden():
-    shown = quotable('{"user_info": {"a": "' + "c" * 1000 + '"},\n "why": "full"}')
-    assert shown == '{"user_info": <secret>, "why": "full"}'
+    shown = quotable('{"why": "full",\n "user_info": {"a": "' + "c" * 1000 + '"}}\nDo this.')
+    assert shown == '{"why": "full", "user_info": <secret> Do this.'
     assert quotable("x" * 301).endswith("(1 more characters)")
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from berlin_magic.credentials.redaction import quotable
+from berlin_magic.credentials.account_record import quotable
 from berlin_magic.errors import (
     BerlinError,
     IncorrectAnswerError,

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from berlin_magic.credentials.redaction import quotable, without_record
+from berlin_magic.credentials.account_record import quotable, without_record
 from berlin_magic.errors import IncompleteReplyError, IncorrectAnswerError, ReplyTooLargeError
 from berlin_magic.providers.berlin.envelope import is_envelope
 from berlin_magic.transport.surrogates import WholeCharacters

@@ -104,7 +104,7 @@ def test_a_success_where_a_reply_was_due_is_an_incorrect_answer_and_its_data_is_
 
 
 def test_a_record_in_a_servers_message_is_not_quoted():
-    record = json.dumps({"user_info": {"ip": "canary-ip"}, "token": "canary", "why": "full"})
+    record = json.dumps({"why": "full", "user_info": {"ip": "canary-ip"}, "token": "canary", "more": "canary"})
     error = error_of(message=f"Error: {record}", status=500)
     assert "canary" not in str(error) + repr(vars(error))
     assert "full" in str(error)
@@ -112,7 +112,7 @@ def test_a_record_in_a_servers_message_is_not_quoted():
 
 @pytest.mark.parametrize("status", [200, 401, 429, 500])
 def test_a_record_in_what_is_no_envelope_is_not_quoted(status):
-    body = json.dumps({"data": {"user_info": {"ip": "canary-ip"}, "token": "canary"}, "why": "full"})
+    body = json.dumps({"why": "full", "data": {"user_info": {"ip": "canary-ip"}, "token": "canary"}})
     with pytest.raises(errors.BerlinError) as caught:
         raise envelope_error(parse_envelope(body, status=status, where=WHERE), status=status, where=WHERE)
     assert "canary" not in str(caught.value) + repr(vars(caught.value))
