@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self
 
 __all__ = ["Secret", "hidden_headers", "secrets_among", "secrets_of_environment", "unseen"]
 
-# Settings that hold no secret; any other may.
+# Settings that hold no secret; any other may hold one.
 _HARMLESS = {"url", "account", "provider", "retries", "reply_limit", "silence", "context", "parent"}
 _HARMLESS_HEADERS = {
     "accept",
@@ -29,6 +29,9 @@ _HARMLESS_HEADERS = {
     "x-title",
 }
 
+
+_TOKEN_LIKE = re.compile(r"\b(?:Bearer|Basic)\s|(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{16}", re.IGNORECASE)
+_FEATURES = {"anthropic-beta", "openai-beta"}  # whose names look like a token: prompt-caching-2024-07-31
 
 _SECRET_VARIABLES = ("KEY", "TOKEN", "PASSWORD", "SECRET")  # what their names end in
 _PLACE = re.compile(r"\w+://|~?/.*/|[a-z]:[/\\]", re.IGNORECASE)  # where a key is, for example
@@ -66,16 +69,21 @@ def unseen(name: str, value: Any) -> Any:
     return value
 
 
-def hidden_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def hidden_headers(headers: Mapping[str, str], key: str = "") -> dict[str, str]:
     """Return `headers` with their values as secrets, but for those that only say who asks for what.
 
     What is hidden is also taken out of messages, where ``User-Agent`` or ``X-Title`` would take a word of the
-    sentence along.
+    sentence along. One with `key` in it, or with anything that looks like a token, is hidden too.
     """
     return {
-        name: value if name.strip().lower() in _HARMLESS_HEADERS or not isinstance(value, str) else Secret(value)
+        name: value if not isinstance(value, str) or _is_harmless(name.strip().lower(), value, key) else Secret(value)
         for name, value in headers.items()
     }
+
+
+def _is_harmless(name: str, value: str, key: str) -> bool:
+    told = bool(key) and key in value
+    return name in _HARMLESS_HEADERS and not told and (name in _FEATURES or not _TOKEN_LIKE.search(value))
 
 
 def secrets_among(values: Iterable[Any]) -> list[Secret]:

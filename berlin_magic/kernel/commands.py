@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 
 from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.credentials.redaction import without_secrets_each
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.kernel import login_command
 from berlin_magic.kernel.arguments import nearest
@@ -111,7 +112,7 @@ async def _state(settings: Settings, _argument: str) -> str:
 
 async def _models(settings: Settings, _argument: str) -> str:
     connection = await _connection(settings)
-    names = await connection.provider.models(**connection.settings)
+    names = without_secrets_each(await connection.provider.models(**connection.settings), connection.secrets)
     prefix = f"{connection.name}:" if connection.reason.startswith("the model") else ""
     settings.listed = tuple(f"{prefix}{name}" for name in names if name.isprintable() and " " not in name)
     lines = [f"{'*' if name == connection.model else ' '} {clean(name, 100)}" for name in names]

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from berlin_magic.credentials.logins import stored_login
-from berlin_magic.credentials.redaction import redacted, untraced
+from berlin_magic.credentials.redaction import redacted, untraced, without_secrets_each
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError
 from berlin_magic.messages import Event, Notice, flatten
@@ -204,7 +204,7 @@ class Berlin(KeptTokens, Provider):
         finally:
             del proxy, kwargs  # as above
         try:
-            return await api.models(access)
+            return without_secrets_each(await api.models(access), access.secrets)
         except (BerlinError, asyncio.CancelledError) as error:
             raise _fit(error, access.secrets) from None
 

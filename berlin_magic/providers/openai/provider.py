@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from yarl import URL
 
-from berlin_magic.credentials.redaction import redacted
+from berlin_magic.credentials.redaction import redacted, without_secrets_each
 from berlin_magic.credentials.secret import Secret, hidden_headers
 from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, clean
 from berlin_magic.messages import Event, with_parts
@@ -174,7 +174,7 @@ class OpenAICompatible(Provider):
         try:
             endpoint = cls._endpoint(url=url, key=key, headers=headers, proxy=proxy, silence=silence)
             secrets = endpoint.secrets
-            return await api.models(endpoint)
+            return without_secrets_each(await api.models(endpoint), secrets)
         except BerlinError as error:
             raise redacted(error, secrets) from None
         finally:
@@ -212,7 +212,7 @@ class OpenAICompatible(Provider):
         its_own = origin_of(server) == origin_of(endpoint_url(named or cls.issuer, setting))
         standing = os.environ.get(cls.key_variable, "") if cls.key_variable else ""
         secret = Secret((key or (standing if its_own else "")).strip())
-        more = hidden_headers(headers or {})
+        more = hidden_headers(headers or {}, secret)
         for what, value in (
             (f"key {cls.key_variable}".strip(), secret),
             *((f"header {name!r}", more[name]) for name in more),
