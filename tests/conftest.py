@@ -20,8 +20,8 @@ from asking import assert_no_secret
 from canaries import betrayed, told
 from scripted import ScriptedServer, scripted_server
 
+from berlin_magic.credentials import shared_token
 from berlin_magic.providers import retries
-from berlin_magic.providers.berlin import tokens
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.transport import client
 
@@ -91,7 +91,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
             monkeypatch.delenv(name)
     monkeypatch.setenv("BERLIN_STATE_DIR", str(tmp_path_factory.getbasetemp() / "state" / secrets.token_hex(8)))
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    monkeypatch.setattr(tokens, "_told", set())
+    monkeypatch.setattr(shared_token, "_unusable", set())
     monkeypatch.setattr(Berlin, "_forgotten", {})
     monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path_factory.getbasetemp() / f"{secrets.token_hex(8)}.db"))
     monkeypatch.setattr(Berlin, "_token", None)

@@ -52,7 +52,7 @@ def stored_login(server: str | None = None) -> StoredLogin | None:
     A file that can't be read counts as none. Nothing is waited for: this is asked on the user's loop.
     """
     try:
-        records = PrivateFile(_path()).glance()
+        records = PrivateFile(_path()).read()
     except OSError:
         return None
     name = server or next(reversed(records), "")

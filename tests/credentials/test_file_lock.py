@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock, Timeout
 
-from berlin_magic.credentials.private_file import _Turn, held, held_briefly
+from berlin_magic.credentials.file_lock import file_lock, file_lock_in_thread
 
 
 @pytest.fixture
@@ -39,12 +39,12 @@ async def until(condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(wait)
 
 
-def no_thread_waits() -> bool:
-    return not any(thread.name == "berlin_magic in_thread" for thread in threading.enumerate())
+def waiting_threads() -> int:
+    return sum(thread.name == "berlin_magic in_thread" for thread in threading.enumerate())
 
 
 async def test_it_is_held_within_and_free_after(path):
-    async with held(path, patience=1) as taken:
+    async with file_lock_in_thread(path, timeout=1) as taken:
         assert taken
         assert not is_free(path)
     assert is_free(path)
@@ -52,13 +52,13 @@ async def test_it_is_held_within_and_free_after(path):
 
 async def test_an_error_within_frees_it(path):
     with pytest.raises(KeyError):
-        async with held(path, patience=1):
+        async with file_lock_in_thread(path, timeout=1):
             raise KeyError
     assert is_free(path)
 
 
 async def test_where_it_is_not_to_be_had_in_time_that_is_told_and_it_is_the_others_still(path):
-    async with held(path, patience=1), held(path, patience=0.1) as taken:
+    async with file_lock_in_thread(path, timeout=1), file_lock_in_thread(path, timeout=0.1) as taken:
         assert not taken
         assert not is_free(path)
     assert is_free(path)
@@ -66,8 +66,8 @@ async def test_where_it_is_not_to_be_had_in_time_that_is_told_and_it_is_the_othe
 
 async def test_who_waits_gets_it_when_it_is_free(path):
     async with asyncio.timeout(10):
-        async with held(path, patience=1):
-            waiting = asyncio.create_task(held(path, patience=9).__aenter__())
+        async with file_lock_in_thread(path, timeout=1):
+            waiting = asyncio.create_task(file_lock_in_thread(path, timeout=9).__aenter__())
             await asyncio.sleep(0.1)
             assert not waiting.done()
         assert await waiting
@@ -75,8 +75,8 @@ async def test_who_waits_gets_it_when_it_is_free(path):
 
 async def test_the_loop_goes_on_while_one_waits(path):
     ticks = 0
-    async with held(path, patience=1):
-        waiting = asyncio.create_task(held(path, patience=0.5).__aenter__())
+    async with file_lock_in_thread(path, timeout=1):
+        waiting = asyncio.create_task(file_lock_in_thread(path, timeout=0.5).__aenter__())
         while not waiting.done():
             ticks += 1
             await asyncio.sleep(0.01)
@@ -84,22 +84,22 @@ async def test_the_loop_goes_on_while_one_waits(path):
 
 
 async def test_a_wait_that_is_cancelled_ends_at_once_and_never_takes_the_lock(path):
-    async with held(path, patience=1):
-        waiting = asyncio.create_task(held(path, patience=60).__aenter__())
+    async with file_lock_in_thread(path, timeout=1):
+        waiting = asyncio.create_task(file_lock_in_thread(path, timeout=60).__aenter__())
         await asyncio.sleep(0.1)
         waiting.cancel()
         async with asyncio.timeout(1):
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-        await until(no_thread_waits)
-    async with held(path, patience=1) as taken:
+        await until(lambda: waiting_threads() == 1)  # that of who holds it
+    async with file_lock_in_thread(path, timeout=1) as taken:
         assert taken
 
 
 @pytest.mark.parametrize("after", [0, 0.0005, 0.001, 0.002, 0.005])
 async def test_a_cancel_at_any_moment_leaves_it_free(path, after):
     async def hold() -> None:
-        async with held(path, patience=60):
+        async with file_lock_in_thread(path, timeout=60):
             await asyncio.sleep(60)
 
     for _ in range(5):
@@ -111,32 +111,39 @@ async def test_a_cancel_at_any_moment_leaves_it_free(path, after):
         await until(lambda: is_free(path))
 
 
-def test_what_is_given_up_while_it_is_being_taken_is_free(path, monkeypatch):
-    turn = _Turn(path)
-    acquire = FileLock.acquire
+async def test_what_is_given_up_while_it_is_being_taken_is_free(path, monkeypatch):
+    acquire, taking, go_on = FileLock.acquire, threading.Event(), threading.Event()
 
-    def given_up_meanwhile(*given: object, **how: object) -> object:
+    def slow(*given: object, **how: object) -> object:
         taken = acquire(*given, **how)
-        turn.end()
+        taking.set()
+        go_on.wait(5)
         return taken
 
-    monkeypatch.setattr(FileLock, "acquire", given_up_meanwhile)
-    assert turn.take(1) is False
+    monkeypatch.setattr(FileLock, "acquire", slow)
+    waiting = asyncio.create_task(file_lock_in_thread(path, timeout=60).__aenter__())
+    await until(taking.is_set)
+    waiting.cancel()
+    async with asyncio.timeout(1):
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
     monkeypatch.undo()
-    assert is_free(path)
+    assert not is_free(path)
+    go_on.set()
+    await until(lambda: is_free(path))
 
 
 async def test_no_thread_is_left(path):
-    async with held(path, patience=1), held(path, patience=0.1):
+    async with file_lock_in_thread(path, timeout=1), file_lock_in_thread(path, timeout=0.1):
         pass
-    await until(no_thread_waits)
+    await until(lambda: waiting_threads() == 0)
 
 
 async def test_a_folder_that_can_not_be_made_is_an_os_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
-        await held(tmp_path / "file" / "a.lock", patience=1).__aenter__()
-    with pytest.raises(OSError, match="file"), held_briefly(tmp_path / "file" / "a.lock"):
+        await file_lock_in_thread(tmp_path / "file" / "a.lock", timeout=1).__aenter__()
+    with pytest.raises(OSError, match="file"), file_lock(tmp_path / "file" / "a.lock"):
         pass
 
 
@@ -146,23 +153,22 @@ async def test_a_drive_without_locks_is_an_os_error(path, monkeypatch):
 
     monkeypatch.setattr(FileLock, "acquire", refuse)
     with pytest.raises(OSError, match="no locks"):
-        await held(path, patience=1).__aenter__()
-    with pytest.raises(OSError, match="no locks"), held_briefly(path):
+        await file_lock_in_thread(path, timeout=1).__aenter__()
+    with pytest.raises(OSError, match="no locks"), file_lock(path):
         pass
 
 
-def test_held_briefly_is_one_at_a_time(path, monkeypatch):
-    monkeypatch.setattr("berlin_magic.credentials.private_file._MOMENT", 0.1)
+def test_it_is_for_one_at_a_time(path):
     refused: list[OSError] = []
 
     def other() -> None:
         try:
-            with held_briefly(path):
+            with file_lock(path, timeout=0.1):
                 pass
         except OSError as error:
             refused.append(error)
 
-    with held_briefly(path):
+    with file_lock(path):
         thread = threading.Thread(target=other)
         thread.start()
         thread.join()

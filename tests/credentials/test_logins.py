@@ -351,7 +351,7 @@ async def test_a_damaged_file_holds_up_nobody_who_only_asks(monkeypatch):
     def wait(*_):
         raise AssertionError("the loop would wait here")
 
-    monkeypatch.setattr(private_file, "held_briefly", wait)
+    monkeypatch.setattr(private_file, "file_lock", wait)
     with pytest.warns(UserWarning, match="damaged"):
         assert logins.stored_login(HERE) is None
 

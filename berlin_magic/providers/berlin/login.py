@@ -12,10 +12,10 @@ from berlin_magic.credentials import logins
 from berlin_magic.credentials.private_file import state_folder
 from berlin_magic.credentials.redaction import redacted
 from berlin_magic.credentials.secret import Secret
+from berlin_magic.credentials.shared_token import forget_tokens
 from berlin_magic.errors import BerlinError
 from berlin_magic.providers.berlin.provider import DEFAULT_SILENCE, DEFAULT_URL, Berlin
 from berlin_magic.providers.berlin.settings import Access, access_to
-from berlin_magic.providers.berlin.tokens import forget_tokens
 
 __all__ = ["goes_elsewhere", "log_in", "log_out", "server_of"]
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from berlin_magic.credentials.private_file import held_briefly
+from berlin_magic.credentials.file_lock import file_lock
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.server.accounts.model import Account
 from berlin_magic.server.accounts.passwords import NO_PASSWORD, hash_password, is_password
@@ -224,7 +224,7 @@ class AccountFile:
         self, change: Callable[[_Entries], _Entries], *, must_exist: bool = False
     ) -> tuple[_Entries, _Stamp | None]:
         """Write what `change` makes of what the file holds now; return what it holds then."""
-        with held_briefly(self._lock):
+        with file_lock(self._lock):
             now, stamp = self._read()
             if must_exist and stamp is None:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))

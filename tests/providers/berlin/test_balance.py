@@ -11,10 +11,10 @@ from scripted import envelope, reply
 
 from berlin_magic.credentials.private_file import state_folder
 from berlin_magic.credentials.secret import Secret
+from berlin_magic.credentials.shared_token import SharedToken
 from berlin_magic.errors import BerlinError
 from berlin_magic.providers.base import Provider
 from berlin_magic.providers.berlin.provider import Berlin
-from berlin_magic.providers.berlin.tokens import SharedToken
 
 INFO = "/api/user/info"
 

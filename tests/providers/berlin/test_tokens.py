@@ -17,15 +17,15 @@ from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, TOKEN, assert_no_secret,
 from scripted import HEAD, Then, envelope, stream
 
 from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.credentials import shared_token
 from berlin_magic.credentials.private_file import state_folder
 from berlin_magic.credentials.secret import Secret
+from berlin_magic.credentials.shared_token import SharedToken
 from berlin_magic.errors import NotAllowedError
 from berlin_magic.messages import Notice, Text
 from berlin_magic.providers import resolve
 from berlin_magic.providers.berlin import provider
-from berlin_magic.providers.berlin import tokens as shared_token
 from berlin_magic.providers.berlin.provider import Berlin
-from berlin_magic.providers.berlin.tokens import SharedToken
 
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 EXPIRED = envelope(4001, [], "", status=401)
@@ -45,10 +45,10 @@ asyncio.run(main())
 """
 HOLDING = """
 import asyncio, sys
-from berlin_magic.providers.berlin.tokens import SharedToken
+from berlin_magic.credentials.shared_token import SharedToken
 from berlin_magic.credentials.private_file import state_folder
 async def main():
-    async with SharedToken((sys.argv[1], sys.argv[2]), state_folder()).turn():
+    async with SharedToken((sys.argv[1], sys.argv[2]), state_folder()).login_lock():
         print("ready", flush=True)
         await asyncio.sleep(600)
 asyncio.run(main())
@@ -183,7 +183,7 @@ async def test_a_question_waits_for_the_process_that_logs_in_and_is_given_up_at_
 
 
 async def test_it_does_not_wait_for_ever(server, monkeypatch):
-    monkeypatch.setattr(shared_token, "_PATIENCE", 0.3)
+    monkeypatch.setattr(shared_token, "_LOGIN_TIMEOUT", 0.3)
     server.on(LOGIN, [envelope(0, {"token": TOKEN})])
     server.on(CHAT, [ANSWER])
     async with process(HOLDING, server.url, ACCOUNT):
