@@ -17,7 +17,6 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 
 from berlin_magic.concurrency import in_thread
-from berlin_magic.transport.response import ACCEPTED
 
 __all__ = ["KEPT", "NameLookup", "new_session", "session_of_loop"]
 
@@ -110,8 +109,8 @@ def new_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.Clien
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,  # see `unpacking`
-        headers={"Accept-Encoding": ACCEPTED},
+        auto_decompress=False,  # `received` does it for servers that compress anyway, and says what it can't undo
+        headers={"Accept-Encoding": "identity"},  # compressed streams arrive in lumps
     )
 
 

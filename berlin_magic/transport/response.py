@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import zlib
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, suppress
-from typing import Any, Final
 
 import aiohttp
 
@@ -21,104 +21,16 @@ from berlin_magic.errors import (
 )
 from berlin_magic.transport.errors import PASSING_STATUSES, no_response, silence_error
 
-__all__ = [
-    "ACCEPTED",
-    "REPLY_LIMIT",
-    "Unpacker",
-    "end_of_framing",
-    "end_with_connection",
-    "object_limit",
-    "received",
-    "whole_body",
-]
-
-ACCEPTED: Final = "gzip, deflate"
-"""What a server may use, as the header ``Accept-Encoding`` says it."""
-
-_UNPACKED = {"gzip", "x-gzip", "deflate"}
-_OTHERS = {"br", "compress", "dcb", "dcz", "x-compress", "zstd"}  # registered with IANA, "HTTP Content Coding Registry"
-_AT_ONCE = 2**18  # bytes; a few that unpack to gigabytes are stopped by whoever counts
-_GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's window bits
-_ZLIBS_METHOD = 8  # in the lower half of its first byte (RFC 1950, section 2.2)
-
-
-class Unpacker:
-    """Turns the bytes of a body into those that were meant.
-
-    aiohttp's own (3.14) hands out nothing of a read in which the compression breaks, which may be the whole reply.
-
-    Parameters
-    ----------
-    encoding : str
-        The header ``Content-Encoding``.
-
-    Raises
-    ------
-    ValueError
-        Where it is none of those that were asked for.
-    """
-
-    def __init__(self, encoding: str) -> None:
-        names = [name.strip().lower() for name in encoding.split(",")]
-        packings = [name for name in names if name in _UNPACKED or name in _OTHERS]
-        if len(packings) > 1 or not _UNPACKED.issuperset(packings):
-            raise ValueError(f"unknown encoding {encoding!r}")
-        self._encoding = packings[0] if packings else ""  # what else there is (utf-8, none) compresses nothing
-        self._stream: zlib._Decompress | None = None
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take `data` and return an iterator over what it holds, in pieces of bounded size.
-
-        Raises
-        ------
-        zlib.error
-            Where it is broken, after the last piece before that.
-        """
-        if not self._encoding:
-            yield data
-            return
-        more = bool(data)
-        while more:
-            stream = self._stream = self._stream or zlib.decompressobj(self._bits(data))
-            before = stream.copy()
-            try:
-                piece = stream.decompress(data, _AT_ONCE)
-            except zlib.error:
-                yield from _readable(before, data)
-                raise
-            if piece:
-                yield piece
-            data = stream.unused_data if stream.eof else stream.unconsumed_tail
-            more = bool(data) or (not stream.eof and len(piece) == _AT_ONCE)
-            if stream.eof:
-                self._stream = None  # a further member of gzip may follow (RFC 1952, section 2.2)
-
-    def _bits(self, data: bytes) -> int:
-        if self._encoding != "deflate":
-            return _GZIP
-        return _ZLIB if data[0] & 0xF == _ZLIBS_METHOD else _RAW  # some servers leave out zlib's frame
-
-
-def _readable(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
-    """Return what there is in `data` before it breaks: byte by byte, as zlib gives nothing of a call that fails."""
-    found = bytearray()
-    for at in range(len(data)):
-        try:
-            found += stream.decompress(data[at : at + 1])
-        except zlib.error:
-            break
-        if len(found) >= _AT_ONCE:
-            yield bytes(found)
-            found.clear()
-    if found:
-        yield bytes(found)
-
+__all__ = ["REPLY_LIMIT", "end_of_framing", "end_with_connection", "object_limit", "received", "whole_body"]
 
 REPLY_LIMIT = 64 * 2**20
-"""The most bytes that a reply may have, unpacked where it comes compressed, where the user sets no other."""
+"""The most bytes that a reply may have, unpacked if it comes compressed, if the user sets no other limit."""
 
 _BODY_LIMIT = 8 * 2**20
 _GRACE = 0.05  # seconds in which the end of HTTP's framing follows the end of a reply, or its connection is closed
+_UNPACKED = {"gzip", "x-gzip", "deflate"}
+_OTHERS = {"br", "compress", "dcb", "dcz", "x-compress", "zstd"}  # registered with IANA, "HTTP Content Coding Registry"
+_AT_ONCE = 2**18  # bytes; a few that unpack to gigabytes are stopped by the limit
 
 
 async def received(
@@ -129,38 +41,18 @@ async def received(
     Raises
     ------
     ReplyTooLargeError
-        Where they are more than `limit`, unpacked; None for no limit.
+        If they are more than `limit`, unpacked; None for no limit.
     IncompleteReplyError
-        Where the connection, or the compression, breaks.
+        If the connection, or the compression, breaks.
     IncorrectAnswerError
-        Where it is compressed in a way that nobody asked for.
+        If it is compressed in a way that can't be undone.
     SilentTooLongError
-        Where no byte comes for `silence` seconds.
+        If no byte comes for `silence` seconds.
     """
     where = _where(response)
-    unpacker = _unpacker(response, where)
-    size = 0
-    async with aclosing(_reads(response, where, silence)) as reads:
-        async for data in reads:
-            try:
-                for piece in unpacker.feed(data):
-                    yield piece
-                    size += len(piece)
-                    if limit is not None and size > limit:
-                        raise ReplyTooLargeError(
-                            f"{where} has sent more than {limit:,} bytes, and the reply is not complete.\n"
-                            "Ask for less at a time, or allow more: "
-                            f"`%config BerlinMagics.reply_limit = {4 * limit}` (bytes)."
-                        )
-            except zlib.error:
-                raise IncompleteReplyError(
-                    f"The compression of what {where} sent is broken.\nRun the cell again for a whole one."
-                ) from None
-
-
-async def _reads(response: aiohttp.ClientResponse, where: str, silence: float | None) -> AsyncGenerator[bytes, None]:
-    """Yield what is read of the body, packed as it is; the fault that ends it is raised after all that came."""
+    unpacked = _unpacking(response, where)
     fault: IncompleteReplyError | None = None
+    size = 0
     while not fault:
         try:
             data = await response.content.readany()
@@ -175,24 +67,50 @@ async def _reads(response: aiohttp.ClientResponse, where: str, silence: float | 
         else:
             if not data:
                 return
-            yield data
-    # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
-    # this, the last words before a cut are lost to whoever reads slowly.
-    for rest in tuple(getattr(response.content, "_buffer", ())):
-        yield rest
+        if fault:
+            # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
+            # this, the last words before a cut are lost to whoever reads slowly.
+            data = b"".join(getattr(response.content, "_buffer", ()))
+        for piece in filter(None, unpacked(data)):
+            yield piece
+            size += len(piece)
+            if limit is not None and size > limit:
+                raise ReplyTooLargeError(
+                    f"{where} has sent more than {limit:,} bytes, and the reply is not complete.\n"
+                    "Ask for less at a time, or allow more: "
+                    f"`%config BerlinMagics.reply_limit = {4 * limit}` (bytes)."
+                )
     raise fault
 
 
-def _unpacker(response: aiohttp.ClientResponse, where: str) -> Unpacker:
+def _unpacking(response: aiohttp.ClientResponse, where: str) -> Callable[[bytes], Iterator[bytes] | tuple[bytes]]:
+    """Return what gives the pieces that a read stands for. We ask for no compression; some servers compress anyway."""
     encoding = response.headers.get("Content-Encoding", "")
-    try:
-        return Unpacker(encoding)
-    except ValueError:
+    # What else there is (utf-8, none) compresses nothing.
+    packings = [name for name in re.split(r"[\s,]+", encoding.lower()) if name in _UNPACKED | _OTHERS]
+    if not packings:
+        return lambda data: (data,)
+    if len(packings) > 1 or packings[0] in _OTHERS:
         raise IncorrectAnswerError(
             f"{where} gave an incorrect answer, compressed as “{clean(encoding, 40)}”, which nobody asked for.\n"
             "Ask whoever runs the server, or a proxy on the way, to send it plain or as gzip.",
             status=response.status,
-        ) from None
+        )
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip or zlib, as its first bytes say
+
+    def unpacked(data: bytes) -> Iterator[bytes]:
+        piece = data
+        while data or len(piece) == _AT_ONCE:
+            try:
+                piece = stream.decompress(data, _AT_ONCE)
+            except zlib.error:
+                raise IncompleteReplyError(
+                    f"The compression of what {where} sent is broken.\nRun the cell again for a whole one."
+                ) from None
+            data = stream.unconsumed_tail
+            yield piece
+
+    return unpacked
 
 
 def object_limit(limit: int | None) -> int:
@@ -243,7 +161,7 @@ async def end_of_framing(response: aiohttp.ClientResponse) -> None:
             await response.content.readany()
 
 
-def end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], Any]:
+def end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], object]:
     """Let whoever waits for the body know when the connection is lost; return what ends that.
 
     After broken framing aiohttp (3.14, with its parser in C) closes the connection and forgets the body: without this
