@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import json
 import os
+import re
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import suppress
@@ -15,10 +17,12 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from aiohttp.streams import StreamReader
 
 from berlin_magic.concurrency import in_thread
 
-__all__ = ["KEPT", "NameLookup", "new_session", "session_of_loop"]
+__all__ = ["KEPT", "NameLookup", "new_session", "session_of_loop", "to_json"]
 
 
 class NameLookup(AbstractResolver):
@@ -65,6 +69,7 @@ def _address(hostname: str, family: socket.AddressFamily, proto: int, where: Any
 KEPT = 4.0
 """Seconds that an idle connection is kept: uvicorn and Node close one after five, and a question would meet that."""
 
+_OK = 200
 _ROUNDS = 3  # of the loop, in which it reads what has come, and hands it out
 _CLOSING = 1.0  # seconds for it at the end of the process
 
@@ -111,12 +116,24 @@ def new_session(connector: aiohttp.BaseConnector | None = None) -> aiohttp.Clien
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,  # `received` does it for servers that compress anyway, and says what it can't undo
         headers={"Accept-Encoding": "identity"},  # compressed streams arrive in lumps
+        json_serialize=to_json,
     )
 
 
-class _Careful(ResponseHandler):
-    """Serves no second request where anything is left of the first, and has a head parsed before what came with it.
+def to_json(value: object) -> str:
+    """Return `value` as JSON without escapes: with them, half as much of most languages fits a server's limit."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if text.isascii() or not _HALF.search(text) else json.dumps(value)
 
+
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half a character, which UTF-8 can't spell and an escape can."""
+
+
+class _Careful(ResponseHandler):
+    """Serve no second request after an error, or if anything is left of the first; parse a head before its body.
+
+    Servers close a connection after an error without saying so, and the next question would meet that.
     A parser in C (aiohttp 3.14) that meets broken framing drops the response that began in the same read, and all words
     of it: with a Content-Length that is a few bytes short, a whole reply.
     """
@@ -124,6 +141,12 @@ class _Careful(ResponseHandler):
     def is_connected(self) -> bool:
         """Say whether it can be used: for the pool, which asks nothing else of a connection that was idle."""
         return super().is_connected() and not self.should_close
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], *size: int) -> None:
+        """Take a response whose head was parsed."""
+        if data[0].code != _OK:
+            self.force_close()
+        super().feed_data(data, *size)
 
     def data_received(self, data: bytes) -> None:
         """Take what has come."""

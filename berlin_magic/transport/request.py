@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,7 +19,7 @@ from yarl import URL
 
 from berlin_magic.credentials.redaction import untraced
 from berlin_magic.errors import NotConfiguredError, ServerError, clean
-from berlin_magic.transport.client import new_session, session_of_loop
+from berlin_magic.transport.client import new_session, session_of_loop, to_json
 from berlin_magic.transport.errors import no_proxy, no_response, proxy_refusal
 from berlin_magic.transport.proxies import Proxy, parsed_proxy, proxy_for
 from berlin_magic.transport.response import REPLY_LIMIT, end_of_framing, end_with_connection, received, whole_body
@@ -34,7 +34,6 @@ __all__ = [
     "origin_of",
     "received",
     "requested",
-    "uploaded",
     "whole_body",
 ]
 
@@ -42,66 +41,43 @@ _SMALL = 2**15  # bytes that asyncio's transports and the system take at once, r
 _SLICE = 2**16
 
 
-@asynccontextmanager
-async def uploaded(value: Mapping[str, Any] | None, patience: float | None) -> AsyncIterator[dict[str, Any]]:
-    """Give the arguments with which aiohttp sends `value` as JSON; to be left when there is a response.
+class _Upload(aiohttp.Payload):
+    """A JSON body that is written in slices, each of which has to be taken in time.
 
     aiohttp's limits are on connecting and on reading. A server that stops reading a long question meets neither.
 
-    Parameters
+    Attributes
     ----------
-    value : mapping, optional
-        The body; None for none.
-    patience : float, optional
-        Seconds within which a further part of it has to be taken; None for no limit.
-
-    Raises
-    ------
-    TimeoutError
-        Where none was.
+    written : bool
+        Whether all of it was handed over. Before that no server can have read the request.
     """
-    if value is None:
-        yield {}
-        return
-    body = _encoded(value)
-    if len(body) <= _SMALL:
-        yield {"data": aiohttp.BytesPayload(body, content_type="application/json")}
-        return
-    async with asyncio.timeout(None) as limit:
-        upload = _Upload(body, limit, patience)
-        try:
-            yield {"data": upload}
-        finally:
-            upload.watch(None)  # a server may answer before it has read all
 
-
-def _encoded(value: Mapping[str, Any]) -> bytes:
-    """Return `value` as JSON in UTF-8; escapes would take twice the bytes of a server's limit for most languages."""
-    try:
-        return json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:  # half a surrogate pair: only an escape can hold it
-        return json.dumps(value).encode()
-
-
-class _Upload(aiohttp.Payload):
-    """A body that is written in slices; after each the limit begins anew."""
-
-    def __init__(self, body: bytes, limit: asyncio.Timeout, patience: float | None) -> None:
+    def __init__(self, body: bytes) -> None:
         super().__init__(body, content_type="application/json")
-        self._size = len(body)
-        self._limit: asyncio.Timeout | None = limit
-        self._patience = patience
+        self._size = len(self._value)
+        self._limit: asyncio.Timeout | None = None
+        self._seconds: float | None = None
+        self.written = False
 
-    def watch(self, limit: asyncio.Timeout | None) -> None:
-        self._limit = limit
+    @asynccontextmanager
+    async def limited(self, seconds: float | None) -> AsyncIterator[None]:
+        """Raise `TimeoutError` if no slice is taken for so long, until the response is there; None for no limit."""
+        async with asyncio.timeout(None) as limit:
+            self._limit, self._seconds = limit, seconds
+            try:
+                yield
+            finally:
+                self._limit = None  # a server may answer before it has read all
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return bytes(self._value).decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        for start in range(0, len(self._value), _SLICE):
-            self._allow(self._patience)
-            await writer.write(self._value[start : start + _SLICE])
+        body = self._value
+        for end in range(_SLICE, len(body) + _SLICE, _SLICE):
+            self._allow(self._seconds)
+            await writer.write(body[end - _SLICE : end])
+            self.written = end >= len(body)
             await writer.drain()
         self._allow(None)  # from here on it is the answer that is waited for
 
@@ -167,7 +143,7 @@ async def requested(
     headers: Mapping[str, str],
     proxy: str | None,
     silence: float | None,
-    json: Mapping[str, Any] | None = None,
+    json: Mapping[str, object] | None = None,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
     """Send one request; give the response when its headers are there; close the connection at the end, at once.
 
@@ -200,9 +176,9 @@ async def requested(
     async with AsyncExitStack() as stack:
         try:
             way = await _way(url, headers, through, stack)
-            async with uploaded(json, silence and silence + CONNECT_LIMIT) as body:
-                session: aiohttp.ClientSession = way.pop("session", None) or await session_of_loop()
-                response = await session.request(method, url, **way, **body, allow_redirects=False, timeout=limits)
+            session: aiohttp.ClientSession = way.pop("session", None) or await session_of_loop()
+            send = partial(session.request, method, url, **way, allow_redirects=False, timeout=limits)
+            response = await (_answered(send, json, silence and silence + CONNECT_LIMIT) if json else send())
         except socks_errors() as error:
             raise proxy_refusal(where, through, said=str(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -219,6 +195,31 @@ async def requested(
         finally:
             lost()
             response.close()  # not release(): an unread stream has to end now, not be read to its end
+
+
+async def _answered(
+    send: Callable[..., Awaitable[aiohttp.ClientResponse]], value: Mapping[str, object], seconds: float | None
+) -> aiohttp.ClientResponse:
+    """Send `value` and return the response; send it once more if the connection was lost before it was written.
+
+    It goes over a connection that was kept, and that the server may just have closed. No server acts on a request that
+    it has in part; of one that was written, as a short one is at once, it is not known whether it was read.
+    """
+    body = to_json(value).encode()
+    if len(body) <= _SMALL:
+        return await send(json=value)
+    upload = _Upload(body)
+    try:
+        async with upload.limited(seconds):
+            return await send(data=upload)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+        if upload.written:
+            raise
+    again = _Upload(body)
+    async with again.limited(seconds):
+        return await send(data=again)
 
 
 async def _way(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack: AsyncExitStack) -> dict[str, Any]:

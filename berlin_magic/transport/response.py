@@ -180,7 +180,17 @@ def end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], object
         tell(None)
         return lambda: None
     closed.add_done_callback(tell)
-    return lambda: closed.remove_done_callback(tell)
+
+    def leave() -> None:
+        closed.remove_done_callback(tell)
+        closed.add_done_callback(_retrieved)  # lost later on, with an upload that nobody reads, it would be logged
+
+    return leave
+
+
+def _retrieved(lost: asyncio.Future[None]) -> None:
+    if not lost.cancelled():
+        lost.exception()
 
 
 def _where(response: aiohttp.ClientResponse) -> str:

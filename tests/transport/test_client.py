@@ -14,11 +14,11 @@ import warnings
 
 import pytest
 from asking import HELLO, TOKEN, outcome
-from scripted import KEPT_HEAD, LAST_HTTP_CHUNK, Then, chunk, http_chunk, stream
+from scripted import KEPT_HEAD, LAST_HTTP_CHUNK, Then, chunk, http_chunk, reply, stream
 
 from berlin_magic.errors import IncompleteReplyError, ServerUnreachableError
 from berlin_magic.providers.berlin.provider import Berlin
-from berlin_magic.transport import client
+from berlin_magic.transport import client, request
 
 CHAT = "/api/chat/completions"
 WHOLE = [KEPT_HEAD, http_chunk(stream("all ", "well")), LAST_HTTP_CHUNK, Then.KEEP]
@@ -31,8 +31,9 @@ def ask(url, **given):
 class ClosingServer:
     """A server in a thread of its own, which closes each connection after `answers`, and does not say so before."""
 
-    def __init__(self, *answers: bytes, also: bytes = b"") -> None:
+    def __init__(self, *answers: bytes, also: bytes = b"", kept_for: float = 0) -> None:
         self.answers = answers
+        self.kept_for = kept_for  # seconds before it closes a connection
         self.also = also  # said a moment after each answer, unasked
         self.said_more = threading.Event()
         self.requests = 0
@@ -69,6 +70,7 @@ class ClosingServer:
                     self.said_more.set()
             if self.also:
                 self._read(connection)
+            time.sleep(self.kept_for)
         self.closed.set()
 
     @staticmethod
@@ -171,6 +173,81 @@ async def test_what_a_server_says_unasked_is_no_answer_to_the_next_question(orde
             await asyncio.sleep(0.05)
         assert (await ask(server.url)).text == "all well"
         assert server.requests == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])
+@pytest.mark.parametrize("kept_for", [0, 0.0005, 0.002])
+async def test_a_question_straight_after_an_error_does_not_go_over_the_connection_that_the_server_destroys(
+    order, status, kept_for
+):
+    refusal = reply(status, b"no").replace(b"Connection: close\r\n", b"")
+    with ClosingServer(refusal, kept_for=kept_for) as server:
+        for _ in range(10):
+            assert (await ask(server.url)).failure.status == status
+        assert server.requests == 10
+
+
+async def test_a_question_that_the_server_can_not_have_read_is_sent_again(order):
+    """The connection is lost while the question is still being written, so that only a part of it has arrived."""
+    with ClosingServer(b"".join(WHOLE[:-1]), kept_for=0.002) as server:
+        for _ in range(3):
+            long = [{"role": "user", "content": "x" * 2**23}]
+            asked = Berlin.create_async_generator("", HELLO, url=server.url, token=TOKEN)
+            assert (await outcome(asked)).text == "all well"
+            asked = Berlin.create_async_generator("", long, url=server.url, token=TOKEN)
+            assert (await outcome(asked)).text == "all well"
+            assert server.closed.wait(5)
+            await asyncio.sleep(0.05)
+        assert server.requests == 6
+
+
+async def test_a_question_that_is_never_read_is_sent_twice_and_no_more(order):
+    connections = 0
+
+    async def destroy(reader, writer):
+        nonlocal connections
+        connections += 1
+        await reader.read(10)
+        writer.transport.abort()
+
+    async with await asyncio.start_server(destroy, "127.0.0.1", 0, limit=1) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        long = [{"role": "user", "content": "x" * 2**24}]
+        asked = Berlin.create_async_generator("", long, url=url, token=TOKEN, retries=0)
+        assert type((await outcome(asked)).failure) is ServerUnreachableError
+    assert connections == 2
+
+
+@pytest.mark.parametrize("leave", ["at the head", "at its end", "cancelled"])
+async def test_an_upload_that_nobody_reads_to_its_end_leaves_nothing_unretrieved(order, leave):
+    """The `order` fixture holds this test to that."""
+    gone = asyncio.Event()
+
+    async def refuse(reader, writer):
+        writer.write(reply(413, b"no")[:-2])
+        await asyncio.sleep(0.05)
+        writer.write(b"no")
+        await asyncio.sleep(0.1)
+        writer.transport.abort()
+        gone.set()
+
+    async def ask_and_leave(url):
+        asked = request.requested(
+            "POST", request.address(url), headers={}, proxy=None, silence=5, json={"prompt": "x" * 2**24}
+        )
+        async with asked as response:
+            if leave == "at its end":
+                await request.whole_body(response, silence=5)
+            elif leave == "cancelled":
+                asyncio.get_running_loop().call_soon(task.cancel)
+                await asyncio.sleep(1)
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0, limit=1) as listening:
+        url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+        task = asyncio.create_task(ask_and_leave(url))
+        await asyncio.wait({task})
+        await gone.wait()
+        await asyncio.sleep(0.1)
 
 
 async def test_an_idle_connection_is_closed_soon(server, monkeypatch):

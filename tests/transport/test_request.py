@@ -221,6 +221,14 @@ async def test_a_question_arrives_as_json_however_long_it_is(server, size):
     assert "transfer-encoding" not in request.headers
 
 
+async def test_a_question_is_not_escaped_where_that_would_make_it_longer(server):
+    server.on("/", [HEAD, b"read"])
+    await fetched(server.url, json={"prompt": "пример 例"})
+    assert server.requests[0].body == '{"prompt": "пример 例"}'.encode()
+    await fetched(server.url, json={"prompt": "half \ud83c"})
+    assert server.requests[1].json == {"prompt": "half \ud83c"}
+
+
 async def test_a_head_that_comes_drop_by_drop_has_no_limit(server):
     server.on("/", [*(step for byte in HEAD[:20] for step in (bytes([byte]), 0.03)), HEAD[20:], b"there"])
     assert await fetched(server.url, silence=0.2, json={"prompt": "x" * 2**17}) == (b"there", None)
