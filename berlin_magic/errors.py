@@ -1,7 +1,27 @@
-"""The errors that this package raises: one tree, rooted in `BerlinError`.
+"""The errors that this package raises.
 
-Every message says what happened, to what, and what to do next. What a server said in it is cut short and has
-its control characters removed (`clean`), because a server's words are as untrusted as a model's.
+::
+
+    BerlinError                       anything between a question and its answer
+    ├── NotConfiguredError            no server, account or token is known, or one can't be used
+    ├── ServerError                   the server answered with an error
+    │   ├── LoginRefusedError         it does not accept the account or its password
+    │   ├── NotAllowedError           it does not accept the token or key
+    │   ├── NoBalanceError            the account can't pay the reply
+    │   ├── ModelUnknownError         it does not serve the model
+    │   └── RateLimitError            it has had too many requests
+    ├── ServerUnreachableError        no connection, or it was lost before the first word
+    ├── IncorrectAnswerError          what came is not the protocol
+    ├── ReplyTooLargeError            the reply exceeds the user's limit
+    ├── IncompleteReplyError          the reply was cut; what had arrived is kept
+    │   └── SilentTooLongError        nothing came for longer than the limit on silence
+    ├── ContextOnServerError          the server holds another conversation than this one
+    ├── NotStoredError                no stored reply, and asking is not allowed
+    ├── ReplayFileError               the file with the stored replies can't be read
+    └── StoreError                    the conversations can't be stored
+
+Every message says what happened, to what, and what to do next. What a server said in it is cut short and has its
+control characters removed (`clean`), because a server's words are as untrusted as a model's.
 """
 
 from __future__ import annotations
@@ -28,6 +48,7 @@ __all__ = [
     "SilentTooLongError",
     "StoreError",
     "clean",
+    "printable",
 ]
 
 
@@ -46,11 +67,16 @@ def clean(text: str, limit: int = 300) -> str:
     str
         One line with no terminal escape, no bidirectional override and no line break in it.
     """
-    cut = text[:limit]
-    shown = "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in cut)
-    shown = "".join(char for char in shown if unicodedata.category(char) not in {"Cf", "Cs", "Co", "Cn"})
-    shown = " ".join(shown.split())
+    shown = " ".join(printable(text[:limit]).split())
     return f"{shown} … ({len(text) - limit} more characters)" if len(text) > limit else shown
+
+
+def printable(text: str) -> str:
+    """Return `text` with its lines, and without what steers a terminal or turns the direction of what follows."""
+    return "".join(char if char in "\n\t" else _SHOWN.get(unicodedata.category(char), char) for char in text)
+
+
+_SHOWN = {"Cc": " ", "Zl": " ", "Zp": " ", "Cf": "", "Cs": "", "Co": "", "Cn": ""}
 
 
 class BerlinError(RuntimeError):
@@ -61,13 +87,13 @@ class BerlinError(RuntimeError):
     message : str
         What happened, to what, and what to do next; without a secret.
     status : int, optional
-        The HTTP status of the answer, where there was one.
+        The HTTP status of the answer, if there was one.
     code : int or str, optional
         The `code` of the server's envelope, or the engine's own error code.
     body : str, optional
         The offending text, cut and redacted by whoever raises.
     retry_after : float, optional
-        Seconds to wait before it is asked again, where the server says so.
+        Seconds to wait before the next request, if the server says so.
     """
 
     def __init__(
@@ -87,7 +113,7 @@ class BerlinError(RuntimeError):
 
 
 class NotConfiguredError(BerlinError):
-    """No server, account or token is known for what was asked."""
+    """No server, account or token is known for the question, or one of them can't be used."""
 
 
 class PromptError(BerlinError):
@@ -126,7 +152,7 @@ class ServerUnreachableError(BerlinError):
     message, status
         As `BerlinError`.
     passing : bool
-        Whether it may be otherwise in a moment: refused or reset, rather than an unknown name.
+        Whether the next try may succeed: the connection was refused or reset, and the name is known.
     """
 
     def __init__(self, message: str, *, status: int | None = None, passing: bool = False) -> None:
@@ -135,7 +161,7 @@ class ServerUnreachableError(BerlinError):
 
 
 class IncorrectAnswerError(BerlinError):
-    """The server answered with something that is not the protocol."""
+    """The server's answer is not the protocol."""
 
 
 class ReplyTooLargeError(BerlinError):
@@ -151,15 +177,15 @@ class SilentTooLongError(IncompleteReplyError):
 
 
 class ContextOnServerError(BerlinError):
-    """The server keeps the context, and what stands before the question is not what it holds."""
+    """The server keeps the context, and it does not hold what stands before the question."""
 
 
 class NotStoredError(BerlinError):
-    """No reply is stored for the request, and asking is not allowed (``replay = "only"``)."""
+    """No reply is stored for the request, and ``replay = "only"`` allows no question."""
 
 
 class ReplayFileError(BerlinError):
-    """The file that replies are to be replayed from can't be read."""
+    """The file with the replies to replay can't be read."""
 
 
 class StoreError(BerlinError):

@@ -16,7 +16,7 @@ from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.storage.database import Entry
 from berlin_magic.conversations.storage.notebook_file import command_record
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.errors import clean
+from berlin_magic.errors import clean, printable
 from berlin_magic.kernel.arguments import words
 from berlin_magic.kernel.cell import Cell
 from berlin_magic.kernel.notebook import Notebook
@@ -53,11 +53,6 @@ def compared(one: Version, other: Version, names: tuple[str, str]) -> str:
         shown(one).splitlines(), shown(other).splitlines(), names[0], names[1], n=1, lineterm=""
     )
     return "\n".join(lines) or "They are the same."
-
-
-def printable(text: str) -> str:
-    """Return untrusted text with its lines, and no terminal escape or other control character in them."""
-    return "\n".join("".join(char for char in line if char.isprintable() or char == "\t") for line in text.split("\n"))
 
 
 _SHOWN_OF_A_TURN = 300
