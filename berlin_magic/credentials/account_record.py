@@ -24,14 +24,14 @@ _FIELD = re.compile(
       (?:{_TOKENS}|{_OTHERS})["']\s*(?::|=>?)[\s+]*(?!(?:null|none|true|false|undefined)\b)(?=\S)  # of an object
     | (?:{_TOKENS}|{_OTHERS})=(?!(?:null|none|true|false|undefined)\b)(?=[^\s&;\#]{{4}})           # of a query
     | (?:{_OTHERS})\s*(?::|=>?)\s*(?=["'][^"']{{2}}|[\[{{]|(?:Bearer|Basic)\s|[^\s,;]{{20}}|(?=[^\s,;]*\d)[^\s,;]{{4}})
-    # What parsers and models call a token is none that lets anybody in: "unexpected token: 'endfor'", "token: 4097".
+    # What parsers and models call a token lets nobody in: "unexpected token: 'endfor'", "token: 4097".
     | {_TOKENS}\s*(?::|=>?)\s*(?:Bearer\s)?
       (?=["']?[^\s"']{{20}}|["']?(?=[^\s"']*\d)(?=[^\s"']*[a-z])[^\s"']{{8}}|["'][^"']*\Z|[\[{{])
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _WORD = re.compile(r"\S+\s*|\s+")
-# Where an object that was cut ends: at `errors.clean`'s words for that, or with a line that is not an object's.
+# The end of an object that was cut: at `errors.clean`'s words for that, or with a line that is not an object's.
 _END = re.compile(r"(?=\n(?![\s\"'{}\[\]\\&%])| … \(\d+ more characters\))")
 
 

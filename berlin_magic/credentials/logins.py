@@ -1,4 +1,4 @@
-"""Stored logins: an account for a server, its password in the keyring or in a file that only the user can read."""
+"""Store the login for a server, with its password in the keyring or in a file that only the user can read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["StoredLogin", "forget", "password_from_keyring", "store", "stored_lo
 T = TypeVar("T")
 
 _FILE = "logins.json"
-_PATIENCE = 60.0  # seconds: a keyring may ask the user to unlock it, or wait for ever where there is no screen
+_TIMEOUT = 60.0  # seconds: a keyring may ask the user to unlock it, or wait for ever if there is no screen
 _USABLE = 1  # keyring's own mark of a recommended backend; below are those that keep plain text, or nothing
 
 
@@ -33,7 +33,7 @@ class StoredLogin:
     account : str
         The account there.
     password : Secret
-        Its password; empty where that is in the keyring.
+        Its password; empty if that is in the keyring.
     """
 
     url: str
@@ -47,9 +47,9 @@ class StoredLogin:
 
 
 def stored_login(server: str | None = None) -> StoredLogin | None:
-    """Return what is stored for the server at that address, or the latest of all; None where there is none.
+    """Return the login for the server at that address, or the latest of all; None if there is none.
 
-    A file that can't be read counts as none. Nothing is waited for: this is asked on the user's loop.
+    A file that can't be read counts as none. It waits for nothing: it is called on the user's loop.
     """
     try:
         records = PrivateFile(_path()).read()
@@ -63,19 +63,19 @@ def stored_login(server: str | None = None) -> StoredLogin | None:
 
 
 async def store(server: str, account: str, password: Secret) -> bool:
-    """Keep a login for a server, in place of the former one; return whether its password went into the keyring.
+    """Store a login for a server, in place of the former one; return whether its password went into the keyring.
 
     Parameters
     ----------
     server : str
         Its whole address: another path of the same host may be another's server.
     account, password
-        What it lets in.
+        The login.
 
     Raises
     ------
     OSError
-        Where nothing could be kept.
+        If nothing could be stored.
     """
     kept = await _in_keyring(lambda keyring: _put(keyring, server, account, password), otherwise=False)
 
@@ -86,7 +86,7 @@ async def store(server: str, account: str, password: Secret) -> bool:
             records[server]["password"] = password
 
     file = PrivateFile(_path())
-    await in_thread(lambda: file.change(put), timeout=_PATIENCE)
+    await in_thread(lambda: file.change(put), timeout=_TIMEOUT)
     return kept
 
 
@@ -98,13 +98,13 @@ async def forget(server: str) -> bool:
     Raises
     ------
     OSError
-        Where the file can't be changed.
+        If the file can't be changed.
     """
     login = stored_login(server)
     if login and login.in_keyring:
         await _in_keyring(lambda keyring: keyring.delete_password(_service(server), login.account), otherwise=None)
     file = PrivateFile(_path())
-    await in_thread(lambda: file.forget(lambda name: name == server), timeout=_PATIENCE)
+    await in_thread(lambda: file.forget(lambda name: name == server), timeout=_TIMEOUT)
     return login is not None
 
 
@@ -114,7 +114,7 @@ async def password_from_keyring(server: str, account: str) -> Secret:
     Raises
     ------
     NotConfiguredError
-        Where the keyring does not give it.
+        If the keyring does not give it.
     """
     password = await _in_keyring(lambda keyring: keyring.get_password(_service(server), account), otherwise=None)
     if not password:
@@ -131,9 +131,9 @@ def _put(keyring: Any, server: str, account: str, password: Secret) -> bool:
 
 
 async def _in_keyring(work: Callable[[Any], T], *, otherwise: T) -> T:
-    """Return what `work` makes of the keyring; `otherwise` where there is none, it refuses, or nobody answers it.
+    """Return what `work` returns for the keyring; `otherwise` if there is none, it refuses, or nobody answers it.
 
-    keyring is slow to import, and a backend may ask the user: both happen aside, with a limit.
+    keyring is slow to import, and a backend may ask the user: both happen in a thread, with a limit.
     """
 
     def run() -> T:
@@ -144,7 +144,7 @@ async def _in_keyring(work: Callable[[Any], T], *, otherwise: T) -> T:
             return otherwise
 
     try:
-        return await in_thread(run, timeout=_PATIENCE)
+        return await in_thread(run, timeout=_TIMEOUT)
     except TimeoutError:
         return otherwise
 

@@ -1,4 +1,4 @@
-"""A file of secrets that only its user can read: small records by name, changed in one step."""
+"""Keep small records of secrets in a file that only its user can read."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class PrivateFile:
     def read(self) -> Records:
         """Return all records, in the order in which they were written; none if there is no file.
 
-        Of a damaged file there are none either, and a warning says so. Nothing is waited for or changed, but that a
-        file that others can read is closed to them.
+        A damaged file has none either, and a warning says so. This waits for nothing and changes nothing, but that it
+        closes to others a file that they can read.
 
         Raises
         ------

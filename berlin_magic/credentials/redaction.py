@@ -30,7 +30,9 @@ _HEAD = 6
 """So many of its first ones are, if the text was cut behind them."""
 
 _WORD = re.compile(r'[^\s"<>“”…]+')
-_CUT = re.compile(r"(?<=\.{3})|(?<![.,;:!?)])\s*(?:\Z|\n|…|”)")  # by `errors.clean`, a server, the end of quote or line
+_CUT = re.compile(
+    r"(?<=\.{3})|(?<![.,;:!?)])\s*(?:\Z|\n|…|”)"
+)  # by `errors.clean`, a server, the end of a quote or line
 _ORDINARY = re.compile(r"[A-Za-z]{1,7}")  # a word that stands in many a message: EMPTY, ollama, secret
 _KIND = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*://|(?:Bearer|Basic|Token)\s)(?=.{4})", re.IGNORECASE)  # no secret itself
 _HOST = re.compile(r"@[^@]*\Z")
@@ -98,7 +100,7 @@ def without_secrets_each(texts: Iterable[str], secrets: Iterable[str]) -> list[s
 
 
 def _spans(text: str, secrets: Iterable[str]) -> Iterator[tuple[int, int]]:
-    """Yield where one of `secrets`, or a part of it, begins and ends in `text`."""
+    """Yield begin and end of each of `secrets`, or of a part of it, in `text`."""
     rows: dict[int, set[str]] = {}
     for secret in secrets:
         bare = _HOST.sub("", _KIND.sub("", secret)) if "://" in secret else _KIND.sub("", secret).strip()

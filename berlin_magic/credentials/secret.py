@@ -1,4 +1,4 @@
-"""A secret in memory: a string that works as one, and shows itself nowhere."""
+"""Hold a secret in memory as a string that shows itself nowhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TOKEN_LIKE = re.compile(r"\b(?:Bearer|Basic)\s|(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]
 _FEATURES = {"anthropic-beta", "openai-beta"}  # whose names look like a token: prompt-caching-2024-07-31
 
 _SECRET_VARIABLES = ("KEY", "TOKEN", "PASSWORD", "SECRET")  # what their names end in
-_PLACE = re.compile(r"\w+://|~?/.*/|[a-z]:[/\\]", re.IGNORECASE)  # where a key is, for example
+_PLACE = re.compile(r"\w+://|~?/.*/|[a-z]:[/\\]", re.IGNORECASE)  # the path of a key, for example
 _LONG = 8  # characters; what is shorter there is a word rather than a secret
 
 
@@ -57,11 +57,11 @@ class Secret(str):
         return self
 
     def __deepcopy__(self, memo: Mapping[int, object]) -> Self:
-        return self  # traitlets copies the settings that it is in, and copying goes by way of pickling otherwise
+        return self  # traitlets copies the settings that it is in, and copying would pickle it otherwise
 
 
 def unseen(name: str, value: Any) -> Any:
-    """Return the setting `name` as one whose `repr` says nothing, but for those that are known to be harmless."""
+    """Return the value of the setting `name` as a `Secret`, unless the setting is known to be harmless."""
     if isinstance(value, str):
         return value if name in _HARMLESS or not value else Secret(value)
     if name == "headers" and isinstance(value, Mapping):
@@ -70,7 +70,7 @@ def unseen(name: str, value: Any) -> Any:
 
 
 def hidden_headers(headers: Mapping[str, str], key: str = "") -> dict[str, str]:
-    """Return `headers` with their values as secrets, but for those that only say who asks for what.
+    """Return `headers` with their values as secrets, except for those that only name the client or the format.
 
     What is hidden is also taken out of messages, where ``User-Agent`` or ``X-Title`` would take a word of the
     sentence along. One with `key` in it, or with anything that looks like a token, is hidden too.
@@ -82,8 +82,8 @@ def hidden_headers(headers: Mapping[str, str], key: str = "") -> dict[str, str]:
 
 
 def _is_harmless(name: str, value: str, key: str) -> bool:
-    told = bool(key) and key in value
-    return name in _HARMLESS_HEADERS and not told and (name in _FEATURES or not _TOKEN_LIKE.search(value))
+    holds_key = bool(key) and key in value
+    return name in _HARMLESS_HEADERS and not holds_key and (name in _FEATURES or not _TOKEN_LIKE.search(value))
 
 
 def secrets_among(values: Iterable[Any]) -> list[Secret]:

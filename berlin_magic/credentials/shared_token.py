@@ -34,7 +34,7 @@ class SharedToken:
     key : tuple of str
         A server's address and an account: a token is for these, and for no other.
     folder : Path, optional
-        Where the file is. With none, nothing is kept anywhere.
+        The folder of the file. With None, nothing is kept anywhere.
     """
 
     def __init__(self, key: tuple[str, str], folder: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""One session a loop: a connection serves the questions that follow at once, and all are closed with the loop."""
+"""The HTTP session of an event loop: its connections serve the next questions, and are closed with the loop."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ __all__ = ["KEPT", "NameLookup", "new_session", "session_of_loop", "to_json"]
 
 
 class NameLookup(AbstractResolver):
-    """Resolves names for aiohttp's connectors.
+    """Resolve names for aiohttp's connectors.
 
-    aiohttp's own does it in asyncio's few threads: as many lookups that hang, given up or not, kept everything else
-    that needs a thread waiting, and the process from ending. Here a wait also lets an interrupt through.
+    aiohttp's own resolver uses asyncio's few threads: a few lookups that hang, given up or not, block everything else
+    that needs a thread, and the process from ending. Here a wait also lets an interrupt through.
     """
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of `host`, as the system gives them; how long it may take is the caller's to say.
+        """Return the addresses of `host`, as the system gives them; the caller sets the limit.
 
         Raises
         ------
         OSError
-            Where it has none.
+            If it has none.
         """
         return await in_thread(lambda: _addresses(host, port, family))
 
@@ -61,7 +61,7 @@ _NUMERIC = socket.AddressInfo(socket.AI_NUMERICHOST | socket.AI_NUMERICSERV)
 
 
 def _address(hostname: str, family: socket.AddressFamily, proto: int, where: Any) -> ResolveResult:
-    # With its zone, which a link-local address of IPv6 is nothing without.
+    # With its zone, without which a link-local address of IPv6 has no use.
     host, port = socket.getnameinfo(where, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
     return ResolveResult(hostname=hostname, host=host, port=int(port), family=family, proto=proto, flags=_NUMERIC)
 
@@ -80,16 +80,16 @@ class _Kept:
     end: AsyncGenerator[None, None] = field(repr=False)
 
 
-# By process as well: what a fork inherits are the parent's connections, which it must neither use nor close.
+# By process as well: a fork inherits its parent's connections, which it must neither use nor close.
 _kept: dict[tuple[int, asyncio.AbstractEventLoop], _Kept] = {}
 
 
 async def session_of_loop() -> aiohttp.ClientSession:
     """Return the session of the running loop; it is closed when the loop shuts down, or with the process.
 
-    A connection that the server has closed meanwhile, or on which it has said something unasked, is out of it by then:
-    a kernel that has computed for a while has not seen that yet, and a question over it would be lost, or answered
-    with what was left there.
+    A connection that the server has closed meanwhile, or on which it has sent something unasked, is no longer in it: a
+    kernel that was computing has not seen that yet, and a question over it would be lost, or answered with what was
+    left there.
     """
     await _drop_those_of_closed_loops()
     for _ in range(_ROUNDS):
@@ -139,7 +139,7 @@ class _Careful(ResponseHandler):
     """
 
     def is_connected(self) -> bool:
-        """Say whether it can be used: for the pool, which asks nothing else of a connection that was idle."""
+        """Say whether it can be used; the pool asks nothing else of a connection that was idle."""
         return super().is_connected() and not self.should_close
 
     def feed_data(self, data: tuple[RawResponseMessage, StreamReader], *size: int) -> None:
@@ -149,7 +149,7 @@ class _Careful(ResponseHandler):
         super().feed_data(data, *size)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come."""
+        """Take what has arrived."""
         head, end, body = data.partition(b"\r\n\r\n")
         super().data_received(head + end)
         if body and self.exception() is None:

@@ -1,4 +1,4 @@
-"""What a fault of the network means to the user: aiohttp's exceptions in our words."""
+"""Turn aiohttp's exceptions into errors that say what the user can do."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _LOOKED_AT = 100_000
 
 
 def page_words(text: str) -> str:
-    """Return `text` without the tags, styles and scripts of a page; as it is, where it is none or nothing is left.
+    """Return `text` without the tags, styles and scripts of a page; as it is, if it is no page or nothing is left.
 
-    What comes out is a server's words, and no safer than before.
+    The result is still a server's words, and no safer than before.
     """
     if not text.lstrip().startswith("<"):
         return text
@@ -49,37 +49,38 @@ def _words(page: str) -> str:
 def no_response(  # noqa: PLR0911 - one a cause
     error: Exception, where: str, *, silence: float | None, connect: float = 0.0, proxy: Proxy | None = None
 ) -> BerlinError:
-    """Return what `error`, which kept a response of `where` from coming, means; the limits are in seconds.
+    """Return the error for a response of `where` that did not come because of `error`; the limits are in seconds.
 
-    Where there is a `proxy`, it may be the proxy's fault: which of the two it was is told as far as it can be known.
+    If there is a `proxy`, it says whose fault it was, as far as that can be known.
     """
-    way = f"{where} through the proxy {proxy.where}" if proxy else where
+    named = f"{where} through the proxy {proxy.where}" if proxy else where
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         check = "the proxy's address" if proxy else "the address"
-        return ServerUnreachableError(f"No connection to {way} within {connect:g} s.\nCheck {check} and the network.")
+        return ServerUnreachableError(f"No connection to {named} within {connect:g} s.\nCheck {check} and the network.")
     if isinstance(error, TimeoutError):
-        return silence_error(way, silence)
-    if proxy and (told := _proxys_own(error, where, proxy)):
-        return told
+        return silence_error(named, silence)
+    if proxy and (own := _of_proxy(error, where, proxy)):
+        return own
     if (failed := _distrust(error)) is not None:  # before ValueError, which aiohttp's is too
-        return _not_trusted(failed, way)
+        return _not_trusted(failed, named)
     if isinstance(error, aiohttp.InvalidURL | ValueError):
         return NotConfiguredError(
-            f"{where} can't be asked: its address{', or the proxy’s,' if proxy else ''} is none that HTTP can use.\n"
+            f"{where} can't be asked: its address{', or the proxy’s,' if proxy else ''} is not one that HTTP can use.\n"
             "Check it, and how its host is written."
         )
     if isinstance(error, aiohttp.ClientConnectorError):
         return ServerUnreachableError(
-            f"No connection to {way}: {_reason(error)}.\n"
+            f"No connection to {named}: {_reason(error)}.\n"
             "Is the server running, and is the address right? (`%berlin` shows it.)",
             passing=_is_broken(error.os_error),
         )
     if isinstance(error, aiohttp.ClientResponseError):
         return IncorrectAnswerError(
-            f"{way} gave an incorrect answer, which is no HTTP: {clean(error.message)}\nCheck the address and its port."
+            f"{named} gave an incorrect answer, which is not HTTP: {clean(error.message)}\n"
+            "Check the address and its port."
         )
     return ServerUnreachableError(
-        f"{way} ended the connection without an answer ({type(error).__name__}).\n"
+        f"{named} ended the connection without an answer ({type(error).__name__}).\n"
         "Is it the right port, and http or https as the server expects? Try again if it is.",
         passing=isinstance(error, aiohttp.ServerDisconnectedError) or _is_broken(error),
     )
@@ -93,13 +94,13 @@ def proxy_refusal(where: str, proxy: Proxy | None, *, status: int | None = None,
     where : str
         The server's address.
     proxy : Proxy, optional
-        None where there is one that nobody has named.
+        None if there is one that nobody has named.
     status : int, optional
-        What it answered.
+        The status of its answer.
     said : str
-        Its reason, where it gave one in words.
+        Its reason, if it gave one in words.
     """
-    named = f"The proxy {proxy.where}" if proxy else "A proxy on the way"
+    named = f"The proxy {proxy.where}" if proxy else "A proxy in between"
     reason = f" (HTTP {status})" if status else f": {clean(said, 120)}" if said else ""
     return ServerUnreachableError(
         f"{named} does not let us through to {where}{reason}.\n"
@@ -125,8 +126,8 @@ def silence_error(where: str, silence: float | None) -> SilentTooLongError:
     )
 
 
-def _proxys_own(error: Exception, where: str, proxy: Proxy) -> BerlinError | None:
-    """Return what `error` means where it is the proxy's, and not that of the server behind it."""
+def _of_proxy(error: Exception, where: str, proxy: Proxy) -> BerlinError | None:
+    """Return the error if it is the proxy's, and not that of the server behind it."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return proxy_refusal(where, proxy, status=error.status)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError):
@@ -150,7 +151,7 @@ def _not_trusted(failed: ssl.SSLCertVerificationError, whose: str) -> BerlinErro
 
 
 def _distrust(error: Exception) -> ssl.SSLCertVerificationError | None:
-    """Return why a certificate was not accepted; None where it is no such error.
+    """Return why a certificate was not accepted; None if `error` is another one.
 
     Through a SOCKS proxy, aiohttp (3.14) has it as the cause of a ClientOSError.
     """

@@ -1,4 +1,4 @@
-"""Which proxy a request goes through: the one given, else the environment's; an HTTP proxy, or a SOCKS one."""
+"""Find the proxy for a request: the one that the user has set, else the environment's."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Proxy:
     Attributes
     ----------
     where : str
-        Its address, without what lets in there: fit for a message.
+        Its address without user and password, for messages.
     user, password : Secret
-        What lets in there; empty where it lets in everybody.
+        What it wants; empty if it wants nothing.
     """
 
     where: str
@@ -38,12 +38,12 @@ class Proxy:
 
     @property
     def is_socks(self) -> bool:
-        """Whether it is one of SOCKS, of which aiohttp knows nothing."""
+        """Whether it is a SOCKS proxy, which aiohttp does not support."""
         return URL(self.where).scheme in _SOCKS
 
     @property
     def authorization(self) -> dict[str, str]:
-        """The header that lets in at an HTTP proxy; none where there is no user.
+        """The header that an HTTP proxy wants; none if there is no user.
 
         In UTF-8, as browsers and curl send it (RFC 7617): aiohttp's own knows Latin-1 only, which has no euro sign.
         """
@@ -59,7 +59,7 @@ def proxy_for(url: URL, proxy: str | None, *, loopback: bool) -> Secret | None:
     Parameters
     ----------
     url : URL
-        Where the request is to go.
+        The address of the request.
     proxy : str, optional
         What the user has set; it goes before ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
     loopback : bool
@@ -81,11 +81,11 @@ def parsed_proxy(address: str) -> Proxy:
     Raises
     ------
     NotConfiguredError
-        Where it is no proxy's. It is not quoted: what is mistyped may be the password.
+        If it is not a proxy's. It is not quoted: what is mistyped may be the password.
     """
     if (proxy := _read(address)) is None:
         raise NotConfiguredError(
-            "The proxy's address is none that can be used (it is not shown, as it may hold a password).\n"
+            "The proxy's address can't be used (it is not shown, as it may hold a password).\n"
             "A proxy is http://host:port, https://… or socks5://…: see `proxy`, HTTP_PROXY, HTTPS_PROXY and ALL_PROXY."
         )
     return proxy

@@ -1,4 +1,4 @@
-"""The way to a server over HTTP: limits on connecting and on silence, errors in our words.
+"""Send a request over HTTP, with limits on connecting and on silence.
 
 Facts about aiohttp were read in, and tried on, its version 3.14.
 """
@@ -100,12 +100,12 @@ def address(text: str, setting: str = "BERLIN_URL") -> URL:
     text : str
         What the user gave.
     setting : str
-        Where the user is told to set it.
+        The setting that an error names.
 
     Raises
     ------
     NotConfiguredError
-        Where it is none.
+        If it is not an address.
     """
     try:
         url = URL(text.strip().rstrip("/"))
@@ -150,7 +150,7 @@ async def requested(
     Parameters
     ----------
     method, url, headers, json
-        The request. Redirects are not followed: a token would go along to whoever they name.
+        The request. Redirects are not followed: a token would go along to whatever server they name.
     proxy : str, optional
         The address of a proxy; otherwise the environment's is used.
     silence : float, optional
@@ -159,15 +159,15 @@ async def requested(
     Raises
     ------
     ServerUnreachableError
-        Where there is no connection, or it ended before any answer.
+        If there is no connection, or it ended before any answer.
     SilentTooLongError
-        Where no answer began in time.
+        If no answer began in time.
     IncorrectAnswerError
-        Where the answer is no HTTP.
+        If the answer is not HTTP.
     NotConfiguredError
-        Where the address, or the proxy's, can't be used.
+        If the address, or the proxy's, can't be used.
     ServerError
-        Where the server redirects.
+        If the server redirects.
     """
     where = origin_of(url)
     found = proxy_for(url, proxy, loopback=is_loopback(url))
@@ -175,9 +175,9 @@ async def requested(
     limits = aiohttp.ClientTimeout(total=None, connect=CONNECT_LIMIT, sock_read=silence)
     async with AsyncExitStack() as stack:
         try:
-            way = await _way(url, headers, through, stack)
-            session: aiohttp.ClientSession = way.pop("session", None) or await session_of_loop()
-            send = partial(session.request, method, url, **way, allow_redirects=False, timeout=limits)
+            route = await _route(url, headers, through, stack)
+            session: aiohttp.ClientSession = route.pop("session", None) or await session_of_loop()
+            send = partial(session.request, method, url, **route, allow_redirects=False, timeout=limits)
             response = await (_answered(send, json, silence and silence + CONNECT_LIMIT) if json else send())
         except socks_errors() as error:
             raise proxy_refusal(where, through, said=str(error)) from None
@@ -222,28 +222,29 @@ async def _answered(
         return await send(data=again)
 
 
-async def _way(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack: AsyncExitStack) -> dict[str, Any]:
-    """Return how a request gets to `url`: its headers, its session, and the arguments for aiohttp that say the rest."""
-    way: dict[str, Any] = {"headers": headers, "proxy": None}
+async def _route(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack: AsyncExitStack) -> dict[str, Any]:
+    """Return the arguments for aiohttp that take a request to `url`; ``session`` is for a SOCKS proxy."""
+    route: dict[str, Any] = {"headers": headers, "proxy": None}
     if url.scheme == "https" or (proxy and proxy.where.startswith("https:")):
-        way["ssl"] = await trusted()
+        route["ssl"] = await trusted()
     if proxy is None:
-        return way
+        return route
     if proxy.is_socks:
         try:
-            connector = await socks_connector(proxy, patience=CONNECT_LIMIT)
+            async with asyncio.timeout(CONNECT_LIMIT):  # of looking up its name
+                connector = await socks_connector(proxy)
         except TimeoutError:
             raise no_proxy(origin_of(url), proxy, f"its name was not found within {CONNECT_LIMIT:g} s") from None
         except OSError:
             raise no_proxy(origin_of(url), proxy, "its name is unknown to the network") from None
-        way["session"] = await stack.enter_async_context(new_session(connector))
-        return way
-    way["proxy"] = proxy.where
+        route["session"] = await stack.enter_async_context(new_session(connector))
+        return route
+    route["proxy"] = proxy.where
     if url.scheme == "https":
-        way["proxy_headers"] = proxy.authorization  # for the proxy alone: the rest goes by unseen
+        route["proxy_headers"] = proxy.authorization  # for the proxy alone, which does not see the rest
     else:
-        way["headers"] = {**headers, **proxy.authorization}
-    return way
+        route["headers"] = {**headers, **proxy.authorization}
+    return route
 
 
 def _check_response(response: aiohttp.ClientResponse, where: str, proxy: Proxy | None) -> None:
@@ -255,7 +256,7 @@ def _check_response(response: aiohttp.ClientResponse, where: str, proxy: Proxy |
     if target := clean(response.headers.get("Location", ""), 120):
         raise ServerError(f"{where} redirects to {target}.\nSet the address that is meant.", status=status)
     raise ServerError(
-        f"{where} answered with HTTP {status}, which is no answer to a question.\n"
-        "Check the address; where it is right, ask whoever runs the server, or a cache in front of it.",
+        f"{where} answered with HTTP {status}, which is not an answer to a question.\n"
+        "Check the address; if it is right, ask whoever runs the server, or a cache in front of it.",
         status=status,
     )

@@ -1,4 +1,4 @@
-"""The body of a response: every byte that came is given, whatever became of the rest."""
+"""Read the body of a response; every byte that came before a fault is given first."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ async def received(
 
 
 def _unpacking(response: aiohttp.ClientResponse, where: str) -> Callable[[bytes], Iterator[bytes] | tuple[bytes]]:
-    """Return what gives the pieces that a read stands for. We ask for no compression; some servers compress anyway."""
+    """Return the function that unpacks a read. We ask for no compression; some servers compress anyway."""
     encoding = response.headers.get("Content-Encoding", "")
     # What else there is (utf-8, none) compresses nothing.
     packings = [name for name in re.split(r"[\s,]+", encoding.lower()) if name in _UNPACKED | _OTHERS]
@@ -93,7 +93,7 @@ def _unpacking(response: aiohttp.ClientResponse, where: str) -> Callable[[bytes]
     if len(packings) > 1 or packings[0] in _OTHERS:
         raise IncorrectAnswerError(
             f"{where} gave an incorrect answer, compressed as “{clean(encoding, 40)}”, which nobody asked for.\n"
-            "Ask whoever runs the server, or a proxy on the way, to send it plain or as gzip.",
+            "Ask whoever runs the server, or a proxy in between, to send it plain or as gzip.",
             status=response.status,
         )
     stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip or zlib, as its first bytes say
@@ -124,11 +124,11 @@ async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None)
     Raises
     ------
     ReplyTooLargeError
-        Where it exceeds 8 MiB.
+        If it exceeds 8 MiB.
     ServerUnreachableError
-        Where the connection breaks before its first byte.
+        If the connection breaks before its first byte.
     SilentTooLongError
-        Where the server falls silent.
+        If the server falls silent.
     """
     where = _where(response)
     body = bytearray()
@@ -162,7 +162,7 @@ async def end_of_framing(response: aiohttp.ClientResponse) -> None:
 
 
 def end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], object]:
-    """Let whoever waits for the body know when the connection is lost; return what ends that.
+    """Raise in whoever reads the body when the connection is lost; return the function that ends this.
 
     After broken framing aiohttp (3.14, with its parser in C) closes the connection and forgets the body: without this
     its reader waits for ever, the limit on silence being switched off as well.

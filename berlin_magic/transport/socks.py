@@ -1,8 +1,7 @@
-"""The way through a SOCKS proxy, by the package ``aiohttp-socks``; the server's name is looked up by the proxy."""
+"""Connect through a SOCKS proxy with the package ``aiohttp-socks``; the proxy looks up the server's name."""
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import sys
 from typing import Any
@@ -17,22 +16,20 @@ from berlin_magic.transport.proxies import Proxy
 __all__ = ["socks_connector", "socks_errors"]
 
 
-async def socks_connector(proxy: Proxy, *, patience: float) -> aiohttp.BaseConnector:
-    """Return what connects through `proxy`.
+async def socks_connector(proxy: Proxy) -> aiohttp.BaseConnector:
+    """Return a connector through `proxy`.
 
     Parameters
     ----------
     proxy : Proxy
-        One of SOCKS.
-    patience : float
-        Seconds that looking up its name may take.
+        A SOCKS proxy.
 
     Raises
     ------
     NotConfiguredError
-        Where the package is not installed, or the password is none that it can send.
-    OSError, TimeoutError
-        Where the proxy's name can't be looked up.
+        If the package is not installed, or can't send the password.
+    OSError
+        If the proxy's name can't be looked up.
     """
     try:
         package: Any = importlib.import_module("aiohttp_socks")
@@ -48,8 +45,7 @@ async def socks_connector(proxy: Proxy, *, patience: float) -> aiohttp.BaseConne
         )
     url = URL(proxy.where)
     # The package looks the name up in asyncio's threads (see `NameLookup`), and takes an address of IPv4 first.
-    async with asyncio.timeout(patience):
-        found = await NameLookup().resolve(url.host or "", url.port or 0)
+    found = await NameLookup().resolve(url.host or "", url.port or 0)
     connector: aiohttp.BaseConnector = package.ProxyConnector(
         host=min(found, key=lambda one: one["family"])["host"],
         port=url.port,
@@ -62,7 +58,7 @@ async def socks_connector(proxy: Proxy, *, patience: float) -> aiohttp.BaseConne
 
 
 def socks_errors() -> tuple[type[Exception], ...]:
-    """Return what a SOCKS proxy's refusals are raised as; they are no errors of aiohttp's."""
+    """Return the exceptions that a SOCKS proxy's refusals raise; aiohttp's errors are not among them."""
     package: Any = sys.modules.get("aiohttp_socks")
     if package is None:
         return ()

@@ -1,4 +1,4 @@
-"""The event stream of the WHATWG HTML standard, section 9.2 "Server-sent events": bytes in, events out.
+"""Decode an event stream, as the WHATWG HTML standard defines it in section 9.2 "Server-sent events".
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -28,7 +28,7 @@ class Event:
     data : str
         The event's data; its lines are joined by ``"\n"``.
     type : str
-        The `event` field, ``"message"`` where there is none.
+        The `event` field; ``"message"`` if there is none.
     id : str
         The last `id` field seen so far, in this event or an earlier one.
     """
@@ -39,12 +39,12 @@ class Event:
 
 
 class EventStreamDecoder:
-    r"""Turns the bytes of an event stream into events, wherever the bytes are cut.
+    r"""Turn the bytes of an event stream into events, wherever the bytes are cut.
 
     Parameters
     ----------
     limit : int, optional
-        The most bytes that one event may have; unlimited where it is None.
+        The most bytes that one event may have; None for no limit.
     also : set of str, optional
         Names of fields that the standard ignores, and that some server puts data into in place of ``data``: the event
         is then of a type of that name.

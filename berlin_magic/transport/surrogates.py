@@ -1,4 +1,4 @@
-"""Whole characters out of pieces of text: JSON's escapes can spell half of one, and servers cut between the halves."""
+"""Join characters that a server cut in two: JSON's escapes can spell half of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ __all__ = ["WholeCharacters"]
 
 
 class WholeCharacters:
-    """Puts together the halves of a character (a surrogate pair) that a server sent in two pieces.
+    """Join the halves of a character (a surrogate pair) that a server sent in two pieces.
 
     A server that cuts JavaScript or Java strings does so. A half that stays alone becomes U+FFFD, as it can be
     neither printed nor saved.
@@ -16,7 +16,7 @@ class WholeCharacters:
         self._half = ""  # the first half of a character whose second is still to come
 
     def take(self, piece: str, *, last: bool = False) -> str:
-        """Return `piece` as far as its characters are whole; its last half waits, unless it is the `last` piece."""
+        """Return `piece` with whole characters; half of one at its end waits, unless it is the `last` piece."""
         text = self._half + piece
         self._half = ""
         if text and not last and "\ud800" <= text[-1] <= "\udbff":

@@ -1,7 +1,7 @@
-"""Which certificates are trusted: the system's, or a company's own.
+"""Load the certificates that are trusted.
 
-``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count as for every program with OpenSSL. Where neither is set,
-``REQUESTS_CA_BUNDLE`` counts as for `requests`, in place of the system's: where a company's machines have only that
+``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count as for every program with OpenSSL. If neither is set,
+``REQUESTS_CA_BUNDLE`` counts as for `requests`, in place of the system's: on a company's machines that have only that
 one set, pip works, and so should a question.
 """
 
@@ -17,12 +17,12 @@ from berlin_magic.errors import NotConfiguredError, clean
 
 __all__ = ["trust_advice", "trusted"]
 
-_PATIENCE = 10.0  # seconds for reading certificates, which may lie on a network drive
+_TIMEOUT = 10.0  # seconds for reading certificates, which may lie on a network drive
 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """What the environment says, and of when its file is: one that was mended is to be read anew."""
+    """What the environment names, and the time stamp of its file: one that was mended has to be read again."""
 
     file: str
     folder: str
@@ -40,32 +40,32 @@ async def trusted() -> ssl.SSLContext:
     Raises
     ------
     NotConfiguredError
-        Where the certificates can't be read in time.
+        If the certificates can't be read in time.
     """
     if (known := _contexts.get(_SYSTEMS)) and not _file()[0]:
         return known
     try:
-        return await in_thread(_context, timeout=_PATIENCE)
+        return await in_thread(_context, timeout=_TIMEOUT)
     except TimeoutError:
         raise NotConfiguredError(
-            f"The trusted certificates could not be read within {_PATIENCE:g} s.\n"
+            f"The trusted certificates could not be read within {_TIMEOUT:g} s.\n"
             "Does SSL_CERT_FILE, SSL_CERT_DIR or REQUESTS_CA_BUNDLE name a network drive that is gone?"
         ) from None
 
 
 def trust_advice(code: int | None = None) -> str:
-    """Return what a user can do whose server's certificate is not trusted.
+    """Return what the user can do about a server's certificate that is not trusted.
 
     Parameters
     ----------
     code : int, optional
-        OpenSSL's reason (``X509_V_ERR_…``, its x509_vfy.h). For some, no further CA is of any help.
+        OpenSSL's reason (``X509_V_ERR_…``, its x509_vfy.h). For some of them another CA is no help.
     """
     if code in _NO_MATTER_OF_TRUST:
         return _NO_MATTER_OF_TRUST[code]
     file, variable = _file()
     if not file:
-        return "Where it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
+        return "If it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
     if _stamp(file) is None:
         return f"{variable} names {clean(file, 120)}, which is not there: name the CA file of your organisation."
     return f"{variable} names {clean(file, 120)}: see that it holds the CA that issued it, as PEM."
@@ -98,7 +98,7 @@ def _made(bundle: str) -> ssl.SSLContext:
                 return ssl.create_default_context(capath=bundle)
             return ssl.create_default_context(cafile=bundle)
         except OSError:
-            pass  # the system's may do; where they don't, `trust_advice` names the bundle
+            pass  # the system's may do; if they don't, `trust_advice` names the bundle
     return ssl.create_default_context()
 
 

@@ -109,7 +109,7 @@ async def test_without_the_keyring_package_the_file_has_the_password(monkeypatch
 async def test_a_keyring_that_asks_nobody_is_not_waited_for_for_ever(install, monkeypatch):
     ring = Hanging()
     install(ring)
-    monkeypatch.setattr(logins, "_PATIENCE", 0.2)
+    monkeypatch.setattr(logins, "_TIMEOUT", 0.2)
     try:
         assert await asyncio.wait_for(store(), 10) is False
     finally:
@@ -320,7 +320,7 @@ async def test_the_environments_password_goes_to_no_other_path_of_its_host(monke
     monkeypatch.setenv("BERLIN_TOKEN", TOKEN)
     assert access(f"{HERE}/a").can_login
     assert not access(f"{HERE}/b").can_login
-    assert not access(f"{HERE}/b").standing_token
+    assert not access(f"{HERE}/b").environment_token
 
 
 def test_localhost_shares_the_token_of_its_address_and_no_other_name_does():

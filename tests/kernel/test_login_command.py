@@ -83,7 +83,7 @@ async def test_it_says_where_another_server_goes_before_it(server, typing, monke
     monkeypatch.setenv("BERLIN_URL", "http://127.0.0.1:9")
     server.on(LOGIN, [envelope(0, {"token": TOKEN})])
     typing(ACCOUNT, PASSWORD)
-    assert "goes before it" in await login_command.log_in(magics(), server.url)
+    assert "questions go there" in await login_command.log_in(magics(), server.url)
 
 
 @pytest.mark.parametrize("why", [StdinNotImplementedError("no"), EOFError(), getpass.GetPassWarning("echo")])

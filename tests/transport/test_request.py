@@ -343,7 +343,7 @@ async def test_a_redirect_to_nowhere_is_told_as_no_answer(server, status):
     server.on("/", [reply(status, b"")])
     _, error = await fetched(server.url)
     assert type(error) is errors.ServerError
-    assert f"HTTP {status}, which is no answer" in str(error)
+    assert f"HTTP {status}, which is not an answer" in str(error)
 
 
 async def test_a_compressed_stream_arrives_piece_by_piece(server):

@@ -171,7 +171,7 @@ async def test_certificates_are_read_beside_the_loop_and_once(order, monkeypatch
 
 async def test_certificates_that_hang_are_told(order, monkeypatch):
     release = threading.Event()
-    monkeypatch.setattr(tls, "_PATIENCE", 0.1)
+    monkeypatch.setattr(tls, "_TIMEOUT", 0.1)
     monkeypatch.setattr(tls, "_context", release.wait)
     with pytest.raises(NotConfiguredError, match="SSL_CERT_FILE") as caught:
         await tls.trusted()

@@ -1,4 +1,4 @@
-"""Logging in to stay: the server is asked first, and only what it accepts is stored."""
+"""Log in to a Berlin server, and store what it accepts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ __all__ = ["goes_elsewhere", "log_in", "log_out", "server_of"]
 
 
 def server_of(connection: Mapping[str, Any], url: str) -> Access | None:
-    """Return the server to log in to, with the account that is set for it; None where none is named.
+    """Return the server to log in to, with the account that is set for it; None if no server is named.
 
     Parameters
     ----------
     connection : mapping
         The notebook's settings: ``url``, ``account``, ``proxy``, ``silence``.
     url : str
-        The address that was asked for; empty for the one that would be asked.
+        The address that the user gave; empty for the server that the next question goes to.
 
     Raises
     ------
     NotConfiguredError
-        Where it is no address.
+        If it is not an address.
     """
     known = url or connection.get("url") or ""
     access = access_to(
@@ -46,18 +46,18 @@ def server_of(connection: Mapping[str, Any], url: str) -> Access | None:
     )
     if not known and access.where == DEFAULT_URL:
         return None
-    # The stored account is no setting: who logs in again may want another.
+    # The stored account is not a setting: a user who logs in again may want another one.
     set_account = connection.get("account") or os.environ.get("BERLIN_ACCOUNT")
     return access if set_account else replace(access, account="")
 
 
 async def log_in(access: Access, account: str, password: Secret) -> bool:
-    """Log in, and store account and password where the server accepts them; return whether the keyring has them.
+    """Log in, and store account and password if the server accepts them; return whether the keyring has them.
 
     Raises
     ------
     BerlinError
-        Where it does not, or they can't be stored.
+        If it does not, or they can't be stored.
     """
     try:
         await Berlin.log_in(replace(access, account=account, password=password, stored=False, in_keyring=False))
@@ -75,7 +75,7 @@ async def log_out(access: Access) -> bool:
     Raises
     ------
     BerlinError
-        Where it can't be deleted.
+        If it can't be deleted.
     """
     server, _ = access.key
     try:

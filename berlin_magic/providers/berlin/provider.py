@@ -233,7 +233,7 @@ class Berlin(KeptTokens, Provider):
             access = cls._access(url, account=account, token=token, proxy=proxy, silence=silence, shared=shared)
         finally:
             del token, proxy, kwargs  # as above
-        known = access.token or cls._known(access) or access.standing_token or await shared_token(access).read()
+        known = access.token or cls._known(access) or access.environment_token or await shared_token(access).read()
         try:
             return await api.balance(access, known) if known else None
         except (BerlinError, asyncio.CancelledError) as error:

@@ -1,4 +1,4 @@
-"""The way into a Berlin server, put together from what the user has said, set, or has in the environment."""
+"""Collect what is needed to ask a Berlin server from arguments, environment and stored login."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ _NONE = Secret()
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """A server, and what is known to get in there."""
+    """A server, and the login or token for it."""
 
     url: URL
     account: str = ""
     password: Secret = _NONE
     token: Secret = _NONE
-    """Given for this one question."""
-    standing_token: Secret = _NONE
-    """From the environment; a later login's goes before it."""
+    """Given for this question alone."""
+    environment_token: Secret = _NONE
+    """From the environment; the token of a later login is used before it."""
     proxy: Secret | None = field(default=None, repr=False)  # its address may hold a password
     silence: float | None = None
     reply_limit: int | None = REPLY_LIMIT
     stored: bool = False
     """Whether account and password are those of `%berlin login`."""
     in_keyring: bool = False
-    """Whether the keyring has the password; it is asked when there is no other way in."""
+    """Whether the keyring has the password; it is asked if nothing else is left."""
     shared: bool = True
-    """Whether its token is for all of the user's processes."""
+    """Whether its token is shared by the user's processes."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """What a token is good for: a server, and an account there. ``localhost`` is ``127.0.0.1`` by another name."""
+        """The server and the account that a token is for. ``localhost`` is another name of ``127.0.0.1``."""
         url = self.url.with_host("127.0.0.1") if self.url.host == "localhost" else self.url
         return str(url), self.account
 
@@ -59,7 +59,7 @@ class Access:
     @property
     def secrets(self) -> list[Secret]:
         """What no message may hold."""
-        return [self.password, self.token, self.standing_token, *proxy_secrets(self.url, self.proxy)]
+        return [self.password, self.token, self.environment_token, *proxy_secrets(self.url, self.proxy)]
 
 
 def access_to(
@@ -75,29 +75,29 @@ def access_to(
     reply_limit: int | None = REPLY_LIMIT,
     shared: bool = True,
 ) -> Access:
-    """Return the way in: each setting from what is given, else from the class, the environment, the stored login.
+    """Return server and login: each setting as given, else from the class, the environment, the stored login.
 
-    What the environment holds is for the server of ``BERLIN_URL``, where that is set, and goes to no other; its
-    password is for its account. So is a stored login for its server.
+    What the environment holds is for the server of ``BERLIN_URL``, if that is set, and goes to no other; its password
+    is for its account. So is a stored login for its server.
 
     Raises
     ------
     NotConfiguredError
-        Where the address is none, or a token can't be sent.
+        If the address is not one, or a token can't be sent.
     ValueError
-        Where `silence` is no time, or one of the others is no text.
+        If `silence` is not a time, or one of the others is not a text.
     """
     try:
         _check(silence, url=url, account=account, password=password, token=token, proxy=proxy)
         server, elsewhere = _server(url or (class_url if class_url != default_url else ""), default_url)
         known = _known(server, account, Secret(password or ""), elsewhere=elsewhere)
-        standing = Secret("" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", ""))
+        in_environment = Secret("" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", ""))
         return Access(
             url=server,
             account=known.account,
             password=known.password,
             token=sendable(token or ""),
-            standing_token=sendable(standing),
+            environment_token=sendable(in_environment),
             proxy=Secret(proxy) if proxy else None,
             silence=silence,
             reply_limit=reply_limit,
@@ -118,7 +118,7 @@ def sendable(token: str) -> Secret:
     Raises
     ------
     NotConfiguredError
-        Where it holds a character that a header can't carry.
+        If it holds a character that a header can't carry.
     """
     plain = Secret(token.strip())
     if any(char in plain for char in "\r\n\0"):
@@ -136,10 +136,10 @@ def _check(silence: object, **texts: object) -> None:
 
 def _server(named: str, default: str) -> tuple[URL, bool]:
     """Return the server to ask, and whether it is another than that of the environment."""
-    standing = os.environ.get("BERLIN_URL", "")
-    latest = None if named or standing else stored_login()
-    server = address(named or standing or (latest.url if latest else default))
-    return server, bool(standing) and address(standing) != server
+    usual = os.environ.get("BERLIN_URL", "")
+    latest = None if named or usual else stored_login()
+    server = address(named or usual or (latest.url if latest else default))
+    return server, bool(usual) and address(usual) != server
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +155,9 @@ class _Known:
 
 
 def _known(server: URL, account: str | None, password: Secret, *, elsewhere: bool) -> _Known:
-    standing = "" if elsewhere else os.environ.get("BERLIN_ACCOUNT", "")
-    foreign = account is not None and account != standing
-    account = account or standing
+    usual = "" if elsewhere else os.environ.get("BERLIN_ACCOUNT", "")
+    foreign = account is not None and account != usual
+    account = account or usual
     password = password or Secret("" if elsewhere or foreign else os.environ.get("BERLIN_PASSWORD", ""))
     login = None if password else stored_login(str(server))
     if login is None or account not in {"", login.account}:

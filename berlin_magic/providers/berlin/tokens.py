@@ -1,4 +1,4 @@
-"""The tokens that `Berlin` knows, and how it gets another."""
+"""Find a token for a Berlin server, or log in for a new one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FILE_TIMEOUT = 10.0  # seconds
 
 
 class KeptTokens:
-    """What `berlin_magic.Berlin` knows of tokens: where one is to be had, and how to get another."""
+    """The tokens of `berlin_magic.Berlin`, and the login that gives another one."""
 
     _token: ClassVar[str | None] = None
     # A token goes to the server that issued it and to no other: one for each origin and account. `_token` is the
@@ -49,7 +49,7 @@ class KeptTokens:
         Raises
         ------
         BerlinError
-            As `protocol.login`.
+            As `api.login`.
         """
         async with cls._lock(access):
             shared = shared_token(access)
@@ -58,7 +58,7 @@ class KeptTokens:
 
     @classmethod
     def forget_tokens(cls, server: str) -> None:
-        """Drop the tokens for the server with that address, as far as this process keeps them."""
+        """Drop the tokens that this process keeps for the server with that address."""
         gone = {key: token for key, token in cls._tokens.items() if key[0] == server}
         cls._tokens = {key: token for key, token in cls._tokens.items() if key not in gone}
         if cls._token in gone.values():
@@ -66,14 +66,14 @@ class KeptTokens:
 
     @classmethod
     async def _first_token(cls, access: Access) -> tuple[Secret, bool]:
-        known = access.token or cls._known(access) or access.standing_token
+        known = access.token or cls._known(access) or access.environment_token
         return (known, False) if known else await cls._other_token(access, ())
 
     @classmethod
     async def _other_token(cls, access: Access, refused: Sequence[Secret]) -> tuple[Secret, bool]:
-        """Return a token that is none of `refused`, and whether it is new; an empty one where there is none.
+        """Return a token that is not one of `refused`, and whether it is new; an empty one if there is none.
 
-        One that is not new is another task's or another process's, which has logged in meanwhile.
+        One that is not new comes from another task or process, which has logged in meanwhile.
         """
         async with cls._lock(access):
             known = cls._known(access)
@@ -84,7 +84,7 @@ class KeptTokens:
             if (token := await shared.read()) not in unwanted:
                 return cls._keep(access, token), False
             if not access.can_login:
-                return (Secret() if access.standing_token in refused else access.standing_token), False
+                return (Secret() if access.environment_token in refused else access.environment_token), False
             async with shared.login_lock():
                 if (token := await shared.read()) not in unwanted:
                     return cls._keep(access, token), False
@@ -92,7 +92,7 @@ class KeptTokens:
 
     @classmethod
     async def _new_token(cls, access: Access, shared: SharedToken) -> Secret:
-        """Log in, and let everybody know the new token; to be called by one at a time."""
+        """Log in, and share the new token; call it with the lock held."""
         if not access.password:
             password = await password_from_keyring(access.where, access.account)
             access = replace(access, password=password)
@@ -122,7 +122,7 @@ class KeptTokens:
 
     @classmethod
     def _known(cls, access: Access) -> Secret | None:
-        """Return the token of an earlier login there; one set by hand is bound to the server that it first goes to."""
+        """Return the token of an earlier login; one set by hand is bound to the server that it first goes to."""
         if cls._token is None:
             cls._forgotten = {**cls._forgotten, **cls._tokens}
             cls._tokens = {}
@@ -141,5 +141,5 @@ async def _logged_out(access: Access) -> bool:
 
 
 def shared_token(access: Access) -> SharedToken:
-    """Return the token that all of the user's processes have for `access`, where it is to be shared."""
+    """Return the token for `access` that the user's processes share; if it is not shared, nothing is kept."""
     return SharedToken(access.key, state_folder() if access.shared else None)
