@@ -17,6 +17,7 @@
     │   └── SilentTooLongError        nothing came for longer than the limit on silence
     ├── ContextOnServerError          the server holds another conversation than this one
     ├── NotStoredError                no stored reply, and asking is not allowed
+    ├── PromptError                   the prompt can't be filled in; nothing was sent
     ├── ReplayFileError               the file with the stored replies can't be read
     └── StoreError                    the conversations can't be stored
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from unittest.mock import Mock
 
 import aiohttp
@@ -49,7 +48,7 @@ def ask(**given):
 
 def sent(call):
     """Return the JSON that a call has sent."""
-    return json.loads(call.kwargs["data"].decode())
+    return call.kwargs["json"]
 
 
 def calls(web, url):
