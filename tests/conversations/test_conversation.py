@@ -170,7 +170,7 @@ def test_versions_are_told_apart_and_no_escape_reaches_the_screen() -> None:
     place = talk.places[0]
     assert "* version 2" in listed(place, str) and listed(place, str).startswith("  version 1")
     diff = compared(*place.versions, ("1", "2"))
-    assert "-old" in diff and "+[31mnew" in diff and "\x1b" not in diff + shown(place.versions[1])
+    assert "-old" in diff and "+ [31mnew" in diff and "\x1b" not in diff + shown(place.versions[1])
     assert compared(place.versions[0], place.versions[0], ("1", "1")) == "They are the same."
 
 
