@@ -1,0 +1,126 @@
+"""The packing slip: what would be sent for a question, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from berlin_magic.conversations.context_window import Measure, estimate
+from berlin_magic.errors import clean
+from berlin_magic.messages import Message
+from berlin_magic.prompts.compose import Value
+
+__all__ = ["Packed", "Slip", "packed"]
+
+_IMAGE = 1_600  # tokens that an image costs at most, as images are scaled
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A message of the slip: who speaks, its texts and images in order, and its size.
+
+    Attributes
+    ----------
+    role : str
+        As it is sent.
+    texts : tuple of str
+        What is sent, in order; of an image, its address.
+    images : frozenset of int
+        Which of the `texts` are images.
+    tokens : int
+        About how many tokens it has.
+    """
+
+    role: str
+    texts: tuple[str, ...] = field(repr=False)
+    images: frozenset[int]
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """What would be sent.
+
+    Attributes
+    ----------
+    messages : tuple of Packed
+        All messages, oldest first.
+    values : tuple of Value
+        What the expressions of the prompt gave.
+    provider, model, where : str
+        Who would be asked, for what, and at which address.
+    options : mapping
+        The engine's options.
+    left_out : int
+        So many earlier turns do not fit the limit, and would not be sent.
+    notes : tuple of str
+        Further remarks, a line each: a price, what is missing, what is suspicious.
+    """
+
+    messages: tuple[Packed, ...]
+    values: tuple[Value, ...]
+    provider: str
+    model: str
+    where: str
+    options: Mapping[str, Any]
+    left_out: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """About how many tokens would be sent."""
+        return sum(message.tokens for message in self.messages)
+
+    @property
+    def head(self) -> list[str]:
+        """What it says before the messages, a line each."""
+        options = ", ".join(f"{clean(name, 40)} = {clean(str(value), 40)}" for name, value in self.options.items())
+        lines = [
+            f"to       {clean(self.provider, 40)} at {clean(self.where) or '(its own address)'}",
+            f"model    {clean(self.model, 80) or '(the only one that the server has)'}",
+            f"options  {options}" if options else "",
+            f"size     {len(self.messages)} messages, about {self.tokens:,} tokens (an estimate)",
+        ]
+        if self.left_out:
+            lines.append(f"left out {self.left_out} earlier turns: `%config BerlinMagics.context_limit`")
+        for value in self.values:
+            about = value.description
+            cut = f"; {about.cut}" if about.cut else ""
+            size = measured(about.parts, estimate)
+            lines.append(
+                f"value    {clean(value.code, 60)}: {clean(about.kind, 80)}, {about.level}, {size:,} tokens{cut}"
+            )
+        return [line for line in [*lines, *(f"note     {note}" for note in self.notes)] if line]
+
+    def as_text(self) -> str:
+        """Return it as plain text."""
+        blocks = ["\n".join(self.head)]
+        for message in self.messages:
+            shown = [
+                f"[image, {len(text):,} bytes as text]" if number in message.images else text
+                for number, text in enumerate(message.texts)
+            ]
+            blocks.append(f"── {message.role} (about {message.tokens:,} tokens)\n" + "".join(shown))
+        return "\n\n".join(blocks)
+
+
+def packed(messages: Sequence[Message], measure: Measure = estimate) -> tuple[Packed, ...]:
+    """Return messages, as they are sent, in the form of the slip."""
+    found = []
+    for message in messages:
+        content = message["content"]
+        parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        images = frozenset(number for number, part in enumerate(parts) if part.get("type") == "image_url")
+        texts = tuple(
+            str(part["image_url"]["url"]) if number in images else str(part.get("text", ""))
+            for number, part in enumerate(parts)
+        )
+        tokens = sum(_IMAGE if number in images else measure(text) for number, text in enumerate(texts))
+        found.append(Packed(message["role"], texts, images, tokens))
+    return tuple(found)
+
+
+def measured(parts: Sequence[Any], measure: Callable[[str], int]) -> int:
+    """Return about how many tokens the parts of a description have."""
+    return sum(measure(part.text) if hasattr(part, "text") else _IMAGE for part in parts)
