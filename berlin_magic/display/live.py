@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from berlin_magic.display.cell_output import Outlet
@@ -45,8 +45,6 @@ class LiveView(View):
         Whether messages of the front end reach the kernel while the reply arrives. If not, no widget is made.
     owns_cell : bool
         Whether the cell shows nothing but this reply.
-    image_hosts : iterable of str
-        Hosts whose images may be shown.
     clock : callable
         Seconds that only go forward.
     """
@@ -58,16 +56,14 @@ class LiveView(View):
         stop: Callable[[], None] | None = None,
         hears: bool = True,
         owns_cell: bool = True,
-        image_hosts: Iterable[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._stop = stop
         self._hears = hears
-        self._image_hosts = tuple(image_hosts)
         self._pieces: list[str] = []
         self._rendered: Rendered | None = None
-        self._document = Document(image_hosts=self._image_hosts)
+        self._document = Document()
         self._plain = PlainDisplay(
             Outlet(shell),
             self._document,
@@ -118,7 +114,7 @@ class LiveView(View):
 
     def settle(self) -> None:
         """Render the whole reply."""
-        self._rendered = Rendered.of("".join(self._pieces), image_hosts=self._image_hosts)
+        self._rendered = Rendered.of("".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Leave one static output, and no widget."""

@@ -5,7 +5,7 @@ Nothing slow is imported with this package; `prepare` imports what the view of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,6 @@ def open_view(
     stop: Callable[[], None] | None = None,
     awaited: bool = True,
     background: bool = False,
-    image_hosts: Iterable[str] = (),
 ) -> View:
     """Return the view that fits the place where the cell runs; call it on the cell's own thread.
 
@@ -39,8 +38,6 @@ def open_view(
         where it blocks the loop or is called by other code.
     background : bool
         Whether the cell returns at once and the reply arrives while other cells run.
-    image_hosts : iterable of str
-        Hosts whose images may be shown.
 
     Returns
     -------
@@ -55,7 +52,7 @@ def open_view(
     if not _is_watched(shell):
         from berlin_magic.display.static import StaticView  # noqa: PLC0415
 
-        return StaticView(shell, image_hosts=image_hosts)
+        return StaticView(shell)
     from berlin_magic.display.live import LiveView  # noqa: PLC0415
 
     return LiveView(
@@ -63,7 +60,6 @@ def open_view(
         stop=stop,
         hears=background or (awaited and _hears_while_awaiting()),
         owns_cell=awaited or background,
-        image_hosts=image_hosts,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -48,10 +48,9 @@ class Rendered:
     markdown: str
 
     @classmethod
-    def of(cls, text: str, *, image_hosts: Iterable[str] = ()) -> Self:
-        """Render `text`, with the images of `image_hosts` only."""
-        hosts = tuple(image_hosts)
-        return cls(to_plain(text), to_html(text, image_hosts=hosts), to_markdown(text, image_hosts=hosts))
+    def of(cls, text: str) -> Self:
+        """Render `text`."""
+        return cls(to_plain(text), to_html(text), to_markdown(text))
 
 
 def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -85,9 +84,8 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
 class StaticView(View):
     """Shows a reply once, when it is done: for nbclient and papermill, and under ``%%capture``."""
 
-    def __init__(self, shell: Any, *, image_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, shell: Any) -> None:
         self._outlet = Outlet(shell)
-        self._image_hosts = tuple(image_hosts)
         self._pieces: list[str] = []
         self._rendered: Rendered | None = None
 
@@ -103,7 +101,7 @@ class StaticView(View):
 
     def settle(self) -> None:
         """Render the whole reply."""
-        self._rendered = Rendered.of("".join(self._pieces), image_hosts=self._image_hosts)
+        self._rendered = Rendered.of("".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""

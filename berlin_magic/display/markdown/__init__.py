@@ -12,7 +12,7 @@ from __future__ import annotations
 from berlin_magic.display.markdown.growing import Document, Patch
 from berlin_magic.display.markdown.html import text_to_html, to_html
 from berlin_magic.display.markdown.markdown import to_markdown
-from berlin_magic.display.markdown.plain import PlainText, to_plain
+from berlin_magic.display.markdown.plain import to_plain
 from berlin_magic.display.markdown.stylesheet import stylesheet
 
-__all__ = ["Document", "Patch", "PlainText", "stylesheet", "text_to_html", "to_html", "to_markdown", "to_plain"]
+__all__ = ["Document", "Patch", "stylesheet", "text_to_html", "to_html", "to_markdown", "to_plain"]

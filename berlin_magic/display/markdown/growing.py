@@ -55,7 +55,6 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Iterable
 from html import escape
 
 from berlin_magic.display.markdown.block import Block
@@ -200,16 +199,10 @@ class _Tails:
 
 
 class Document:
-    """A text that arrives piece by piece, and the patches that show it.
+    """A text that arrives piece by piece, and the patches that show it."""
 
-    Parameters
-    ----------
-    image_hosts : iterable of str
-        Names of hosts whose ``https`` images are shown; any other image is a link.
-    """
-
-    def __init__(self, *, image_hosts: Iterable[str] = ()) -> None:
-        html = Html(image_hosts=image_hosts, live=True)
+    def __init__(self) -> None:
+        html = Html(live=True)
         self._html = html
         self._frozen = _Frozen(html)
         self._parser = BlockParser(self._frozen)

@@ -8,7 +8,6 @@ MathJax 2 and 3 do not look for delimiters across elements.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
 from html import escape
 
 from markdown_it.token import Token
@@ -16,7 +15,7 @@ from markdown_it.token import Token
 from berlin_magic.display.markdown.block import CLOSING, Block
 from berlin_magic.display.markdown.highlight import Highlighter
 from berlin_magic.display.markdown.inline import References, parse
-from berlin_magic.display.markdown.links import addresses, image_source, link_target
+from berlin_magic.display.markdown.links import addresses, link_target
 from berlin_magic.display.markdown.stylesheet import CODE
 from berlin_magic.display.markdown.tex import harmless
 from berlin_magic.display.markdown.tree import Node
@@ -30,15 +29,13 @@ _DELIMITER = re.compile(r"[$\\]")
 _LINK = '<a href="{}" target="_blank" rel="noopener noreferrer nofollow"{}>'
 
 
-def to_html(text: str, *, image_hosts: Iterable[str] = ()) -> str:
+def to_html(text: str) -> str:
     """Return `text` as HTML in which nothing runs, loads or navigates by itself.
 
     Parameters
     ----------
     text : str
         Markdown that nobody vouches for.
-    image_hosts : iterable of str
-        Names of hosts whose ``https`` images are shown; any other image is a link.
 
     Returns
     -------
@@ -48,7 +45,7 @@ def to_html(text: str, *, image_hosts: Iterable[str] = ()) -> str:
         for its colours.
     """
     root, references = parse_blocks(text)
-    body = Html(image_hosts=image_hosts).whole(root, references)
+    body = Html().whole(root, references)
     style = f"<style>{CODE}</style>\n" if '<div class="highlight">' in body and '<span class="' in body else ""
     return f'{style}<div class="berlin-reply">\n{body}</div>'
 
@@ -63,14 +60,11 @@ class Html:
 
     Parameters
     ----------
-    image_hosts : iterable of str
-        Names of hosts whose images are shown.
     live : bool
         Write for a growing document: each paragraph of a list is an element, and the list's class says if it is tight.
     """
 
-    def __init__(self, *, image_hosts: Iterable[str] = (), live: bool = False) -> None:
-        self._hosts: Collection[str] = frozenset(host.lower() for host in image_hosts)
+    def __init__(self, *, live: bool = False) -> None:
         self._live = live
         self.highlighter = Highlighter()
 
@@ -218,9 +212,6 @@ class Html:
     def _image(self, token: Token, *, inside: bool) -> str:
         address = str(token.attrs.get("src", ""))
         words = _words(token.children or [])
-        source = image_source(address, self._hosts)
-        if source is not None:
-            return f'<img src="{escape(source)}" alt="{escape(words)}" loading="lazy" referrerpolicy="no-referrer">'
         shown = _text(f"{words} ({address})" if words else address)
         target = link_target(address)
         if target is None or inside:

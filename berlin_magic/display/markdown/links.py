@@ -1,14 +1,13 @@
-"""Which addresses may be the target of a link, and which images may be shown."""
+"""Which addresses may be the target of a link."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
-__all__ = ["addresses", "image_source", "link_target"]
+__all__ = ["addresses", "link_target"]
 
 _TARGET = re.compile(r"https?://(?P<host>[^/?#\\]+)(?:[/?#]|\Z)|mailto:[^/?#\\\s]+", re.IGNORECASE)
 _HOST = re.compile(
@@ -55,18 +54,6 @@ def _is_host(host: str) -> bool:
         except ValueError:
             return False
     return True
-
-
-def image_source(address: str, hosts: Collection[str]) -> str | None:
-    """Return the address of an image that is shown: ``https``, and from one of the named hosts; else None."""
-    target = link_target(address)
-    if not hosts or target is None or not target.lower().startswith("https://"):
-        return None
-    try:
-        host = urlsplit(target).hostname
-    except ValueError:
-        return None
-    return target if host is not None and host.lower() in hosts else None
 
 
 def addresses(text: str) -> Iterator[tuple[int, int, str]]:

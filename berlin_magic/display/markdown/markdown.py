@@ -15,14 +15,13 @@ they parse it. So nothing of the text is copied into the source as it stands, ex
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
 
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown.block import CLOSING, Block
 from berlin_magic.display.markdown.highlight import language
 from berlin_magic.display.markdown.inline import References, parse
-from berlin_magic.display.markdown.links import addresses, image_source, link_target
+from berlin_magic.display.markdown.links import addresses, link_target
 from berlin_magic.display.markdown.tex import inert
 from berlin_magic.display.markdown.tree import Node
 from berlin_magic.display.markdown.tree import parse as parse_blocks
@@ -43,15 +42,13 @@ _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"\\[(\[]|\\begin")
 
 
-def to_markdown(text: str, *, image_hosts: Iterable[str] = ()) -> str:
+def to_markdown(text: str) -> str:
     """Return `text` as Markdown in which nothing runs, loads or navigates by itself, whichever parser reads it.
 
     Parameters
     ----------
     text : str
         Markdown that nobody vouches for.
-    image_hosts : iterable of str
-        Names of hosts whose ``https`` images stay images; any other image is a link.
 
     Returns
     -------
@@ -59,16 +56,15 @@ def to_markdown(text: str, *, image_hosts: Iterable[str] = ()) -> str:
         CommonMark with GFM's tables, task lists and strikethrough, and math in dollars.
     """
     root, references = parse_blocks(text)
-    lines = _Writer(references, frozenset(host.lower() for host in image_hosts)).blocks(root.children)
+    lines = _Writer(references).blocks(root.children)
     return "\n".join(lines) + "\n" if lines else ""
 
 
 class _Writer:
     """Writes blocks as lines, without the prefixes of the containers around them."""
 
-    def __init__(self, references: References, hosts: Collection[str]) -> None:
+    def __init__(self, references: References) -> None:
         self._references = references
-        self._hosts = hosts
 
     def blocks(self, nodes: list[Node]) -> list[str]:
         lines: list[str] = []
@@ -203,9 +199,6 @@ class _Writer:
     def _image(self, token: Token, *, inside: bool) -> str:
         address = str(token.attrs.get("src", ""))
         words = _SPACE.sub(" ", _plain_words(token.children or [])).strip()
-        source = image_source(address, self._hosts)
-        if source is not None:
-            return f"![{_text(words)}{_end(source)}"
         shown = _text(f"{words} ({address})" if words else address)
         target = link_target(address)
         return shown if target is None or inside else f"[{shown}{_end(target)}"

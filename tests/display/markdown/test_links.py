@@ -1,10 +1,10 @@
-"""Which addresses may be links, which images may be shown."""
+"""Which addresses may be links."""
 
 from __future__ import annotations
 
 import pytest
 
-from berlin_magic.display.markdown.links import addresses, image_source, link_target
+from berlin_magic.display.markdown.links import addresses, link_target
 
 
 @pytest.mark.parametrize(
@@ -72,15 +72,6 @@ def test_what_could_end_an_attribute_is_encoded():
 def test_a_host_of_any_script_is_one():
     assert link_target("https://bücher.example/é") == "https://b%C3%BCcher.example/%C3%A9"
     assert link_target("https://नमस्ते.भारत/") is not None
-
-
-def test_images_are_shown_of_named_hosts_only():
-    hosts = {"e.example"}
-    assert image_source("https://e.example/i", hosts) == "https://e.example/i"
-    assert image_source("https://E.EXAMPLE:8443/i", hosts) is not None
-    for address in ("http://e.example/i", "https://x.e.example/i", "https://e.example.evil/i", "https://[/i", "data:x"):
-        assert image_source(address, hosts) is None
-    assert image_source("https://e.example/i", ()) is None
 
 
 def test_bare_addresses_end_before_punctuation():

@@ -38,10 +38,6 @@ def test_images_are_links_that_show_their_address():
     )
 
 
-def test_images_of_named_hosts_stay_images():
-    assert to_markdown("![a](https://e.example/i.png)", image_hosts=["e.example"]) == "![a](https://e.example/i.png)\n"
-
-
 def test_reference_definitions_are_gone_and_their_links_carry_their_addresses():
     assert to_markdown("[a][r] [b]\n\n[r]: https://e.example\n") == "[a](https://e.example) &#91;b&#93;\n"
 

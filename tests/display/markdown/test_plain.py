@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
-from berlin_magic.display.markdown.plain import PlainText, to_plain
+from berlin_magic.display.markdown.plain import to_plain
 
 
 def test_ordinary_text_is_left_alone():
@@ -35,22 +31,3 @@ def test_ordinary_text_is_left_alone():
 )
 def test_what_commands_a_terminal_is_gone(said, printed):
     assert to_plain(said) == printed
-
-
-@given(
-    st.text(alphabet="ab\n\r\x1b[]\\;0m\x07\x9b\x9d\x9cPX\x90\u202e", max_size=40),
-    st.lists(st.integers(0, 40), max_size=6),
-)
-@settings(max_examples=500, deadline=None)
-@example("\x900\x9b\x07", [1])
-def test_no_cut_lets_a_sequence_through(text, places):
-    edges = [0, *sorted({min(place, len(text)) for place in places}), len(text)]
-    stream = PlainText()
-    printed = "".join(stream.feed(text[a:b]) for a, b in pairwise(edges)) + stream.flush()
-    assert not set(printed) & set("\x1b\x07\x9b\x9d\x9c\x90\r\u202e")
-    assert printed == to_plain(text)
-
-
-def test_text_is_not_held_back_for_ever():
-    stream = PlainText()
-    assert stream.feed("\x1b]0;" + "x" * 10_000) != ""
