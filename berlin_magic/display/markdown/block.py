@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-__all__ = ["CLOSING", "Block", "Kind", "Sink"]
+__all__ = ["CLOSING", "Block", "Kind", "Lines", "Sink"]
 
 Kind = Literal["root", "quote", "list", "item", "paragraph", "heading", "rule", "code", "table", "math"]
 
 CLOSING = {"$$": "$$", "\\[": "\\]"}
-"""How a display formula that began so ends."""
+"""How a display formula that began so ends; an environment ends with its own name."""
+
+Lines = tuple[Any, str] | None
+"""Lines that only grow: a copy costs nothing."""
 
 
 @dataclass(slots=True)
@@ -34,13 +37,18 @@ class Block:
     offset : int
         Of an item: columns from its container's edge to its own content. Of a fence: the columns it is indented.
     fence, info : str
-        Of a code block: the fence that opened it (empty where it is indented code), and the text after it.
+        Of a code block: the fence that opened it (empty if it is indented code), and the text after it. Of a formula:
+        what opened it.
     columns : list of str
         Of a table: the alignment of each column, ``""``, ``"left"``, ``"center"`` or ``"right"``.
     head : list of str
         Of a table: the cells of the header row.
     text : str
-        Of a leaf: its content so far, as far as it was not yet told to the sink.
+        Of a leaf: its content so far, as far as it was not yet given to the sink.
+    lines : tuple
+        Of an open formula: its lines after the first, as they came, each with the one before: ``(lines, line)``.
+    before : Block, optional
+        Of an open formula: the paragraph that it interrupts, if it ever ends.
     """
 
     kind: Kind
@@ -59,6 +67,16 @@ class Block:
     columns: list[str] = field(default_factory=list)
     head: list[str] = field(default_factory=list)
     text: str = ""
+    lines: Lines = None
+    before: Block | None = None
+
+    def source(self) -> str:
+        """Return a formula as it was written."""
+        return f"{self.fence}{self.text}{CLOSING.get(self.fence) or self.fence.replace('begin', 'end')}"
+
+    def tex(self) -> str:
+        """Return a formula without its delimiters; those of an environment belong to it."""
+        return self.text if self.fence in CLOSING else self.source()
 
 
 class Sink(Protocol):

@@ -17,7 +17,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from berlin_magic.display.markdown.block import Block, Sink
+from berlin_magic.display.markdown.block import CLOSING, Block, Sink
+from berlin_magic.display.markdown.formula import BEGIN
 from berlin_magic.display.markdown.lines import CODE_INDENT, Cursor
 from berlin_magic.display.markdown.paragraph import SEGMENT, split
 from berlin_magic.display.markdown.table import alignments, cells
@@ -34,9 +35,7 @@ _HEADING_END = re.compile(r"(?:^|[ \t]+)#+[ \t]*\Z")
 _SETEXT = re.compile(r"(?:=+|-+)[ \t]*\Z")
 _FENCE = re.compile(r"(`{3,})([^`]*)\Z|(~{3,})(.*)\Z", re.DOTALL)
 _MARKER = re.compile(r"(?:[-+*]|(\d{1,9})([.)]))(?=[ \t]|\Z)", re.ASCII)
-_MATH_OPEN = re.compile(r"(?:\$\$|\\\[)[ \t]*\Z")
-_MATH_LINE = re.compile(r"(\$\$)((?:(?!\$\$).)+)\$\$[ \t]*\Z|\\\[((?:(?!\\\]).)+)\\\][ \t]*\Z")
-_MATH_CLOSE = {"$$": re.compile(r"(.*)\$\$[ \t]*\Z"), "\\[": re.compile(r"(.*)\\\][ \t]*\Z")}
+_MATH_OPEN = re.compile(rf"\$\$|\\\[|{BEGIN}")
 
 
 class BlockParser:
@@ -56,12 +55,14 @@ class BlockParser:
         self._blank = False  # the line before was blank, in a sense that makes lists loose
         self._blanks = ""  # blank lines of indented code that belong to it only if more code follows
         self._long = False  # in the middle of a line of more than LONG_LINE characters
+        self._no_formula = False  # what began as one has turned out not to be one, and is read again
 
     def fork(self, sink: Sink) -> BlockParser:
         """Return a copy that goes on from here on its own and tells `sink`."""
         other = BlockParser(sink)
         other.stack = [replace(block) for block in self.stack]
-        other.leaf = replace(self.leaf) if self.leaf else None
+        if self.leaf is not None:
+            other.leaf = replace(self.leaf, before=replace(self.leaf.before) if self.leaf.before else None)
         other._next = self._next
         other._blank = self._blank
         other._blanks = self._blanks
@@ -100,15 +101,19 @@ class BlockParser:
 
     def finish(self) -> None:
         """End the text."""
+        self._give_back()
         self._close_to(1)
 
     # -- one line ------------------------------------------------------------------------------------------------
 
     def _take(self, text: str) -> None:
+        if self._formula_takes(text):
+            return
+        self._give_back()
         line = Cursor(text)
         matched = self._match(line)
         whole = matched == len(self.stack)
-        if whole and self.leaf is not None and self._leaf_takes(self.leaf, line):
+        if whole and self.leaf is not None and self.leaf.kind == "code" and self._code_takes(self.leaf, line):
             return
         opened = self._open_blocks(line, matched)
         if opened is None:
@@ -162,12 +167,8 @@ class BlockParser:
             line.skip(1)
         return True
 
-    def _leaf_takes(self, leaf: Block, line: Cursor) -> bool:
-        """Give the line to the open code block or formula; return whether that is the end of it."""
-        if leaf.kind == "math":
-            return self._formula(leaf, line)
-        if leaf.kind != "code":
-            return False
+    def _code_takes(self, leaf: Block, line: Cursor) -> bool:
+        """Give the line to the open code block; return whether it has taken all of it."""
         self._blank = False
         if leaf.fence:
             mark = line.content.rstrip(" \t")
@@ -198,23 +199,56 @@ class BlockParser:
     def _code(self, leaf: Block, text: str) -> None:
         self.sink.text(leaf, text if self._long else text + "\n")
 
-    def _formula(self, leaf: Block, line: Cursor) -> bool:
-        closing = _MATH_CLOSE[leaf.fence].match(line.rest)
-        if closing and not self._long:
-            leaf.text += closing[1]
-            leaf.filled = True
-            self._close_leaf()
-        elif (
-            line.blank
-            or self._long
-            or len(leaf.text) > MATH_LIMIT
-            or (line.indent < CODE_INDENT and _FENCE.match(line.content))
-        ):
-            self._close_leaf()
+    def _formula_takes(self, text: str) -> bool:
+        """Give the line to the open formula; return False if there is none, or the line can't be part of it."""
+        leaf, line = self.leaf, Cursor(text)
+        if leaf is None or leaf.kind != "math" or self._match(line) < len(self.stack):
             return False
+        if self._long or line.blank or len(leaf.text) > MATH_LIMIT or _fence(line):
+            return False
+        if self._ends_formula(leaf, line.rest):
+            self._close_leaf()
         else:
             leaf.text += line.rest + "\n"
+            leaf.lines = (leaf.lines, text)
         return True
+
+    @staticmethod
+    def _ends_formula(leaf: Block, rest: str) -> bool:
+        """Take the rest of the formula, if it ends in this line: nothing but a punctuation mark may follow there."""
+        closing = CLOSING.get(leaf.fence) or leaf.fence.replace("begin", "end")
+        inside, found, after = rest.partition(closing)
+        after = after.strip(" \t")
+        if not found or len(after) > 1 or after not in ".,;:":
+            return False
+        if leaf.fence in CLOSING:
+            inside += after
+        leaf.text += inside
+        leaf.filled = True
+        return True
+
+    def _give_back(self) -> None:
+        """Read the lines of a formula that did not end again, as what they are without it."""
+        leaf = self.leaf
+        if leaf is None or leaf.kind != "math" or leaf.filled:
+            return
+        held = []
+        lines = leaf.lines
+        while lines is not None:
+            lines, line = lines
+            held.append(line)
+        long, self._long, self._no_formula = self._long, False, True
+        first, leaf.lines = leaf.fence + leaf.info, None
+        if leaf.before is not None:
+            self.leaf = leaf.before
+            first = "\n" + first
+        else:
+            leaf.kind, leaf.fence, leaf.info, leaf.text = "paragraph", "", "", ""
+        assert self.leaf is not None  # noqa: S101 - the paragraph that was just put there
+        self._extend(self.leaf, first)
+        for line in reversed(held):
+            self._take(line)
+        self._long, self._no_formula = long, False
 
     def _open_blocks(self, line: Cursor, matched: int) -> int | None:
         """Open the blocks that begin in this line.
@@ -308,12 +342,8 @@ class BlockParser:
             if self.leaf is not None:
                 self.sink.open(self.leaf)
             return True
-        elif _MATH_OPEN.match(content):
-            self._close_to(keep)
-            self._add(Block("math", 0, 0, fence=content[:2]), leaf=True)
-            return True
-        elif formula := _MATH_LINE.match(content):
-            block = Block("math", 0, 0, fence=content[:2], filled=True, text=formula[2] or formula[3])
+        elif not self._no_formula and (formula := _MATH_OPEN.match(content)):
+            return self._open_formula(content, formula[0], keep, paragraph)
         elif paragraph is not None and not paragraph.filled and self._underlined(paragraph, content):
             return True
         elif _RULE.match(content):
@@ -323,6 +353,28 @@ class BlockParser:
         self._close_to(keep)
         self._add(block, leaf=True)
         self._close_leaf()
+        return True
+
+    def _open_formula(self, content: str, opening: str, keep: int, paragraph: Block | None) -> bool:
+        """Open the formula that this line begins, or take it, if it ends there; return False if the line is text."""
+        if paragraph is not None and paragraph.text.count("$$") % 2 and opening == "$$":
+            return False  # a formula of the paragraph ends here
+        rest = content[len(opening) :]
+        block = Block("math", 0, 0, fence=opening, info=rest)
+        ends = self._ends_formula(block, rest)
+        if not ends and (CLOSING.get(opening) or opening.replace("begin", "end")) in rest:
+            return False  # it is in the middle of a text
+        if ends and not block.text.strip():
+            return False
+        if paragraph is not None and not ends:
+            self.leaf, block.before = None, paragraph
+        else:
+            self._close_to(keep)
+        self._add(block, leaf=True)
+        if ends:
+            self._close_leaf()
+        else:
+            block.text = rest + "\n"
         return True
 
     def _underlined(self, paragraph: Block, content: str) -> bool:
@@ -397,11 +449,10 @@ class BlockParser:
             return
         if leaf.kind in {"code", "table"}:
             self.sink.close(leaf)
-        elif leaf.kind == "math" and not leaf.filled:
-            leaf.kind = "paragraph"
-            leaf.text = (leaf.fence + "\n" + leaf.text).strip(" \t\n")
-            self.sink.leaf(leaf)
         elif leaf.kind != "paragraph":
+            if leaf.before is not None:
+                self.leaf, leaf.before = leaf.before, None
+                self._close_leaf()
             self.sink.leaf(leaf)
         elif leaf.filled:
             self.sink.text(leaf, leaf.text.rstrip(" \t\n"))
@@ -419,3 +470,7 @@ class BlockParser:
                 paragraph.filled = True
                 self.sink.open(paragraph)
             self.sink.text(paragraph, segment)
+
+
+def _fence(line: Cursor) -> bool:
+    return line.indent < CODE_INDENT and _FENCE.match(line.content) is not None

@@ -70,7 +70,7 @@ Patch = list[str | int]
 
 # A line that is still being typed and of which nothing but marks is there yet: it may become a fence, a rule, a
 # heading's underline, a table's delimiter row, an item, a formula. It is not shown before it is decided.
-_UNDECIDED = re.compile(r"[-=*_+#`~:|>$\\\s\d.)(\[\]]*\Z")
+_UNDECIDED = re.compile(r"[-=*_+#`~:|>$\\\s\d.)(\[\]]*(?:\\[a-z]*(?:\{[a-z*]*)?|</?[a-z]*)?\Z")
 _HALF_DEFINITION = re.compile(r"\[[^\[\]\n]{1,100}(?:\]:?[ \t]*)?\Z")
 _ROW = 500  # characters of a line that begins with a pipe and is held back until the next line says if it is a table
 

@@ -135,10 +135,10 @@ class Html:
         if block.kind == "rule":
             return "<hr>\n"
         if block.kind == "math":
-            tex = harmless(block.text.strip())
+            tex = harmless(block.tex().strip())
             if tex is not None:
                 return f'<div class="berlin-math">\\[{escape(tex, quote=False)}\\]</div>\n'
-            return f"<p>{_text(block.fence + block.text + CLOSING[block.fence])}</p>\n"
+            return f"<p>{_text(block.source())}</p>\n"
         text = block.text
         box = _TASK.match(text) if block.first and block.kind == "paragraph" else None
         content = self._inline(text[box.end() :] if box else text, references, pending=pending)
@@ -153,7 +153,8 @@ class Html:
     @staticmethod
     def half_formula(block: Block) -> str:
         """Return a formula that is still being typed: its source, not yet for the typesetter."""
-        return f'<div class="berlin-half-math">{_text(block.text)}</div>\n'
+        opening = "" if block.fence in CLOSING else block.fence
+        return f'<div class="berlin-half-math">{_text(opening + block.text)}</div>\n'
 
     # -- inline --------------------------------------------------------------------------------------------------
 

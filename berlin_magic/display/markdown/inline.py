@@ -1,7 +1,6 @@
 r"""The inside of a paragraph: markdown-it's inline parser, with math and without raw HTML.
 
-Math is ``$…$``, ``$$…$$``, ``\(…\)`` and ``\[…\]``; as in Pandoc, a dollar opens it only before, and closes it only
-after something that is no space, and never before a digit, so that prices stay prices.
+Where a formula stands is decided in `formula`.
 
 A paragraph that is still being typed is read with `pending`: markup that is open is shown as if it were closed at
 the end, and what may yet become markup is held back, so that nothing flickers when the rest of it comes.
@@ -18,23 +17,11 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 
-from berlin_magic.display.markdown.tex import harmless
+from berlin_magic.display.markdown.formula import find
 
 __all__ = ["References", "define", "parse"]
 
 References = MutableMapping[str, Any]
-
-_MATH = re.compile(
-    r"""
-      \$\$ (?P<dollars> (?: [^$\\] | \\[^$] )+ ) \$\$
-    | \$ (?P<dollar> (?![\s$]) (?: [^$\\] | \\. )* [^\s$\\] ) \$ (?![0-9$])
-    | \\\( (?P<round> (?: [^\\] | \\[^)] )+? ) \\\)
-    | \\\[ (?P<square> (?: [^\\] | \\[^\]] )+? ) \\\]
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_MATH_LIMIT = 2000  # characters
-_WORD = re.compile(r"\w")
 
 _HALF_LINK = re.compile(r"(?<!\w)!?\[([^\[\]\n]*)(?:\](?:\([^()\n]*)?)?\Z")
 _HALF_AUTOLINK = re.compile(r"<(?=[A-Za-z][A-Za-z0-9+.-]*(?::[^\s<>]*)?\Z)")
@@ -45,17 +32,14 @@ _HALF_MARKUP = re.compile(r"(?:[*_~`$\\!<&]|&#?\w{1,31})+\Z")
 def _math(state: StateInline, silent: bool) -> bool:
     if state.src[state.pos] not in "$\\":
         return False
-    found = _MATH.match(state.src, state.pos, min(state.posMax, state.pos + _MATH_LIMIT))
-    if found is None or found.lastgroup is None:
-        return False
-    content = found[found.lastgroup].strip()
-    if "`" in content or not _WORD.search(content) or harmless(content) is None:
+    formula = find(state.src, state.pos, state.posMax)
+    if formula is None:
         return False
     if not silent:
         token = state.push("math_inline", "", 0)
-        token.content = content
-        token.markup = "$$" if found.lastgroup in {"dollars", "square"} else "$"
-    state.pos = found.end()
+        token.content = formula.tex
+        token.markup = "$$" if formula.display else "$"
+    state.pos = formula.end
     return True
 
 

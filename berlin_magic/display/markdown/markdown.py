@@ -18,11 +18,11 @@ import re
 
 from markdown_it.token import Token
 
-from berlin_magic.display.markdown.block import CLOSING, Block
+from berlin_magic.display.markdown.block import Block
 from berlin_magic.display.markdown.highlight import language
 from berlin_magic.display.markdown.inline import References, parse
 from berlin_magic.display.markdown.links import addresses, link_target
-from berlin_magic.display.markdown.tex import inert
+from berlin_magic.display.markdown.tex import BLOCK_MARK, inert
 from berlin_magic.display.markdown.tree import Node
 from berlin_magic.display.markdown.tree import parse as parse_blocks
 
@@ -191,7 +191,9 @@ class _Writer:
     @staticmethod
     def _math(token: Token, *, cell: bool) -> str:
         tex = (inert(token.content) or "").replace("\n", " ")
-        if not tex or (cell and "|" in tex):
+        if cell:
+            tex = tex.replace("\\|", r"\Vert ").replace("|", r"\vert ").rstrip()
+        if not tex or (cell and r"\begin{array}" in tex):  # where a bar is the rule between two columns
             return _text(f"${token.content}$")
         space = " " if tex.endswith("\\") else ""
         return f"$${tex}{space}$$" if token.markup == "$$" else f"${tex}{space}$"
@@ -205,10 +207,11 @@ class _Writer:
 
 
 def _formula(block: Block) -> list[str]:
-    tex = inert(block.text)
+    tex = inert(block.tex())
     if tex:
+        tex = "{}" + tex if BLOCK_MARK.match(tex) else tex
         return ["$$", *tex.split("\n"), "$$"]
-    return _starts(_text(block.fence + block.text + CLOSING[block.fence])).split("\n")
+    return _starts(_text(block.source())).split("\n")
 
 
 def _plain_words(tokens: list[Token]) -> str:

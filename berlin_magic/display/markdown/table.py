@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from berlin_magic.display.markdown.formula import HIDDEN_PIPE, hide_pipes
+
 __all__ = ["alignments", "cells"]
 
 _DELIMITER = re.compile(r"[-:|][-:|\s]*\Z")
@@ -13,13 +15,13 @@ _COLUMNS = 128  # a wider table is text: each short row would grow to its full w
 
 
 def cells(line: str) -> list[str]:
-    r"""Return the cells of a row, with ``\|`` in them as ``|``."""
-    parts = _PIPE.split(line.strip(" \t"))
+    r"""Return the cells of a row, with ``\|`` in them as ``|``; a pipe in a formula parts no cells."""
+    parts = _PIPE.split(hide_pipes(line.strip(" \t")))
     if parts and not parts[0]:
         parts.pop(0)
     if parts and not parts[-1]:
         parts.pop()
-    return [part.replace("\\|", "|").strip(" \t") for part in parts]
+    return [part.replace("\\|", "|").replace(HIDDEN_PIPE, "|").strip(" \t") for part in parts]
 
 
 def alignments(line: str) -> list[str]:

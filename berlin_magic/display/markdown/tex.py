@@ -3,14 +3,18 @@ r"""Which TeX may reach a math typesetter: an allow-list of commands.
 MathJax has commands that make links (``\href``), set styles, classes and ids (``\style``, ``\class``, ``\cssId``),
 define commands (``\def``), load extensions (``\require``), reach into the produced elements (``\mmlToken``), or
 draw outside their place (``\rule``, ``\raise``); its list grows with its versions. So only known commands of notation
-pass; any other is shown by its name.
+pass; any other is shown by its name. What is allowed is what JupyterLab 4.6 has: MathJax 3.2 with all of its packages.
+
+``\ce`` (chemistry) has a language of its own, whose reader takes a text apart anew: in its argument only letters,
+digits, a few signs and allowed commands may stand, so that no command can be put together from pieces.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-__all__ = ["harmless", "inert"]
+__all__ = ["BLOCK_MARK", "ENVIRONMENTS", "harmless", "inert"]
 
 _LETTERS = """
     alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa varkappa lambda mu nu xi omicron pi
@@ -68,18 +72,51 @@ _FONTS = """
     text textrm textbf textit textsf texttt textnormal mbox operatorname mathop mathbin mathrel mathord mathopen
     mathclose mathpunct mathinner mathnormal mathbfit
 """
+_MORE = """
+    bra ket braket ketbra set Bra Ket Braket Ketbra Set
+    ce pu bond
+    centernot centerOver cancelto xleftrightarrow xrightleftharpoons xLeftarrow xRightarrow xLeftrightarrow
+    xhookleftarrow xhookrightarrow xmapsto xrightharpoonup xrightharpoondown xleftharpoonup xleftharpoondown
+    xleftrightharpoons xtwoheadrightarrow xtwoheadleftarrow xlongequal xtofrom longrightleftharpoons
+    longLeftrightharpoons longRightleftharpoons longleftrightarrows
+    dblcolon coloneq Coloneq Coloneqq eqcolon Eqcolon Eqqcolon colonapprox Colonapprox colonsim Colonsim bigtimes
+    ordinarycolon centercolon prescript splitfrac splitdfrac vdotswithin cramped nuparrow ndownarrow overunderset
+    curlyeqprec curlyeqsucc eqslantgtr eqslantless gggtr llless gnapprox gnsim lnapprox lnsim gtrdot lessdot gtreqqless
+    lesseqqgtr gvertneqq lvertneqq ngeqq nleqq nshortmid nshortparallel shortmid shortparallel nsubseteqq nsupseteqq
+    ntriangleleft ntrianglelefteq ntriangleright ntrianglerighteq precapprox precnapprox precneqq precnsim succapprox
+    succnapprox succneqq succnsim smallfrown smallsmile subsetneqq supsetneqq varsubsetneq varsubsetneqq varsupsetneq
+    varsupsetneqq circledR yen And negmedspace negthickspace nobreakspace hdashline mathstrut strut
+    ohm celsius perthousand micro frak Bbb scr mathup mathbfup mathbfcal mathbffrak mathbfscr mathbfsf mathsfup
+    mathsfit mathbfsfup mathbfsfit symup symbf symit symcal symscr symfrak symsf symtt symbb symrm symnormal symbfup
+    symbfit symbfcal symbffrak symbfscr symbfsf symsfup symsfit symbfsfup symbfsfit textup emph
+    textdegree textcelsius textohm textmu textpm textminus texttimes textdiv texteuro textsterling textyen textcent
+    textbullet textellipsis textemdash textendash textquotedblleft textquotedblright textquoteleft textquoteright
+    textsection textparagraph textcopyright textregistered texttrademark textonehalf textonequarter textthreequarters
+    textunderscore textperthousand textbar textless textgreater textasciicircum textasciitilde
+    upalpha upbeta upgamma updelta upepsilon upzeta upeta uptheta upiota upkappa uplambda upmu upnu upxi upomicron uppi
+    uprho upsigma uptau upupsilon upphi upchi uppsi upomega upvarepsilon upvartheta upvarpi upvarrho upvarsigma
+    upvarphi Upgamma Updelta Uptheta Uplambda Upxi Uppi Upsigma Upupsilon Upphi Uppsi Upomega
+"""  # of the packages braket, mhchem, mathtools, extpfeil, centernot, gensymb, textcomp, upgreek and the rest of AMS
 _FUNCTIONS = """
     sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth log ln lg exp lim limsup liminf max min sup inf
     arg deg det dim gcd hom ker Pr injlim projlim varlimsup varliminf varinjlim varprojlim
 """
-_ALLOWED = frozenset(f"{_LETTERS} {_OPERATORS} {_RELATIONS} {_ARROWS} {_STRUCTURE} {_FONTS} {_FUNCTIONS}".split())
+_ALLOWED = frozenset(
+    f"{_LETTERS} {_OPERATORS} {_RELATIONS} {_ARROWS} {_STRUCTURE} {_FONTS} {_FUNCTIONS} {_MORE}".split()
+)
 _TABLES = """
     matrix pmatrix bmatrix Bmatrix vmatrix Vmatrix smallmatrix array cases aligned alignedat gathered split align
     align* alignat alignat* gather gather* equation equation* eqnarray eqnarray* multline multline* subarray
-    flalign flalign* rcases
+    flalign flalign* rcases dcases drcases cases* dcases* rcases* numcases subnumcases multlined xalignat xalignat*
+    matrix* pmatrix* bmatrix* Bmatrix* vmatrix* Vmatrix* psmallmatrix bsmallmatrix vsmallmatrix
 """
-_ENVIRONMENTS = frozenset(_TABLES.split())
+ENVIRONMENTS = frozenset(_TABLES.split())
 _SIGNS = frozenset("{}|,:;!>/ \\%#&_$\n")
+
+_CHEMISTRY = re.compile(r"\\(?:ce|pu)(?![A-Za-z])")
+_CHEMISTRY_TEXT = re.compile(r"(?:[^\\$#%&~@]|\\[A-Za-z]+)*\Z")
+_CHEMISTRY_ARROWS = {"<=>": "\u21cc", "->": "\u27f6"}  # as its reader knows them, too
+_MOST_CHEMISTRY = 500  # characters of one argument
 
 _COMMAND = re.compile(r"\\(?:([A-Za-z]+)|(.)|\Z)", re.DOTALL)
 _ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{([^{}]*)\}")
@@ -100,7 +137,8 @@ _INERT = {
     "://": ": //",
     "www.": "www .",
 }
-_READABLE = re.compile(r"(\\.)|\]\(|://|www\.|[<>`$~!]", re.DOTALL | re.IGNORECASE)
+_READABLE = re.compile(r"(\\.)|(%[^\n]*)|\]\(|://|www\.|[<>`$~!]", re.DOTALL | re.IGNORECASE)
+BLOCK_MARK = re.compile(r"[-+*#=:|_]|\d+[.)]")
 
 
 def harmless(tex: str) -> str | None:
@@ -122,22 +160,32 @@ def harmless(tex: str) -> str | None:
         tex = pattern.sub(replacement, tex)
     tex = _COMMAND.sub(_command, tex)
     named = _ENVIRONMENT.findall(tex)
-    if any(name not in _ENVIRONMENTS for name in named) or len(re.findall(r"\\(?:begin|end)\b", tex)) != len(named):
+    if any(name not in ENVIRONMENTS for name in named) or len(re.findall(r"\\(?:begin|end)\b", tex)) != len(named):
         return None
-    return tex
+    return tex if all(_is_chemistry(text) for _, text in _chemistry(tex)) else None
 
 
 def inert(tex: str) -> str | None:
     r"""Return `tex` made `harmless`, and such that no Markdown parser finds markup that matters in it; None likewise.
 
-    A parser that knows no math reads it as text: no ``<``, no back quote, no link, no fence, no empty line is left.
+    A parser that knows no math reads it as text: no ``<``, no back quote, no link, no fence, no empty line is left, no
+    line but the first begins a list or a heading, and no comment hides what comes after it.
     """
     safe = harmless(tex)
     if safe is None:
         return None
-    safe = _READABLE.sub(lambda found: found[1] or _INERT[found[0].lower()], safe)
-    lines = [line.strip() for line in safe.split("\n")]
-    return "\n".join(line for line in lines if line)
+    for at, text in reversed(list(_chemistry(safe))):
+        plain = text
+        for arrow, sign in _CHEMISTRY_ARROWS.items():
+            plain = plain.replace(arrow, sign)
+        if "<" in plain or ">" in plain:
+            return None  # no other spelling of these arrows is known
+        safe = safe[:at] + plain + safe[at + len(text) :]
+    safe = _READABLE.sub(lambda found: found[1] or ("" if found[2] else _INERT[found[0].lower()]), safe)
+    written = ""
+    for line in filter(None, (line.strip() for line in safe.split("\n"))):
+        written += ("" if not written else " " if BLOCK_MARK.match(line) else "\n") + line
+    return written
 
 
 def _command(found: re.Match[str]) -> str:
@@ -149,6 +197,25 @@ def _command(found: re.Match[str]) -> str:
     if sign in "([)]":
         return sign
     return found[0] if sign in _SIGNS else rf"\backslash {sign}"
+
+
+def _chemistry(tex: str) -> Iterator[tuple[int, str]]:
+    r"""Find the arguments of ``\ce`` and ``\pu``, with the place of each.
+
+    An argument without braces is given as a text that is no chemistry.
+    """
+    for found in _CHEMISTRY.finditer(tex):
+        depth = 0
+        for mark in re.compile(r"\\.|[{}]|[^\s{}]", re.DOTALL).finditer(tex, found.end()):
+            depth += {"{": 1, "}": -1}.get(mark[0], 0)
+            if depth <= 0:
+                inside = tex[found.end() : mark.end()]
+                yield found.end(), inside if mark[0] == "}" else "\\"
+                break
+
+
+def _is_chemistry(text: str) -> bool:
+    return len(text) <= _MOST_CHEMISTRY and _CHEMISTRY_TEXT.match(text) is not None
 
 
 def _balanced(tex: str) -> bool:

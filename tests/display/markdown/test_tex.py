@@ -49,5 +49,44 @@ def test_to_a_parser_that_knows_no_math_it_is_inert(tex):
         assert mark not in safe
 
 
+@pytest.mark.parametrize(
+    "tex",
+    [
+        r"\ce{2H2 + O2 -> 2H2O}",
+        r"\ce{SO4^2- + Ba^2+ -> BaSO4 v}",
+        r"\ce{A ->[\Delta] B}",
+        r"\pu{123 kJ//mol}",
+        r"\ket{\psi} \bra{\phi} \braket{a|b} \ketbra{0}{1}",
+        r"\Set{x | x > 0} \centernot\implies \xleftrightarrow{f}",
+        r"25\celsius \coloneq \upmu \subsetneqq",
+    ],
+)
+def test_what_the_mathjax_of_jupyterlab_has_is_typeset(tex):
+    assert harmless(tex) == tex
+
+
+@pytest.mark.parametrize(
+    "tex",
+    [
+        r"\ce{\\href{javascript:alert(1)}{x}}",
+        r"\ce{\\\href{x}{y}}",
+        r"\ce{$\href{x}{y}$}",
+        r"\ce{\{}",
+        r"\ce{a % b}",
+        r"\ce\ce",
+        r"\ce x",
+        r"\pu{\;\\style{x}{y}}",
+        r"\ce{" + "H" * 600 + "}",
+    ],
+)
+def test_no_command_is_put_together_in_chemistry(tex):
+    assert harmless(tex) is None
+
+
+def test_arrows_of_chemistry_are_written_as_signs_in_our_markdown():
+    assert inert(r"\ce{A -> B} < \ce{C <=> D}") == "\\ce{A \u27f6 B} \\lt  \\ce{C \u21cc D}"
+    assert inert(r"\ce{A <-> B}") is None
+
+
 def test_a_label_and_a_colour_are_dropped():
     assert harmless(r"x \label{main} \color{red} y") == r"x   y"
