@@ -7,7 +7,9 @@ from typing import Any, Literal, Protocol
 
 __all__ = ["CLOSING", "Block", "Kind", "Lines", "Sink"]
 
-Kind = Literal["root", "quote", "list", "item", "paragraph", "heading", "rule", "code", "table", "math"]
+Kind = Literal[
+    "root", "quote", "list", "item", "paragraph", "heading", "rule", "code", "table", "math", "details", "summary"
+]
 
 CLOSING = {"$$": "$$", "\\[": "\\]"}
 """How a display formula that began so ends; an environment ends with its own name."""
@@ -33,7 +35,8 @@ class Block:
     first : bool
         Of a paragraph: it is the first child of an item, where ``[ ]`` is a task's box.
     filled : bool
-        Of an item: it has had a child. Of a paragraph: it has been opened, its first segment was told.
+        Of an item: it has had a child. Of details: they have had a child, maybe a summary. Of a paragraph: it has been
+        opened, its first segment was given to the sink.
     offset : int
         Of an item: columns from its container's edge to its own content. Of a fence: the columns it is indented.
     fence, info : str

@@ -18,6 +18,7 @@ import re
 from dataclasses import replace
 
 from berlin_magic.display.markdown.block import CLOSING, Block, Sink
+from berlin_magic.display.markdown.elements import DETAILS, DETAILS_END, SUMMARY, SUMMARY_END
 from berlin_magic.display.markdown.formula import BEGIN
 from berlin_magic.display.markdown.lines import CODE_INDENT, Cursor
 from berlin_magic.display.markdown.paragraph import SEGMENT, split
@@ -28,6 +29,7 @@ __all__ = ["DEPTH", "LONG_LINE", "BlockParser"]
 LONG_LINE = 4000  # characters
 DEPTH = 40  # containers, the root included; a list and its item are two
 MATH_LIMIT = 10_000  # characters of one display formula
+_SUMMARY = 1000  # characters
 
 _RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})\Z")
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|\Z)")
@@ -115,6 +117,20 @@ class BlockParser:
         whole = matched == len(self.stack)
         if whole and self.leaf is not None and self.leaf.kind == "code" and self._code_takes(self.leaf, line):
             return
+        if whole and self._summary_takes(line):
+            return
+        begins = DETAILS.match(line.content) is not None
+        open_before = self._innermost_details(matched)
+        ends = (begins or open_before) and self._cut_end_of_details(line)
+        if not (ends and line.blank):
+            self._take_rest(line, matched)
+        if ends:
+            self._close_to(self._innermost_details(len(self.stack)) if begins else open_before)
+            self._blank = False
+
+    def _take_rest(self, line: Cursor, matched: int) -> None:
+        """Open blocks, or go on with the open leaf."""
+        whole = matched == len(self.stack)
         opened = self._open_blocks(line, matched)
         if opened is None:
             return
@@ -139,6 +155,39 @@ class BlockParser:
             if self.leaf is not None:
                 self._extend(self.leaf, line.rest.lstrip(" \t"))
         self._blank = False
+
+    def _innermost_details(self, among: int) -> int:
+        """Return the number of the innermost details among the first containers, 0 if there are none."""
+        return max((number for number, block in enumerate(self.stack[:among]) if block.kind == "details"), default=0)
+
+    def _cut_end_of_details(self, line: Cursor) -> bool:
+        text = line.rest.rstrip(" \t")
+        if self._long or line.indent >= CODE_INDENT or not text.lower().endswith(DETAILS_END):
+            return False
+        line.cut(len(text) - len(DETAILS_END))
+        return True
+
+    def _summary_takes(self, line: Cursor) -> bool:
+        """Give the line to the open summary; return False if there is none, or it ends before this line."""
+        leaf = self.leaf
+        if leaf is None or leaf.kind != "summary":
+            return False
+        if line.blank or self._long or len(leaf.text) > _SUMMARY:
+            self._close_leaf()
+            return False
+        self._summarize(leaf, line)
+        if not line.blank:
+            self._take_rest(line, len(self.stack))
+        return True
+
+    def _summarize(self, leaf: Block, line: Cursor) -> None:
+        """Move the text of a summary from the line to the leaf, and close that if it ends."""
+        end = SUMMARY_END.search(line.rest)
+        leaf.text += "\n" + (line.rest[: end.start()] if end else line.rest)
+        line.drop(end.end() if end else len(line.rest))
+        if end:
+            leaf.text = leaf.text.strip()
+            self._close_leaf()
 
     def _match(self, line: Cursor) -> int:
         """Walk the open containers as far as the line continues them; return how many."""
@@ -285,7 +334,7 @@ class BlockParser:
             return opened
 
     def _container(self, line: Cursor, matched: int, opened: int, paragraph: Block | None) -> bool:
-        """Open the quote or the list item that begins here, if there is room for it."""
+        """Open the container that begins here, if there is room for it; a summary counts as one."""
         content = line.content
         keep = matched if opened == 0 else len(self.stack)
         if keep + 2 > DEPTH:
@@ -295,6 +344,8 @@ class BlockParser:
             self._quote(line)
             self._add(Block("quote", 0, 0))
             return True
+        if content.startswith("<") and not self._long:
+            return self._details(line, keep)
         mark = _MARKER.match(content)
         if mark is None or self._is_rule(content, paragraph):
             return False
@@ -319,6 +370,22 @@ class BlockParser:
                 Block("list", 0, 0, ordered=bool(mark[1]), start=int(mark[1] or 1), marker=kind),
             )
         self._add(Block("item", 0, 0, offset=indent + mark.end() + padding))
+        return True
+
+    def _details(self, line: Cursor, keep: int) -> bool:
+        parent = self.stack[keep - 1]
+        if tag := DETAILS.match(line.content):
+            block = Block("details", 0, 0)
+        elif parent.kind == "details" and not parent.filled and (tag := SUMMARY.match(line.content)):
+            block = Block("summary", 0, 0)
+        else:
+            return False
+        self._close_to(keep)
+        line.skip(line.indent)
+        line.drop(tag.end())
+        self._add(block, leaf=block.kind == "summary")
+        if block.kind == "summary":
+            self._summarize(block, line)
         return True
 
     def _is_rule(self, content: str, paragraph: Block | None) -> bool:
@@ -412,6 +479,8 @@ class BlockParser:
             if parent.filled and self._blank:
                 self._loosen(self.stack[-2])
             block.first = not parent.filled
+            parent.filled = True
+        elif parent.kind == "details":
             parent.filled = True
         elif parent.kind == "list":
             if parent.filled and self._blank:

@@ -13,6 +13,7 @@ from html import escape
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown.block import CLOSING, Block
+from berlin_magic.display.markdown.elements import INLINE
 from berlin_magic.display.markdown.highlight import Highlighter
 from berlin_magic.display.markdown.inline import References, parse
 from berlin_magic.display.markdown.links import addresses, link_target
@@ -25,6 +26,7 @@ __all__ = ["Html", "text_to_html", "to_html"]
 
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _BOXES = {" ": "☐ ", "x": "☑ ", "X": "☑ "}
+_ELEMENTS = {"em", "strong", "s"} | INLINE
 _DELIMITER = re.compile(r"[$\\]")
 _LINK = '<a href="{}" target="_blank" rel="noopener noreferrer nofollow"{}>'
 
@@ -82,7 +84,7 @@ class Html:
             content = "".join(self.row(block, row, references) for row in node.rows)
         elif block.kind == "paragraph" and node.texts:
             content = "".join(self.segment(text, references) for text in node.texts)
-        elif block.kind in {"quote", "list", "item"}:
+        elif block.kind in {"quote", "list", "item", "details"}:
             inner = tight if block.kind == "item" else block.kind == "list" and block.tight and not self._live
             content = "".join(self._node(child, references, tight=inner) for child in node.children)
         else:
@@ -98,21 +100,25 @@ class Html:
             The number of the slot that the element is to become.
         """
         mark = "" if slot is None else f' data-slot="{slot}"'
-        if block.kind == "quote":
-            return f"<blockquote{mark}>\n{content}</blockquote>\n"
-        if block.kind == "item":
-            return f"<li{mark}>{content}</li>\n"
-        if block.kind == "list":
-            tag = "ol" if block.ordered else "ul"
-            start = f' start="{block.start}"' if block.ordered and block.start != 1 else ""
-            tight = ' class="berlin-tight"' if self._live and block.tight else ""
-            return f"<{tag}{start}{tight}{mark}>\n{content}</{tag}>\n"
-        if block.kind == "code":
-            return f'<div class="highlight"><pre><code{mark}>{content}</code></pre></div>\n'
-        if block.kind == "table":
-            head = self._cells("th", block, block.head, references)
-            return f"<table><thead><tr>{head}</tr></thead><tbody{mark}>{content}</tbody></table>\n"
-        return f"<p{mark}>{content}</p>\n"
+        match block.kind:
+            case "quote" | "details":
+                tag = "blockquote" if block.kind == "quote" else "details"
+                html = f"<{tag}{mark}>\n{content}</{tag}>\n"
+            case "item":
+                html = f"<li{mark}>{content}</li>\n"
+            case "list":
+                tag = "ol" if block.ordered else "ul"
+                start = f' start="{block.start}"' if block.ordered and block.start != 1 else ""
+                tight = ' class="berlin-tight"' if self._live and block.tight else ""
+                html = f"<{tag}{start}{tight}{mark}>\n{content}</{tag}>\n"
+            case "code":
+                html = f'<div class="highlight"><pre><code{mark}>{content}</code></pre></div>\n'
+            case "table":
+                head = self._cells("th", block, block.head, references)
+                html = f"<table><thead><tr>{head}</tr></thead><tbody{mark}>{content}</tbody></table>\n"
+            case _:
+                html = f"<p{mark}>{content}</p>\n"
+        return html
 
     def row(self, block: Block, row: list[str], references: References) -> str:
         """Return a row of a table."""
@@ -144,8 +150,9 @@ class Html:
         content = self._inline(text[box.end() :] if box else text, references, pending=pending)
         if pending and not content:
             return ""
-        if block.kind == "heading":
-            return f"<h{block.level}>{content}</h{block.level}>\n"
+        if block.kind in {"heading", "summary"}:
+            tag = "summary" if block.kind == "summary" else f"h{block.level}"
+            return f"<{tag}>{content}</{tag}>\n"
         if box:
             content = _BOXES[box[1]] + content
         return f"{content}\n" if tight else f"<p>{content}</p>\n"
@@ -196,7 +203,7 @@ class Html:
                 html = ends.pop()
             case "image":
                 html = self._image(token, inside=bool(ends))
-            case _ if token.nesting and token.tag in {"em", "strong", "s"}:
+            case _ if token.nesting and token.tag in _ELEMENTS:
                 html = f"<{'/' if token.nesting < 0 else ''}{token.tag}>"
             case _:
                 html = _text(token.content)

@@ -1,4 +1,4 @@
-r"""The inside of a paragraph: markdown-it's inline parser, with math and without raw HTML.
+r"""The inside of a paragraph: markdown-it's inline parser, with math and without raw HTML but a few elements.
 
 Where a formula stands is decided in `formula`.
 
@@ -17,6 +17,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 
+from berlin_magic.display.markdown import elements
 from berlin_magic.display.markdown.formula import find
 
 __all__ = ["References", "define", "parse"]
@@ -82,7 +83,9 @@ def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
     parser.inline.ruler.before("escape", "math", _math)
     parser.inline.ruler.before("backticks", "open_code", _open_code)
+    parser.inline.ruler.before("autolink", "element", elements.read)
     parser.inline.ruler2.after("balance_pairs", "close_delimiters", _close_delimiters)
+    parser.inline.ruler2.before("fragments_join", "elements", elements.balance)
     return parser
 
 
@@ -103,6 +106,7 @@ def parse(text: str, references: References, *, pending: bool = False) -> list[T
         Whether more of this paragraph is to come.
     """
     if pending:
+        text = elements.HALF_TAG.sub("", text)
         text = _HALF_LINK.sub(r"\1", text)
         text = _HALF_AUTOLINK.sub("", text)
         text = (text[:-_TAIL] + _HALF_MARKUP.sub("", text[-_TAIL:])).rstrip(" \t\n")

@@ -58,6 +58,11 @@ class Cursor:
         self.rest = self.rest[taken:]
         self._measure()
 
+    def cut(self, characters: int) -> None:
+        """Keep only that many characters."""
+        self.rest = self.rest[:characters]
+        self._measure()
+
     def drop(self, characters: int) -> None:
         """Take that many characters, none of them a tab."""
         self.rest = self.rest[characters:]

@@ -37,6 +37,7 @@ _LINE_START = re.compile(r"(?m)^([ \t]*)(?:([-+#=:%_@>])|(\d{1,20})([.)]))")
 _CODE_RISK = re.compile(r"\$\$|\\\\?[()\[\]]|\\(?:begin|end)|@@|[\x00-\x08\x0a-\x1f]|~[TD]")
 _BROKEN_ADDRESS = re.compile(r"[()\[\]$*`'\"\\|~<>!]|(?<=@)@")
 _MARKS = {"em": "*", "strong": "**", "s": "~~"}
+_ALONE = re.compile(r"<[a-z/]+>\Z")  # a tag alone on its line would begin a block of HTML
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"\\[(\[]|\\begin")
@@ -89,6 +90,8 @@ class _Writer:
         match block.kind:
             case "quote":
                 lines = [f"> {line}" if line else ">" for line in self.blocks(node.children) or [""]]
+            case "details":
+                lines = self._details(node)
             case "list":
                 lines = self._list(node, alternate=alternate)
             case "code":
@@ -105,13 +108,22 @@ class _Writer:
                 lines = self._paragraph(node)
         return lines
 
+    def _details(self, node: Node) -> list[str]:
+        lines = ["<details>"]
+        children = node.children
+        if children and children[0].block.kind == "summary":  # in an HTML block, where Markdown's marks are text
+            words = _plain_words(parse(children[0].block.text, self._references))
+            lines.append(f"<summary>{_text(_SPACE.sub(' ', words))}</summary>")
+            children = children[1:]
+        return [*lines, "", *self.blocks(children), "", "</details>"] if children else [*lines, "</details>"]
+
     def _paragraph(self, node: Node) -> list[str]:
         block = node.block
         box = _TASK.match(block.text) if block.first else None
         texts = node.texts or [block.text[box.end() :] if box else block.text]
         content = "".join(self._inline(text) for text in texts)
         lines = [line.strip() for line in _starts(content).split("\n")]
-        lines = [line for line in lines if line]
+        lines = [f"&#8203;{line}" if _ALONE.match(line) else line for line in lines if line]
         if box and lines:
             lines[0] = f"[{box[1].lower()}] {lines[0]}"
         return lines
@@ -165,10 +177,8 @@ class _Writer:
 
     def _token(self, token: Token, ends: list[str], *, cell: bool) -> str:
         match token.type:
-            case "softbreak":
-                text = "\n"
-            case "hardbreak":
-                text = "\n" if cell else "\\\n"
+            case "softbreak" | "hardbreak":
+                text = _break(token, cell=cell)
             case "code_inline":
                 text = _code(token.content, cell=cell)
             case "math_inline":
@@ -184,6 +194,8 @@ class _Writer:
                 text = self._image(token, inside=any(end.startswith("]") for end in ends))
             case _ if token.nesting and token.tag in _MARKS:
                 text = _MARKS[token.tag]
+            case "element_open" | "element_close":
+                text = f"<{'/' if token.nesting < 0 else ''}{token.tag}>"
             case _:
                 text = _text(token.content)
         return text
@@ -204,6 +216,12 @@ class _Writer:
         shown = _text(f"{words} ({address})" if words else address)
         target = link_target(address)
         return shown if target is None or inside else f"[{shown}{_end(target)}"
+
+
+def _break(token: Token, *, cell: bool) -> str:
+    if token.type == "softbreak":
+        return "\n"
+    return "<br>" if cell or token.markup.startswith("<") else "\\\n"
 
 
 def _formula(block: Block) -> list[str]:

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parents[1]), str(HERE.parents[2])]
 
-from display.markdown.safe_html import dangers  # noqa: E402
+from display.markdown.safe_html import dangers, is_ours  # noqa: E402
 from display.markdown.texts import text  # noqa: E402
 from markdown_it import MarkdownIt  # noqa: E402
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath  # noqa: E402
@@ -110,7 +112,12 @@ def through_mistune(one: str) -> list[str]:
     """Return the dangers that nbconvert's Markdown finds in a text."""
     renderer = _Mistune()
     html = MarkdownWithMath(renderer=renderer).render(one)
-    return [f"html: {raw}" for raw in renderer.raw] + dangers(html, ours=False)
+    return [f"html: {raw}" for raw in renderer.raw if not is_ours(raw)] + dangers(html, ours=False)
+
+
+def _readable(address: str) -> str:
+    """Return an address as a browser reads the name of its host: letters of any script may be percent-encoded."""
+    return re.sub(r"(?:%[89A-F][0-9A-F])+", lambda found: unquote(found[0]), address)
 
 
 def through_markdown_it(one: str) -> list[str]:
@@ -119,9 +126,11 @@ def through_markdown_it(one: str) -> list[str]:
     for parser in (_MARKDOWN_IT, _COMMONMARK):
         for token in parser.parse(one):
             for inner in [token, *(token.children or [])]:
-                if inner.type in {"html_block", "html_inline", "image", "definition"}:
+                if inner.type in {"image", "definition"} or (
+                    inner.type in {"html_block", "html_inline"} and not is_ours(inner.content)
+                ):
                     found.append(f"{inner.type}: {inner.content}")
-                if inner.type == "link_open" and link_target(str(inner.attrs["href"])) is None:
+                if inner.type == "link_open" and link_target(_readable(str(inner.attrs["href"]))) is None:
                     found.append(f"target: {inner.attrs['href']}")
         found += dangers(parser.render(one), ours=False)
     return found

@@ -13,6 +13,7 @@ _TAGS = {
     "br",
     "code",
     "del",
+    "details",
     "div",
     "em",
     "h1",
@@ -22,6 +23,7 @@ _TAGS = {
     "h5",
     "h6",
     "hr",
+    "kbd",
     "li",
     "ol",
     "p",
@@ -29,6 +31,9 @@ _TAGS = {
     "s",
     "span",
     "strong",
+    "sub",
+    "summary",
+    "sup",
     "table",
     "tbody",
     "td",
@@ -64,6 +69,14 @@ _FOREIGN = {  # what other parsers write of harmless Markdown
     ("th", "align"): re.compile(r"left|right|center"),
     ("a", "class"): re.compile(r"anchor-link\Z"),
 }
+
+
+_OURS = re.compile(r"(?:[^<>]|</?(?:details|summary|sub|sup|kbd)>|<br>)*\Z")
+
+
+def is_ours(raw: str) -> bool:
+    """Return whether raw HTML in Markdown consists of the elements that we write, none of which has an attribute."""
+    return _OURS.match(raw) is not None
 
 
 class _Search(HTMLParser):

@@ -17,7 +17,7 @@ from berlin_magic.display.markdown import Document
 from berlin_magic.display.markdown.html import Html
 from berlin_magic.display.markdown.tree import parse
 
-CHARACTERS = st.text(alphabet="ab \n\n\t`~*_#->|[](){}<>!$\\:.1\r=+&é😀", max_size=80)
+CHARACTERS = st.text(alphabet="ab \n\n\t`~*_#->|[](){}<>!$\\:.1\r=+&é😀/sukd", max_size=80)
 TEXTS = st.one_of(st.integers(0, 10**9).map(text), CHARACTERS, st.text(max_size=40))
 
 
