@@ -18,6 +18,7 @@ from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown import elements
+from berlin_magic.display.markdown.flanking import State
 from berlin_magic.display.markdown.formula import find
 
 __all__ = ["References", "define", "parse"]
@@ -110,7 +111,11 @@ def parse(text: str, references: References, *, pending: bool = False) -> list[T
         text = _HALF_LINK.sub(r"\1", text)
         text = _HALF_AUTOLINK.sub("", text)
         text = (text[:-_TAIL] + _HALF_MARKUP.sub("", text[-_TAIL:])).rstrip(" \t\n")
-    return _PARSER.inline.parse(text, _PARSER, {"references": references, "pending": pending}, [])
+    state = State(text, _PARSER, {"references": references, "pending": pending}, [])
+    _PARSER.inline.tokenize(state)
+    for rule in _PARSER.inline.ruler2.getRules(""):
+        rule(state)
+    return state.tokens
 
 
 def define(text: str, references: References) -> str:

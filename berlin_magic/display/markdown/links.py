@@ -15,7 +15,12 @@ _HOST = re.compile(
 )
 _MOST_PORT = 65535
 _PLAIN = re.compile(r"[^A-Za-z0-9\-._~:/?#\[\]@!$&()*+,;=%]")
-_BARE = re.compile(r"\bhttps?://[^\s<>\"'`|\\^{}\[\]]+", re.IGNORECASE)
+# Punctuation of Chinese and Japanese ends an address, as a space does elsewhere; their letters may be part of it.
+_BARE = re.compile(
+    r"(?<![A-Za-z0-9_])https?://[^\s<>\"'`|\\^{}\[\]\u2018-\u201f\u3001-\u3003\u3008-\u301f\u30fb"
+    r"\uff01-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65]+",
+    re.IGNORECASE,
+)
 _BARE_END = re.compile(r"[.,:;!?*_~)]+\Z")
 _LENGTH = 8000  # characters; more than any server takes
 

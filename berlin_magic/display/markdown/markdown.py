@@ -19,6 +19,7 @@ import re
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown.block import Block
+from berlin_magic.display.markdown.flanking import can_begin
 from berlin_magic.display.markdown.highlight import language
 from berlin_magic.display.markdown.inline import References, parse
 from berlin_magic.display.markdown.links import addresses, link_target
@@ -37,6 +38,7 @@ _LINE_START = re.compile(r"(?m)^([ \t]*)(?:([-+#=:%_@>])|(\d{1,20})([.)]))")
 _CODE_RISK = re.compile(r"\$\$|\\\\?[()\[\]]|\\(?:begin|end)|@@|[\x00-\x08\x0a-\x1f]|~[TD]")
 _BROKEN_ADDRESS = re.compile(r"[()\[\]$*`'\"\\|~<>!]|(?<=@)@")
 _MARKS = {"em": "*", "strong": "**", "s": "~~"}
+_STARS = {"*", "**"}
 _ALONE = re.compile(r"<[a-z/]+>\Z")  # a tag alone on its line would begin a block of HTML
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _SPACE = re.compile(r"\s+")
@@ -164,6 +166,7 @@ class _Writer:
         parts: list[str] = []
         ends: list[str] = []
         words: list[str] = []
+        marks: list[tuple[int, Token]] = []
         for token in [*tokens, None]:
             if token is not None and token.type in {"text", "text_special"}:
                 words.append(token.content)
@@ -172,7 +175,10 @@ class _Writer:
                 _append(parts, _text("".join(words), link=not ends))
                 words = []
             if token is not None:
+                if token.nesting and token.tag in _MARKS:
+                    marks.append((len(parts), token))
                 _append(parts, self._token(token, ends, cell=cell))
+        _check_marks(parts, marks)
         return "".join(parts)
 
     def _token(self, token: Token, ends: list[str], *, cell: bool) -> str:
@@ -216,6 +222,28 @@ class _Writer:
         shown = _text(f"{words} ({address})" if words else address)
         target = link_target(address)
         return shown if target is None or inside else f"[{shown}{_end(target)}"
+
+
+def _check_marks(parts: list[str], marks: list[tuple[int, Token]]) -> None:
+    """Write emphasis as elements if other parsers would not see it, by the characters around its marks.
+
+    Parameters
+    ----------
+    parts : list of str
+        What is written; changed in place.
+    marks : list of tuple
+        Where the marks are in it, with the token of each.
+    """
+    begun: list[tuple[int, bool]] = []
+    for at, token in marks:
+        before = next((parts[place][-1] for place in range(at - 1, -1, -1) if parts[place] not in _STARS), "")
+        after = next((parts[place][0] for place in range(at + 1, len(parts)) if parts[place] not in _STARS), "")
+        if token.nesting > 0:
+            begun.append((at, can_begin(before, after)))
+            continue
+        start, seen = begun.pop()
+        if not seen or not can_begin(after, before):
+            parts[start], parts[at] = f"<{token.tag}>", f"</{token.tag}>"
 
 
 def _break(token: Token, *, cell: bool) -> str:

@@ -19,7 +19,7 @@ if (process.argv[3] && !math) {
   process.exit(3);
 }
 
-const OURS = /^(?:[^<>]|<\/?(?:details|summary|sub|sup|kbd)>|<br>)*$/;
+const OURS = /^(?:[^<>]|<\/?(?:details|summary|sub|sup|kbd|em|strong|s)>|<br>)*$/;
 
 function dangers(tokens) {
   const found = [];

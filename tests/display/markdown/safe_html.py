@@ -71,7 +71,7 @@ _FOREIGN = {  # what other parsers write of harmless Markdown
 }
 
 
-_OURS = re.compile(r"(?:[^<>]|</?(?:details|summary|sub|sup|kbd)>|<br>)*\Z")
+_OURS = re.compile(r"(?:[^<>]|</?(?:details|summary|sub|sup|kbd|em|strong|s)>|<br>)*\Z")
 
 
 def is_ours(raw: str) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from display.markdown.normal_html import normal
 from display.markdown.plain_parser import ALONE, permissive
 from display.markdown.texts import text
+from markdown_it.rules_inline import StateInline
 
 from berlin_magic.display.markdown import blocks, elements, inline
 from berlin_magic.display.markdown.blocks import DEPTH, LONG_LINE
@@ -29,6 +30,7 @@ def events(html: str) -> list[tuple[str, ...]]:
 
 def test_generated_texts_have_the_blocks_that_the_parser_alone_finds(monkeypatch):
     monkeypatch.setattr(inline, "find", lambda *_place: None)
+    monkeypatch.setattr(inline, "State", StateInline)
     for module, name in [(blocks, "_MATH_OPEN"), (blocks, "DETAILS"), (elements, "_TAG")]:
         monkeypatch.setattr(module, name, re.compile(r"(?!)"))
     compared = 0

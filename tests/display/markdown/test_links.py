@@ -77,3 +77,23 @@ def test_a_host_of_any_script_is_one():
 def test_bare_addresses_end_before_punctuation():
     text = "(see https://e.example/a_(b), or http://x.example.)"
     assert [text[start:end] for start, end, _ in addresses(text)] == ["https://e.example/a_(b)", "http://x.example"]
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("见https://e.example/a。", "https://e.example/a"),
+        ("https://e.example/a，谢谢", "https://e.example/a"),
+        ("（https://e.example/a）", "https://e.example/a"),
+        ("「https://e.example/a」を", "https://e.example/a"),
+        ("“https://e.example/a”和", "https://e.example/a"),
+        ("https://e.example/a；https", "https://e.example/a"),
+        ("https://e.example/a、b", "https://e.example/a"),
+        ("보기:https://e.example/a！", "https://e.example/a"),
+        ("https://zh.e.example/wiki/柏林。", "https://zh.e.example/wiki/柏林"),
+        ("xhttps://e.example", None),
+        ("1https://e.example", None),
+    ],
+)
+def test_bare_addresses_stand_between_chinese_japanese_and_korean_characters(text, address):
+    assert next((text[start:end] for start, end, _ in addresses(text)), None) == address
