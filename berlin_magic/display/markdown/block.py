@@ -32,6 +32,8 @@ class Block:
         Of a list: numbered or not, its first number, the bullet or the number's delimiter.
     tight : bool
         Of a list: no blank line between its items so far.
+    inner : bool
+        It stands in a list or a quote, which has one direction of writing for all in it.
     first : bool
         Of a paragraph: it is the first child of an item, where ``[ ]`` is a task's box.
     filled : bool
@@ -62,6 +64,7 @@ class Block:
     start: int = 1
     marker: str = ""
     tight: bool = True
+    inner: bool = False
     first: bool = False
     filled: bool = False
     offset: int = 0

@@ -486,6 +486,7 @@ class BlockParser:
             if parent.filled and self._blank:
                 self._loosen(parent)
             parent.filled = True
+        block.inner = parent.kind in {"item", "quote"}
         block.id, block.parent = self._next, parent.id
         self._next += 1
         if leaf:

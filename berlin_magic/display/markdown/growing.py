@@ -71,6 +71,7 @@ Patch = list[str | int]
 # A line that is still being typed and of which nothing but marks is there yet: it may become a fence, a rule, a
 # heading's underline, a table's delimiter row, an item, a formula. It is not shown before it is decided.
 _UNDECIDED = re.compile(r"[-=*_+#`~:|>$\\\s\d.)(\[\]]*(?:\\[a-z]*(?:\{[a-z*]*)?|</?[a-z]*)?\Z")
+_HALF_INFO = re.compile(r"([\s>*+\-\d.)]*(?:`{3,}|~{3,}))[^`\n]*\Z")  # a language whose name is still being typed
 _HALF_DEFINITION = re.compile(r"\[[^\[\]\n]{1,100}(?:\]:?[ \t]*)?\Z")
 _ROW = 500  # characters of a line that begins with a pipe and is held back until the next line says if it is a table
 
@@ -284,7 +285,8 @@ class Document:
             if self._long:
                 fork.more(self._line)
             elif self._line and not _UNDECIDED.match(self._line):
-                fork.line(self._line)
+                in_code = fork.leaf is not None and fork.leaf.kind == "code"
+                fork.line(self._line if in_code else _HALF_INFO.sub(r"\1", self._line))
             sink.pending = True
             leaf = fork.leaf
             if leaf is not None and leaf.kind == "math":

@@ -17,7 +17,7 @@ from berlin_magic.display.markdown.elements import INLINE
 from berlin_magic.display.markdown.highlight import Highlighter
 from berlin_magic.display.markdown.inline import References, parse
 from berlin_magic.display.markdown.links import addresses, link_target
-from berlin_magic.display.markdown.stylesheet import CODE
+from berlin_magic.display.markdown.stylesheet import REPLY
 from berlin_magic.display.markdown.tex import harmless
 from berlin_magic.display.markdown.tree import Node
 from berlin_magic.display.markdown.tree import parse as parse_blocks
@@ -27,6 +27,8 @@ __all__ = ["Html", "text_to_html", "to_html"]
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _BOXES = {" ": "☐ ", "x": "☑ ", "X": "☑ "}
 _ELEMENTS = {"em", "strong", "s"} | INLINE
+_AUTO = ' dir="auto"'  # written left to right or right to left, as its first letter is
+_LANGUAGE = re.compile(r"[A-Za-z][A-Za-z0-9+#.-]{0,19}(?!\S)")
 _DELIMITER = re.compile(r"[$\\]")
 _LINK = '<a href="{}" target="_blank" rel="noopener noreferrer nofollow"{}>'
 
@@ -43,12 +45,12 @@ def to_html(text: str) -> str:
     -------
     str
         One ``<div class="berlin-reply">``. It holds headings, paragraphs, lists, tables, quotes, code, emphasis,
-        links to ``http``, ``https`` and ``mailto`` addresses, and, where code is coloured, one constant style sheet
-        for its colours.
+        links to ``http``, ``https`` and ``mailto`` addresses, and, if there is anything that it is for, one constant
+        style sheet.
     """
     root, references = parse_blocks(text)
     body = Html().whole(root, references)
-    style = f"<style>{CODE}</style>\n" if '<div class="highlight">' in body and '<span class="' in body else ""
+    style = f"<style>{REPLY}</style>\n" if any(tag in body for tag in ("<pre", "<table", "<kbd")) else ""
     return f'{style}<div class="berlin-reply">\n{body}</div>'
 
 
@@ -102,22 +104,27 @@ class Html:
         mark = "" if slot is None else f' data-slot="{slot}"'
         match block.kind:
             case "quote" | "details":
-                tag = "blockquote" if block.kind == "quote" else "details"
-                html = f"<{tag}{mark}>\n{content}</{tag}>\n"
+                tag = f"blockquote{_AUTO}" if block.kind == "quote" else "details"
+                html = f"<{tag}{mark}>\n{content}</{tag.split(maxsplit=1)[0]}>\n"
             case "item":
                 html = f"<li{mark}>{content}</li>\n"
             case "list":
                 tag = "ol" if block.ordered else "ul"
                 start = f' start="{block.start}"' if block.ordered and block.start != 1 else ""
                 tight = ' class="berlin-tight"' if self._live and block.tight else ""
-                html = f"<{tag}{start}{tight}{mark}>\n{content}</{tag}>\n"
+                html = f"<{tag}{_AUTO}{start}{tight}{mark}>\n{content}</{tag}>\n"
             case "code":
-                html = f'<div class="highlight"><pre><code{mark}>{content}</code></pre></div>\n'
+                name = _LANGUAGE.match(block.info)
+                label = f' data-language="{name[0]}"' if name else ""
+                html = f'<div class="highlight"{label}><pre dir="ltr"><code{mark}>{content}</code></pre></div>\n'
             case "table":
                 head = self._cells("th", block, block.head, references)
-                html = f"<table><thead><tr>{head}</tr></thead><tbody{mark}>{content}</tbody></table>\n"
+                html = (
+                    f'<div class="berlin-table"><table{_AUTO}><thead><tr>{head}</tr></thead>'
+                    f"<tbody{mark}>{content}</tbody></table></div>\n"
+                )
             case _:
-                html = f"<p{mark}>{content}</p>\n"
+                html = f"<p{_direction(block)}{mark}>{content}</p>\n"
         return html
 
     def row(self, block: Block, row: list[str], references: References) -> str:
@@ -144,7 +151,7 @@ class Html:
             tex = harmless(block.tex().strip())
             if tex is not None:
                 return f'<div class="berlin-math">\\[{escape(tex, quote=False)}\\]</div>\n'
-            return f"<p>{_text(block.source())}</p>\n"
+            return f"<p{_direction(block)}>{_text(block.source())}</p>\n"
         text = block.text
         box = _TASK.match(text) if block.first and block.kind == "paragraph" else None
         content = self._inline(text[box.end() :] if box else text, references, pending=pending)
@@ -152,10 +159,10 @@ class Html:
             return ""
         if block.kind in {"heading", "summary"}:
             tag = "summary" if block.kind == "summary" else f"h{block.level}"
-            return f"<{tag}>{content}</{tag}>\n"
+            return f"<{tag}{_direction(block)}>{content}</{tag}>\n"
         if box:
             content = _BOXES[box[1]] + content
-        return f"{content}\n" if tight else f"<p>{content}</p>\n"
+        return f"{content}\n" if tight else f"<p{_direction(block)}>{content}</p>\n"
 
     @staticmethod
     def half_formula(block: Block) -> str:
@@ -191,7 +198,7 @@ class Html:
             case "hardbreak":
                 html = "<br>\n"
             case "code_inline":
-                html = f"<code>{escape(token.content, quote=False)}</code>"
+                html = f'<code dir="ltr">{escape(token.content, quote=False)}</code>'
             case "math_inline":
                 tex = escape(harmless(token.content) or "", quote=False)
                 left, right = ("\\[", "\\]") if token.markup == "$$" else ("\\(", "\\)")
@@ -225,6 +232,10 @@ class Html:
         if target is None or inside:
             return shown
         return _LINK.format(escape(target), "") + shown + "</a>"
+
+
+def _direction(block: Block) -> str:
+    return "" if block.inner else _AUTO
 
 
 def _words(tokens: list[Token]) -> str:

@@ -150,7 +150,7 @@ class _Writer:
         return lines
 
     def _table(self, node: Node) -> list[str]:
-        sides = {"": "---", "left": ":--", "center": ":-:", "right": "--:"}
+        sides = {"": ":--", "left": ":--", "center": ":-:", "right": "--:"}
         rows = [node.block.head, *node.rows]
         cells = [[self._inline(cell, cell=True).replace("\n", " ") for cell in row] for row in rows]
         lines = ["| " + " | ".join(cell or " " for cell in row) + " |" for row in cells]

@@ -1,4 +1,4 @@
-"""The style sheets: colours of code in every reply, and the rest that the live view wants.
+"""The style sheet of a reply, saved or live.
 
 The colours are JupyterLab's own (its variables, which nbconvert's page has too), in VS Code those of its symbols;
 where there are neither, they are mid tones that can be read on white and on black.
@@ -6,7 +6,7 @@ where there are neither, they are mid tones that can be read on white and on bla
 
 from __future__ import annotations
 
-__all__ = ["CODE", "stylesheet"]
+__all__ = ["CODE", "REPLY", "stylesheet"]
 
 _COLOURS = {
     "c cp": ("comment", "lineNumber-activeForeground", "#6a8759", "font-style:italic"),
@@ -31,17 +31,37 @@ def _rules() -> str:
     return "".join(rules)
 
 
-CODE = ".berlin-reply .highlight{background:none;margin-bottom:1em}" + _rules()
-"""The colours of code, as `to_html` puts them in front of a reply that has any; a constant."""
+CODE = _rules()
+"""The colours of code."""
+
+_LINE = "1px solid var(--jp-border-color2,var(--vscode-panel-border,rgba(128,128,128,.35)))"
+_GROUND = "var(--jp-cell-editor-background,var(--vscode-textCodeBlock-background,rgba(128,128,128,.1)))"
+_WHOLE_WORDS = "overflow-wrap:normal;word-break:normal"
+
+REPLY = CODE + "".join(
+    f".berlin-reply {selector}{{{rule}}}"
+    for selector, rule in {
+        ".highlight": f"background:{_GROUND};border:{_LINE};border-radius:4px;margin:0 0 1em",
+        ".highlight[data-language]::before": (
+            "content:attr(data-language);display:block;padding:.3em .8em 0;font-size:80%;line-height:1.2;"
+            "color:var(--jp-content-font-color2,inherit);user-select:none"
+        ),
+        ".highlight pre": f"background:none;margin:0;padding:.6em .8em;overflow-x:auto;white-space:pre;{_WHOLE_WORDS}",
+        ".highlight pre code": "background:none;padding:0;white-space:inherit",
+        ".berlin-table": "max-width:100%;overflow-x:auto",
+        ".berlin-table table": f"margin-left:0;margin-right:0;{_WHOLE_WORDS}",
+        ".berlin-table :is(th,td)": "text-align:start",
+        "kbd": f"background:{_GROUND};border:{_LINE};border-radius:3px;padding:.1em .4em;color:inherit;box-shadow:none",
+    }.items()
+)
+"""What `to_html` puts in front of a reply with code, tables or keys: long lines and wide tables scroll; a constant."""
 
 
 def stylesheet() -> str:
     """Return CSS for a live reply: everything under the class ``berlin-reply``, which the view's root has."""
     return (
-        CODE
+        REPLY
         + ".berlin-reply{contain:paint}"  # a formula full of negative spaces is painted over nothing but its own reply
         + ".berlin-reply .berlin-tight>li>p{margin:0}"
-        + ".berlin-reply table{display:block;max-width:100%;overflow-x:auto}"
-        + ".berlin-reply pre{overflow-x:auto}"
         + ".berlin-reply .berlin-math,.berlin-reply .berlin-half-math{white-space:pre-wrap}"
     )

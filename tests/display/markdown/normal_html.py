@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 _BLOCKS = {"p", "ul", "ol", "li", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "pre", "table", "thead"}
 _BLOCKS |= {"tbody", "tr", "th", "td", "div"}
-_IGNORED = {"target", "rel", "class", "data-slot", "loading", "referrerpolicy"}
+_IGNORED = {"target", "rel", "class", "data-slot", "data-language", "dir"}
 
 
 class _Events(HTMLParser):

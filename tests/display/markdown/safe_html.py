@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from berlin_magic.display.markdown.stylesheet import CODE
+from berlin_magic.display.markdown.stylesheet import REPLY
 
 _TAGS = {
     "a",
@@ -50,7 +50,8 @@ _VALUES = {
     ("ol", "start"): re.compile(r"\d{1,9}\Z"),
     ("th", "style"): re.compile(r"text-align:(?:left|right|center)\Z"),
     ("td", "style"): re.compile(r"text-align:(?:left|right|center)\Z"),
-    ("div", "class"): re.compile(r"(?:berlin-reply|berlin-math|berlin-half-math|highlight)\Z"),
+    ("div", "class"): re.compile(r"(?:berlin-reply|berlin-math|berlin-table|berlin-half-math|highlight)\Z"),
+    ("div", "data-language"): re.compile(r"[A-Za-z0-9+#.-]{1,20}\Z"),
     ("span", "class"): re.compile(r"(?:berlin-math|[a-z]{1,2})\Z"),
     ("ul", "class"): re.compile(r"berlin-tight\Z"),
     ("ol", "class"): re.compile(r"berlin-tight\Z"),
@@ -93,6 +94,8 @@ class _Search(HTMLParser):
         for name, value in attrs:
             if self._slots and name == "data-slot" and (value or "").isdigit():
                 continue
+            if name == "dir" and value in {"auto", "ltr"}:
+                continue
             if self._ours:
                 rule = _VALUES.get((tag, name))
             else:
@@ -130,7 +133,7 @@ class _Search(HTMLParser):
 
 def dangers(html: str, *, ours: bool = True, slots: bool = False) -> list[str]:
     """Return everything in `html` that is not on the list of what our HTML, or any harmless HTML, consists of."""
-    html = html.removeprefix(f"<style>{CODE}</style>\n")
+    html = html.removeprefix(f"<style>{REPLY}</style>\n")
     search = _Search(ours=ours, slots=slots)
     search.feed(html)
     search.close()

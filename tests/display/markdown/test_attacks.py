@@ -74,4 +74,4 @@ _FORBIDDEN = re.compile(
 
 def commands(html: str) -> list[str]:
     """Return the dangerous TeX commands that a typesetter would find: in one text, outside of code."""
-    return _FORBIDDEN.findall(re.sub(r"<code>.*?</code>", "", html, flags=re.DOTALL))
+    return _FORBIDDEN.findall(re.sub(r"<code[^>]*>.*?</code>", "", html, flags=re.DOTALL))

@@ -16,7 +16,7 @@ from berlin_magic.display.markdown.tree import parse
 
 
 def body(whole: str) -> str:
-    return Html().whole(*parse(whole)).replace("\n", "")
+    return re.sub(r' dir="\w+"|\n', "", Html().whole(*parse(whole)))
 
 
 @pytest.mark.parametrize("tag", ["<br>", "<br/>", "<br />", "<BR>"])
@@ -179,4 +179,4 @@ def test_half_a_tag_is_not_shown(typed):
     document, view = Document(), Patched()
     document.feed(typed)
     view.apply(document.patches())
-    assert view.html() == ("<p>x</p>\n" if typed.startswith("x") else "")
+    assert view.html() == ('<p dir="auto">x</p>\n' if typed.startswith("x") else "")

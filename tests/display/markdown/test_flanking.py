@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from display.markdown.normal_html import normal
 from display.markdown.texts import text
@@ -26,7 +28,7 @@ WRITTEN = [
 
 @pytest.mark.parametrize(("typed", "shown"), WRITTEN)
 def test_emphasis_needs_no_space_beside_chinese_japanese_and_korean(typed, shown):
-    assert f"<p>{shown}</p>" in to_html(typed)
+    assert f"<p>{shown}</p>" in re.sub(r' dir="\w+"', "", to_html(typed))
 
 
 @pytest.mark.parametrize(("typed", "shown"), WRITTEN)

@@ -127,15 +127,17 @@ def test_a_paragraph_does_not_become_a_heading_while_a_marker_is_typed(underline
 @pytest.mark.parametrize(
     "typed", ["```", "```py", "```python", "```python\n", "```python\nx = 1\n`", "```python\nx = 1\n```"]
 )
-def test_a_fence_is_a_code_block_from_its_second_line_on_and_its_language_is_never_shown(typed):
-    html = shown(typed)
-    assert "py" not in html
+@pytest.mark.parametrize("before", ["", "> ", "- "])
+def test_a_fence_is_a_code_block_and_its_language_is_a_label_once_its_line_is_whole(typed, before):
+    html = shown(before + typed.replace("\n", "\n" + before.replace("-", " ")))
+    assert html.count("py") == ("\n" in typed)
+    assert html.count(' data-language="python"') == ("\n" in typed)
     assert "`" not in html
-    assert ("<pre>" in html) == (len(typed) > 3)
+    assert ("<pre" in html) == (len(typed) > 3)
 
 
 def test_a_table_is_a_table_from_its_delimiter_row_on():
-    assert "<table>" in shown("| a | b |\n|---|---|\n")
+    assert "<table" in shown("| a | b |\n|---|---|\n")
     assert normal(shown("| a | b |\n|---|---|\n| x | 2")) == normal(
         "<table><tr><th>a</th><th>b</th></tr><tr><td>x</td><td>2</td></tr></table>"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -17,7 +18,7 @@ from berlin_magic.display.markdown.tree import parse
 
 
 def body(whole: str, **options) -> str:
-    return Html(**options).whole(*parse(whole)).strip()
+    return Html(**options).whole(*parse(whole)).strip().replace(' dir="auto"', "")
 
 
 @given(st.one_of(st.integers(0, 10**9).map(text), st.text(max_size=60)))
@@ -95,10 +96,49 @@ def test_code_is_coloured_and_its_text_is_exact():
     assert parser.text.strip("\n") + "\n" == code
 
 
-def test_the_style_sheet_comes_only_with_coloured_code():
-    assert "<style>" not in to_html("plain\n\n```\ncode\n```")
-    assert to_html("```python\nx = 1\n```").count("<style>") == 1
+def test_the_style_sheet_comes_once_and_only_with_what_it_is_for():
+    assert "<style>" not in to_html("plain *text*\n\n- item")
+    for whole in ("```\ncode\n```\n\n    more", "| a |\n|---|", "<kbd>x</kbd>"):
+        assert to_html(whole).count("<style>") == 1
 
 
 def test_a_definition_at_the_end_makes_links_at_the_beginning():
     assert 'href="https://e.example"' in body("see [r]\n\n[r]: https://e.example")
+
+
+@pytest.mark.parametrize(
+    ("info", "label"),
+    [
+        ("python", "python"),
+        ("C++ title=x", "C++"),
+        ("mermaid", "mermaid"),
+        ("{python}", None),
+        ('x"onclick=alert(1)', None),
+        ("x" * 30, None),
+        ("", None),
+    ],
+)
+def test_a_code_block_carries_the_name_of_its_language(info, label):
+    html = to_html(f"~~~{info}\ncode\n~~~")
+    assert (f'<div class="highlight" data-language="{label}">' in html) == (label is not None)
+    assert "onclick" not in html
+
+
+@pytest.mark.parametrize(
+    ("whole", "directed"),
+    [
+        ("سلام", "p"),
+        ("# سلام", "h1"),
+        ("- سلام\n\n- x", "ul"),
+        ("1. سلام\n   > x", "ol blockquote"),
+        ("> سلام\n>\n> # x", "blockquote"),
+        ("| سلام |\n|---|\n| x |", "table"),
+        ("<details>\n<summary>سلام</summary>\nx", "summary p"),
+        ("    x\n", "pre"),
+        ("سلام `x`", "p code"),
+    ],
+)
+def test_each_block_has_the_direction_of_its_text_and_code_has_its_own(whole, directed):
+    for html in (to_html(whole), Html(live=True).whole(*parse(whole))):
+        assert re.findall(r"<(\w+) dir=", html) == directed.split()
+        assert (' dir="ltr"' in html) == ("code" in directed or "pre" in directed)

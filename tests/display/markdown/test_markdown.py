@@ -14,7 +14,7 @@ from berlin_magic.display.markdown import to_markdown
         "- a\n- b\n\n1. x\n2. y\n",
         "> said\n> so\n",
         "```python\nprint('<b>', \"$x$\", a[0], `x`)\n```\n",
-        "| a | b |\n| --- | :-: |\n| 1 | **2** |\n",
+        "| a | b |\n| :-- | :-: |\n| 1 | **2** |\n",
         "Inline $x^2$ and\n\n$$\n\\frac{a}{b}\n$$\n",
         "- [ ] to do\n- [x] done\n",
     ],
