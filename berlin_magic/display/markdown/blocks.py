@@ -4,12 +4,13 @@ It is the parsing strategy that the CommonMark specification describes (its appe
 with GFM's tables and display math, written so that a text can grow: a line, once taken, is never looked at again,
 and what is finished is told to a `Sink` at once. The content of the leaves is markdown-it's business (`inline`).
 
-Three things differ from CommonMark, all of them bounds that keep the cost of a line constant; no text in the
-specification or in any reply seen so far is long enough to meet them:
+Four things differ from CommonMark, all of them bounds on the cost; no text in the specification or in any reply seen
+so far is long enough to meet them:
 
 - a line of more than `LONG_LINE` characters is paragraph or code, never a heading or a table row;
 - a paragraph of more than `SEGMENT` characters is cut into segments (`paragraph`);
 - containers nest `DEPTH` deep; what is deeper is text. (markdown-it drops it.)
+- a text made of little but marks is structure for as long as `EFFORT` lasts; the rest is shown as it is, as code.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from berlin_magic.display.markdown.block import CLOSING, Block, Sink
+from berlin_magic.display.markdown.block import CLOSING, Block, Lines, Sink
+from berlin_magic.display.markdown.controls import show_marks
 from berlin_magic.display.markdown.elements import DETAILS, DETAILS_END, SUMMARY, SUMMARY_END
 from berlin_magic.display.markdown.formula import BEGIN
 from berlin_magic.display.markdown.lines import CODE_INDENT, Cursor
@@ -28,9 +30,13 @@ __all__ = ["DEPTH", "LONG_LINE", "BlockParser"]
 
 LONG_LINE = 4000  # characters
 DEPTH = 40  # containers, the root included; a list and its item are two
+EFFORT, EFFORT_A_CHARACTER = 30_000, 0.15  # in marks: reading one costs some microseconds, with all that it may begin
+_EFFORT_A_BLOCK, _EFFORT_A_LINE, _EFFORT_A_CONTAINER, _EFFORT_A_DEFINITION = 1.5, 0.2, 0.1, 5.0
+_EFFORT_AN_EMPTY_CELL = 0.5
 MATH_LIMIT = 10_000  # characters of one display formula
 _SUMMARY = 1000  # characters
 
+_DEAR = "[[]*_`$\\!<>&~|:"
 _RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})\Z")
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|\Z)")
 _HEADING_END = re.compile(r"(?:^|[ \t]+)#+[ \t]*\Z")
@@ -55,8 +61,10 @@ class BlockParser:
         self.leaf: Block | None = None
         self._next = 1
         self._blank = False  # the line before was blank, in a sense that makes lists loose
-        self._blanks = ""  # blank lines of indented code that belong to it only if more code follows
+        self._blanks: Lines = None  # blank lines of indented code that belong to it only if more code follows
         self._long = False  # in the middle of a line of more than LONG_LINE characters
+        self._effort = float(EFFORT)  # what is left of it
+        self._rest: Block | None = None  # the code that shows the rest of the text
         self._no_formula = False  # what began as one has turned out not to be one, and is read again
 
     def fork(self, sink: Sink) -> BlockParser:
@@ -69,13 +77,17 @@ class BlockParser:
         other._blank = self._blank
         other._blanks = self._blanks
         other._long = self._long
+        other._effort = self._effort
+        other._rest = replace(self._rest) if self._rest else None
         return other
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
     def line(self, text: str) -> None:
         """Take one whole line, without its end."""
-        if len(text) > LONG_LINE:
+        if self._rest is not None:
+            self._code(self._rest, text)
+        elif len(text) > LONG_LINE:
             self.begin(text[:LONG_LINE])
             for at in range(LONG_LINE, len(text), LONG_LINE):
                 self.more(text[at : at + LONG_LINE])
@@ -86,14 +98,21 @@ class BlockParser:
     def begin(self, text: str) -> None:
         """Take the first `LONG_LINE` characters of a line that is longer."""
         self._long = True
-        self._take(text)
+        if self._rest is not None:
+            self._code(self._rest, text)
+        else:
+            self._take(text)
 
     def more(self, text: str) -> None:
         """Take the next `LONG_LINE` characters, or the rest, of a line that was begun."""
-        if self.leaf is not None and self.leaf.kind == "code":
-            self.sink.text(self.leaf, text)
-        elif self.leaf is not None:
-            self._extend(self.leaf, text)
+        if self.leaf is None:
+            return
+        if self.leaf.kind == "code":
+            self.sink.text(self.leaf, show_marks(text))
+            return
+        self._spend(text)
+        self._extend(self.leaf, text)
+        self._show_the_rest_if_spent()
 
     def end(self) -> None:
         """End a line that was begun."""
@@ -108,7 +127,26 @@ class BlockParser:
 
     # -- one line ------------------------------------------------------------------------------------------------
 
+    def _spend(self, text: str) -> None:
+        """Count what it costs to read a text."""
+        self._effort += EFFORT_A_CHARACTER * len(text)
+        self._effort -= _EFFORT_A_LINE + _EFFORT_A_CONTAINER * len(self.stack)
+        if self.leaf is None or self.leaf.kind != "code":
+            self._effort -= sum(map(text.count, _DEAR))
+
+    def _show_the_rest_if_spent(self) -> None:
+        if self._effort < 0 and self._rest is None:
+            self._close_to(1)
+            self._rest = Block("code", 0, 0, fence="```")
+            self._add(self._rest, leaf=True)
+            self.sink.open(self._rest)
+
     def _take(self, text: str) -> None:
+        self._spend(text)
+        self._show_the_rest_if_spent()
+        if self._rest is not None:
+            self._code(self._rest, text)
+            return
         if self._formula_takes(text):
             return
         self._give_back()
@@ -147,7 +185,9 @@ class BlockParser:
             self._extend(leaf, "\n" + line.rest.lstrip(" \t"))  # also a lazy continuation, where not whole
         elif leaf is not None and leaf.kind == "table" and opened == 0 and whole and not self._long:
             row = cells(line.rest)[: len(leaf.columns)]
-            self.sink.row(leaf, row + [""] * (len(leaf.columns) - len(row)))
+            missing = len(leaf.columns) - len(row)
+            self._effort -= _EFFORT_AN_EMPTY_CELL * missing
+            self.sink.row(leaf, row + [""] * missing)
         else:
             if opened == 0:
                 self._close_to(matched)
@@ -234,19 +274,19 @@ class BlockParser:
             return True
         if line.blank:
             line.skip(min(line.indent, CODE_INDENT))
-            self._blanks += line.rest + "\n"
+            self._blanks = (self._blanks, line.rest)
             self._blank = True
             return True
         if line.indent >= CODE_INDENT:
             line.skip(CODE_INDENT)
-            self._code(leaf, self._blanks + line.rest)
-            self._blanks = ""
+            self._code(leaf, "".join(blank + "\n" for blank in _in_order(self._blanks)) + line.rest)
+            self._blanks = None
             return True
         self._close_leaf()
         return False
 
     def _code(self, leaf: Block, text: str) -> None:
-        self.sink.text(leaf, text if self._long else text + "\n")
+        self.sink.text(leaf, show_marks(text if self._long else text + "\n"))
 
     def _formula_takes(self, text: str) -> bool:
         """Give the line to the open formula; return False if there is none, or the line can't be part of it."""
@@ -281,11 +321,7 @@ class BlockParser:
         leaf = self.leaf
         if leaf is None or leaf.kind != "math" or leaf.filled:
             return
-        held = []
-        lines = leaf.lines
-        while lines is not None:
-            lines, line = lines
-            held.append(line)
+        held = _in_order(leaf.lines)
         long, self._long, self._no_formula = self._long, False, True
         first, leaf.lines = leaf.fence + leaf.info, None
         if leaf.before is not None:
@@ -295,7 +331,7 @@ class BlockParser:
             leaf.kind, leaf.fence, leaf.info, leaf.text = "paragraph", "", "", ""
         assert self.leaf is not None  # noqa: S101 - the paragraph that was just put there
         self._extend(self.leaf, first)
-        for line in reversed(held):
+        for line in held:
             self._take(line)
         self._long, self._no_formula = long, False
 
@@ -487,6 +523,7 @@ class BlockParser:
                 self._loosen(parent)
             parent.filled = True
         block.inner = parent.kind in {"item", "quote"}
+        self._effort -= _EFFORT_A_BLOCK
         block.id, block.parent = self._next, parent.id
         self._next += 1
         if leaf:
@@ -514,7 +551,7 @@ class BlockParser:
 
     def _close_leaf(self) -> None:
         leaf, self.leaf = self.leaf, None
-        self._blanks = ""
+        self._blanks = None
         if leaf is None:
             return
         if leaf.kind in {"code", "table"}:
@@ -528,6 +565,8 @@ class BlockParser:
             self.sink.text(leaf, leaf.text.rstrip(" \t\n"))
             self.sink.close(leaf)
         else:
+            if leaf.text.startswith("["):
+                self._effort -= _EFFORT_A_DEFINITION
             leaf.text = self.sink.define(leaf.text).strip(" \t\n")
             if leaf.text:
                 self.sink.leaf(leaf)
@@ -540,6 +579,14 @@ class BlockParser:
                 paragraph.filled = True
                 self.sink.open(paragraph)
             self.sink.text(paragraph, segment)
+
+
+def _in_order(lines: Lines) -> list[str]:
+    found = []
+    while lines is not None:
+        lines, line = lines
+        found.append(line)
+    return found[::-1]
 
 
 def _fence(line: Cursor) -> bool:

@@ -59,10 +59,10 @@ from html import escape
 
 from berlin_magic.display.markdown.block import Block
 from berlin_magic.display.markdown.blocks import LONG_LINE, BlockParser
+from berlin_magic.display.markdown.controls import tidy
 from berlin_magic.display.markdown.highlight import LIMIT, language
 from berlin_magic.display.markdown.html import Html
 from berlin_magic.display.markdown.inline import References, define
-from berlin_magic.display.markdown.tree import tidy
 
 __all__ = ["Document", "Patch"]
 
@@ -84,6 +84,7 @@ class _Frozen:
         self.references: References = {}
         self.tails: dict[int, str] = {0: ""}  # of each slot that the view knows
         self.out: list[Patch] = []
+        self._added: list[str] = []  # what the last patch adds, in pieces
         self._fresh: dict[int, tuple[Block, list[str]]] = {}  # opened since the last batch, outermost first
         self._code: list[str] | None = None  # of the open code block, as long as it may get colours
         self._size = 0
@@ -113,7 +114,7 @@ class _Frozen:
 
     def loose(self, block: Block) -> None:
         if block.id in self.tails:
-            self.out.append(["loose", block.id])
+            self._patch("loose", block.id)
 
     def close(self, block: Block) -> None:
         coloured = None
@@ -126,9 +127,9 @@ class _Frozen:
             self._add(block.parent, self.html.wrap(block, content, self.references))
             return
         if coloured is not None:
-            self.out.append(["fill", block.id, coloured])
+            self._patch("fill", block.id, coloured)
         del self.tails[block.id]
-        self.out.append(["close", block.id])
+        self._patch("close", block.id)
 
     def define(self, text: str) -> str:
         return define(text, self.references)
@@ -138,10 +139,11 @@ class _Frozen:
         for block, parts in self._fresh.values():
             content = "".join(parts)
             html = self.html.wrap(block, content, self.references, slot=block.id)
-            self.out.append(["open", block.parent, block.id, html])
+            self._patch("open", block.parent, block.id, html)
             self.tails[block.parent] = ""
             self.tails[block.id] = ""
         self._fresh.clear()
+        self._join()
         out, self.out = self.out, []
         return out
 
@@ -150,11 +152,18 @@ class _Frozen:
             self._fresh[slot][1].append(html)
             return
         self.tails[slot] = ""
-        last = self.out[-1] if self.out else None
-        if last is not None and last[0] == "add" and last[1] == slot:
-            last[2] = f"{last[2]}{html}"
-        else:
-            self.out.append(["add", slot, html])
+        if not self.out or self.out[-1][:2] != ["add", slot]:
+            self._patch("add", slot, "")
+        self._added.append(html)
+
+    def _patch(self, *patch: str | int) -> None:
+        self._join()
+        self.out.append(list(patch))
+
+    def _join(self) -> None:
+        if self._added:
+            self.out[-1][2] = "".join(self._added)
+            self._added = []
 
 
 class _Tails:

@@ -13,6 +13,7 @@ from html import escape
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown.block import CLOSING, Block
+from berlin_magic.display.markdown.controls import show_marks
 from berlin_magic.display.markdown.elements import INLINE
 from berlin_magic.display.markdown.highlight import Highlighter
 from berlin_magic.display.markdown.inline import References, parse
@@ -198,7 +199,7 @@ class Html:
             case "hardbreak":
                 html = "<br>\n"
             case "code_inline":
-                html = f'<code dir="ltr">{escape(token.content, quote=False)}</code>'
+                html = f'<code dir="ltr">{escape(show_marks(token.content), quote=False)}</code>'
             case "math_inline":
                 tex = escape(harmless(token.content) or "", quote=False)
                 left, right = ("\\[", "\\]") if token.markup == "$$" else ("\\(", "\\)")

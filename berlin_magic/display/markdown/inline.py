@@ -111,6 +111,8 @@ def parse(text: str, references: References, *, pending: bool = False) -> list[T
         text = _HALF_LINK.sub(r"\1", text)
         text = _HALF_AUTOLINK.sub("", text)
         text = (text[:-_TAIL] + _HALF_MARKUP.sub("", text[-_TAIL:])).rstrip(" \t\n")
+    if not text:
+        return []
     state = State(text, _PARSER, {"references": references, "pending": pending}, [])
     _PARSER.inline.tokenize(state)
     for rule in _PARSER.inline.ruler2.getRules(""):

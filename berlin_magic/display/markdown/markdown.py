@@ -7,6 +7,8 @@ they parse it. So nothing of the text is copied into the source as it stands, ex
   every parser;
 - code stands in a fence longer than any run of back quotes in it; code in a line that a search for math could
   misread (nbconvert's looks for ``$$`` and ``\\[`` before it looks for code) is written as text;
+- code that would do something if a parser that knows no fences took it for HTML is written as the elements ``<pre>``
+  and ``<code>``, with character references in them;
 - a dollar that is no math stays text in a typesetter's eyes too (`_text`);
 - links carry their addresses in themselves: there are no reference definitions; there is no title;
 - math is TeX with known commands only, and inert as Markdown (`tex.inert`).
@@ -19,6 +21,7 @@ import re
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown.block import Block
+from berlin_magic.display.markdown.controls import show_marks
 from berlin_magic.display.markdown.flanking import can_begin
 from berlin_magic.display.markdown.highlight import language
 from berlin_magic.display.markdown.inline import References, parse
@@ -31,11 +34,28 @@ __all__ = ["to_markdown"]
 
 _MARK = re.compile(
     r"[<>&$`\\*\[\]|~^{}@\x00-\x08\x0b-\x1f\x7f]|(?<![^\W_])_|_(?![^\W_])|!(?=\[)|==|\+\+|::"
-    r"|(?<=[a-z]):(?=/)|(?<=www)\.",
+    r"|(?<=[a-z]):(?=/)|/(?=/)|(?<=www)\.",
     re.IGNORECASE,
 )
 _LINE_START = re.compile(r"(?m)^([ \t]*)(?:([-+#=:%_@>])|(\d{1,20})([.)]))")
 _CODE_RISK = re.compile(r"\$\$|\\\\?[()\[\]]|\\(?:begin|end)|@@|[\x00-\x08\x0a-\x1f]|~[TD]")
+_TAG = re.compile(r"<[A-Za-z!/?]")
+_ACTIVE_TAG = re.compile(
+    r"<[!/?]?(?:[!?]|(?:script|style|link|meta|base|title|textarea|plaintext|xmp|noscript|noembed|noframes|iframe|frame"
+    r"|frameset|object|embed|applet|param|form|input|button|select|option|isindex|keygen|body|html|head|template|slot"
+    r"|svg|math|portal|audio|video|source|track|img|image|picture|marquee|bgsound|layer|dialog|area|map|pre|code)\b)",
+    re.IGNORECASE,
+)
+_ACTIVE_ATTRIBUTE = re.compile(
+    r"(?:\bon\w+|\b(?:style|class|id|name|is|src|srcset|srcdoc|href|action|formaction|data|poster|background|ping|lowsrc"
+    r"|dynsrc|codebase|archive|manifest|content|http-equiv|target|contenteditable|autofocus))\s*=",
+    re.IGNORECASE,
+)
+_ACTIVE_LINK = re.compile(
+    r"!\[[^\[\]!]{0,300}\]\s{0,9}[(\[]"
+    r"|\]\s{0,9}\((?:[^()\n]*[:&]|\s{0,9}<?\s{0,9}[/\\])"
+    r"|\]:[ \t]{0,9}\S{0,300}[:&]"
+)
 _BROKEN_ADDRESS = re.compile(r"[()\[\]$*`'\"\\|~<>!]|(?<=@)@")
 _MARKS = {"em": "*", "strong": "**", "s": "~~"}
 _STARS = {"*", "**"}
@@ -186,7 +206,7 @@ class _Writer:
             case "softbreak" | "hardbreak":
                 text = _break(token, cell=cell)
             case "code_inline":
-                text = _code(token.content, cell=cell)
+                text = _code(show_marks(token.content), cell=cell)
             case "math_inline":
                 text = self._math(token, cell=cell)
             case "link_open":
@@ -316,6 +336,8 @@ def _starts(text: str) -> str:
 
 def _code(content: str, *, cell: bool) -> str:
     """Return a code span, or text where a parser could look into it."""
+    if _does_something(content):
+        return f"<code>{_escape(content)}</code>"
     if not content.strip() or _CODE_RISK.search(content) or (cell and ("|" in content or "\\" in content)):
         return _text(content)
     longest = max((len(run) for run in re.findall(r"`+", content)), default=0)
@@ -324,7 +346,18 @@ def _code(content: str, *, cell: bool) -> str:
     return f"{marks}{pad}{content}{pad}{marks}"
 
 
+def _does_something(code: str) -> bool:
+    """Whether code, taken for HTML or Markdown, has in it what runs or loads something, or a link that does."""
+    if _ACTIVE_LINK.search(code):
+        return True
+    tag = _TAG.search(code)
+    return tag is not None and bool(_ACTIVE_TAG.search(code) or _ACTIVE_ATTRIBUTE.search(code, tag.start()))
+
+
 def _fence(code: str, info: str) -> list[str]:
+    if _does_something(code):
+        shown = _escape(code.removesuffix("\n"))
+        return [*f"<pre><code>{shown}".split("\n"), "</code></pre>"]
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     marks = "`" * (longest + 1)
     lines = code.removesuffix("\n").split("\n") if code else []

@@ -1,21 +1,24 @@
 r"""Plain text that is safe in a terminal.
 
 A terminal obeys escape sequences: they retitle the window, write to the clipboard, ask the terminal to type for the
-user, or hide what was printed. The bidirectional controls show a text in another order than it has
-(CVE-2021-42574); the tag characters of Unicode are not shown at all.
+user, or hide what was printed. The tag characters of Unicode are not shown at all.
 """
 
 from __future__ import annotations
 
 import re
 
+from berlin_magic.display.markdown.controls import show_controls
+
 __all__ = ["to_plain"]
 
+# First CSI, then OSC, DCS, SOS, PM and APC, then all others. No sequence goes on over the beginning of another: each
+# character is looked at a few times only.
 _SEQUENCE = re.compile(
     r"""
-      (?:\x1b\[|\x9b) [0-?]* [ -/]* [@-~]                                   # CSI
-    | (?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]) [^\x07\x1b\x9c\n]{0,4096} (?:\x07|\x1b\\|\x9c)  # OSC, DCS, SOS, PM, APC
-    | \x1b [ -/]* [0-~]                                                     # the others
+      (?:\x1b\[|\x9b) [0-?]* [ -/]* [@-~]
+    | (?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f]) [^\x07\x1b\x80-\x9f\n]{0,4096} (?:\x07|\x1b\\|\x9c)
+    | \x1b [ -/]* [0-~]
     """,
     re.VERBOSE,
 )
@@ -27,7 +30,7 @@ _LINE_END = re.compile("\r\n?|[\u2028\u2029]")
 
 
 def to_plain(text: str) -> str:
-    r"""Return `text` without terminal escape sequences, control characters and bidirectional controls.
+    r"""Return `text` without terminal escape sequences and control characters, with bidirectional controls shown.
 
     Parameters
     ----------
@@ -39,4 +42,4 @@ def to_plain(text: str) -> str:
     str
         The text; of the control characters only tabs and line ends are left, and every line ends in ``\n``.
     """
-    return _CONTROL.sub("", _SEQUENCE.sub("", _LINE_END.sub("\n", text)))
+    return _CONTROL.sub("", show_controls(_SEQUENCE.sub("", _LINE_END.sub("\n", text))))

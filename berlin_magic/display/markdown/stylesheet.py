@@ -41,6 +41,8 @@ _WHOLE_WORDS = "overflow-wrap:normal;word-break:normal"
 REPLY = CODE + "".join(
     f".berlin-reply {selector}{{{rule}}}"
     for selector, rule in {
+        "[dir=auto]": "text-align:start",
+        "blockquote[dir=auto]": "border-left:0;border-inline-start:5px solid var(--jp-border-color2,#8886)",
         ".highlight": f"background:{_GROUND};border:{_LINE};border-radius:4px;margin:0 0 1em",
         ".highlight[data-language]::before": (
             "content:attr(data-language);display:block;padding:.3em .8em 0;font-size:80%;line-height:1.2;"

@@ -127,17 +127,16 @@ _DROPPED = (
 )
 _DEPTH = 60  # braces; typesetters recurse
 _INERT = {
+    "//": "/ /",
     "<": r"\lt ",
     ">": r"\gt ",
     "`": "'",
     "$": "",
-    "](": "] (",
     "~": r"\ ",
     "!": "! ",
-    "://": ": //",
     "www.": "www .",
 }
-_READABLE = re.compile(r"(\\.)|(%[^\n]*)|\]\(|://|www\.|[<>`$~!]", re.DOTALL | re.IGNORECASE)
+_READABLE = re.compile(r"(\\.)|(%[^\n]*)|(\](?=\s*[(\[:]))|//|www\.|[<>`$~!]", re.DOTALL | re.IGNORECASE)
 BLOCK_MARK = re.compile(r"[-+*#=:|_]|\d+[.)]")
 
 
@@ -181,11 +180,18 @@ def inert(tex: str) -> str | None:
         if "<" in plain or ">" in plain:
             return None  # no other spelling of these arrows is known
         safe = safe[:at] + plain + safe[at + len(text) :]
-    safe = _READABLE.sub(lambda found: found[1] or ("" if found[2] else _INERT[found[0].lower()]), safe)
+    safe = _READABLE.sub(_readable, safe)
     written = ""
     for line in filter(None, (line.strip() for line in safe.split("\n"))):
         written += ("" if not written else " " if BLOCK_MARK.match(line) else "\n") + line
     return written
+
+
+def _readable(found: re.Match[str]) -> str:
+    command, comment, bracket = found.groups()
+    if comment or bracket:
+        return "]{}" if bracket else ""  # a bracket that begins no link, and no reference of one
+    return command or _INERT[found[0].lower()]
 
 
 def _command(found: re.Match[str]) -> str:

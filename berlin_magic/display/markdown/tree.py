@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from berlin_magic.display.markdown.block import Block
 from berlin_magic.display.markdown.blocks import BlockParser
+from berlin_magic.display.markdown.controls import tidy
 from berlin_magic.display.markdown.inline import References, define
 
-__all__ = ["Node", "parse", "tidy"]
-
-_SURROGATE = re.compile("[\ud800-\udfff\0]")
+__all__ = ["Node", "parse"]
 
 
 @dataclass(slots=True)
@@ -66,11 +64,6 @@ class _Builder:
 
     def define(self, text: str) -> str:
         return define(text, self.references)
-
-
-def tidy(text: str) -> str:
-    r"""Return `text` without what HTML cannot hold: ``\0`` and lone surrogates are U+FFFD, lines end in ``\n``."""
-    return _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def parse(text: str) -> tuple[Node, References]:

@@ -1,4 +1,4 @@
-"""Our Markdown through other parsers: `marked` as JupyterLab ships it, nbconvert's mistune, markdown-it.
+"""Our Markdown through other parsers: `marked` as JupyterLab ships it, nbconvert's mistune, markdown-it, showdown.
 
     python tests/display/markdown/differential.py --count 20000
 
@@ -56,27 +56,37 @@ def marked_version() -> str:
 
 
 def install_marked() -> Path | str:
-    """Return the module of `marked`, or why there is none."""
+    """Return the module of `marked`, beside which the other parsers are, or why there is none."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None:
         return "no node on the path"
     version = marked_version()
-    folder = CACHE / version
+    folder = CACHE / f"{version}-and-others"
     module = folder / "node_modules" / "marked" / "lib" / "marked.esm.js"
     if not module.exists():
         if npm is None:
             return "no npm on the path"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "package.json").write_text("{}\n", "utf-8")
-        command = [npm, "install", "--silent", "--no-audit", "--no-fund", f"marked@{version}"]
+        others = ["showdown@2.1.0", "markdown-it@14.1.0"]
+        command = [npm, "install", "--silent", "--no-audit", "--no-fund", f"marked@{version}", *others]
         run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
         if run.returncode or not module.exists():
             return f"npm could not install marked {version}: {run.stderr[-200:]}"
     return module
 
 
-def through_marked(texts: Iterable[str], module: Path) -> list[list[str]]:
-    """Return the dangers that `marked`, alone and as JupyterLab calls it, finds in each text."""
+_HARMLESS_IN_SHOWDOWN = re.compile("unbalanced")  # it nests emphasis as it likes
+# To a parser that knows no fences code is Markdown: an element that does nothing without attributes, or a link to a
+# place beside the page, is nothing that we could keep it from seeing.
+_HARMLESS_WITHOUT_FENCES = re.compile(
+    r"unbalanced|element (?!(?:script|style|iframe|svg|math|form|input|object|embed|link|meta|base|textarea|img)\Z)"
+    r"|attribute a href='(?!//)[^:&]*'\Z"
+)
+
+
+def through_node(texts: Iterable[str], module: Path) -> list[list[str]]:
+    """Return the dangers that the parsers of Node find in each text: `marked` as JupyterLab calls it, and others."""
     command = [shutil.which("node") or "node", str(HERE / "other_parsers.mjs"), module.as_uri()]
     share = lab_share()
     if share is not None:
@@ -86,9 +96,11 @@ def through_marked(texts: Iterable[str], module: Path) -> list[list[str]]:
     found = []
     for line in run.stdout.split("\n")[:-1]:  # not splitlines: U+2028 stands in some
         answer = json.loads(line)
-        found.append(
-            answer["dangers"] + dangers(answer["html"], ours=False) + dangers(answer.get("lab", ""), ours=False)
-        )
+        here = answer["dangers"] + dangers(answer["html"], ours=False) + dangers(answer.get("lab", ""), ours=False)
+        for name, html in answer["others"].items():
+            harmless = _HARMLESS_WITHOUT_FENCES if "without" in name else _HARMLESS_IN_SHOWDOWN
+            here += [f"{name}, {danger}" for danger in dangers(html, ours=False) if not harmless.match(danger)]
+        found.append(here)
     return found
 
 
@@ -146,7 +158,7 @@ def check(
         "markdown-it": [through_markdown_it(one) for one in written],
     }
     if module is not None:
-        results["marked"] = through_marked(written, module)
+        results["node"] = through_node(written, module)
     return {name: [(at, found) for at, found in enumerate(all_found) if found] for name, all_found in results.items()}
 
 

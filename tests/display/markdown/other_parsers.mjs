@@ -1,10 +1,17 @@
 // Reads Markdown texts (JSON, one a line), answers what `marked` makes of each: the kinds of danger, and the HTML.
-// argv: the module of marked, and optionally JupyterLab's own script, whose search for math is run around it.
+// argv: the module of marked, and optionally JupyterLab's own script, whose search for math is run around it. Beside
+// `marked` are installed: showdown, which is also run as a parser that knows no fences, and markdown-it.
 import { createInterface } from "node:readline";
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 
 const { Marked } = await import(process.argv[2]);
 const marked = new Marked({ gfm: true });
+const require = createRequire(process.argv[2]);
+const showdown = require("showdown");
+const plain = new showdown.Converter();
+const withoutFences = new showdown.Converter({ ghCodeBlocks: false, simplifiedAutoLink: true, tables: true });
+const markdownIt = require("markdown-it")({ html: true, linkify: true });
 
 let math = null;
 if (process.argv[3]) {
@@ -19,7 +26,7 @@ if (process.argv[3] && !math) {
   process.exit(3);
 }
 
-const OURS = /^(?:[^<>]|<\/?(?:details|summary|sub|sup|kbd|em|strong|s)>|<br>)*$/;
+const OURS = /^(?:[^<>]|<\/?(?:details|summary|sub|sup|kbd|em|strong|s|pre|code)>|<br>)*$/;
 
 function dangers(tokens) {
   const found = [];
@@ -35,6 +42,11 @@ function dangers(tokens) {
 for await (const line of createInterface({ input: process.stdin })) {
   const text = JSON.parse(line);
   const answer = { dangers: dangers(marked.lexer(text)), html: marked.parse(text) };
+  answer.others = {
+    showdown: plain.makeHtml(text),
+    "showdown without fences": withoutFences.makeHtml(text),
+    "markdown-it with linkify": markdownIt.render(text),
+  };
   if (math) {
     const removed = math.remove(text);
     answer.dangers.push(...dangers(marked.lexer(removed.text)).map((danger) => `after math, ${danger}`));

@@ -58,7 +58,7 @@ _VALUES = {
 }
 _FOREIGN = {  # what other parsers write of harmless Markdown
     ("a", "href"): re.compile(r"(?:https?://|mailto:)", re.IGNORECASE),
-    ("code", "class"): re.compile(r"language-[\w#+-]+\Z"),
+    ("code", "class"): re.compile(r"(?:[\w#+-]+ )?language-[\w#+-]+\Z"),
     ("div", "class"): re.compile(r"highlight.*\Z"),
     ("h1", "id"): re.compile(r".*"),
     ("input", "type"): re.compile(r"checkbox\Z"),
@@ -66,13 +66,15 @@ _FOREIGN = {  # what other parsers write of harmless Markdown
     ("input", "checked"): re.compile(r""),
     ("input", "class"): re.compile(r"task-list-item-checkbox\Z"),
     ("li", "class"): re.compile(r"task-list-item\Z"),
+    ("td", "style"): re.compile(r"text-align:(?:left|right|center);?\Z"),
+    ("th", "style"): re.compile(r"text-align:(?:left|right|center);?\Z"),
     ("td", "align"): re.compile(r"left|right|center"),
     ("th", "align"): re.compile(r"left|right|center"),
     ("a", "class"): re.compile(r"anchor-link\Z"),
 }
 
 
-_OURS = re.compile(r"(?:[^<>]|</?(?:details|summary|sub|sup|kbd|em|strong|s)>|<br>)*\Z")
+_OURS = re.compile(r"(?:[^<>]|</?(?:details|summary|sub|sup|kbd|em|strong|s|pre|code)>|<br>)*\Z")
 
 
 def is_ours(raw: str) -> bool:

@@ -81,6 +81,7 @@ def test_text_is_not_math(text):
         ("设$x$为整数", ["x"]),
         ("($x$), “$y$” and $z$.", ["x", "y", "z"]),
         (r"it costs \$5 and $x$", ["x"]),
+        ("PATH=$PATH:$HOME/bin, H$_2$O", ["_2"]),
     ],
 )
 def test_math_is_found_beside_letters_and_marks(text, formulas):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -12,7 +13,7 @@ from display.markdown.texts import text
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from berlin_magic.display.markdown import to_html
+from berlin_magic.display.markdown import Document, to_html, to_markdown, to_plain
 from berlin_magic.display.markdown.html import Html
 from berlin_magic.display.markdown.tree import parse
 
@@ -142,3 +143,28 @@ def test_each_block_has_the_direction_of_its_text_and_code_has_its_own(whole, di
     for html in (to_html(whole), Html(live=True).whole(*parse(whole))):
         assert re.findall(r"<(\w+) dir=", html) == directed.split()
         assert (' dir="ltr"' in html) == ("code" in directed or "pre" in directed)
+
+
+@pytest.mark.parametrize("control", "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+@pytest.mark.parametrize(
+    "place", ["a{}b", "`a{}b`", "```\na{}b\n```", "    a{}b", "# a{}b", "[a{}b](https://e.example)", "$a{}b$"]
+)
+def test_a_control_of_direction_is_shown_wherever_it_stands(control, place):
+    whole = place.replace("{}", control)
+    shown = f"\u27e8U+{ord(control):04X}\u27e9"
+    document = Document()
+    document.feed(whole)
+    live = json.dumps(document.patches() + document.finish(), ensure_ascii=False)
+    for written in (to_html(whole), to_markdown(whole), to_plain(whole), live):
+        assert control not in written
+        assert shown in written
+
+
+@pytest.mark.parametrize("mark", "\u200e\u200f\u061c")
+def test_a_mark_of_direction_is_shown_in_code_and_does_its_work_in_prose(mark):
+    shown = f"\u27e8U+{ord(mark):04X}\u27e9"
+    for render in (to_html, to_markdown):
+        assert mark in render(f"a{mark}b")
+        for code in (f"`a{mark}b`", f"```\na{mark}b\n```", f"    a{mark}b"):
+            assert mark not in render(code)
+            assert shown in render(code)

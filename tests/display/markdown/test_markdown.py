@@ -34,7 +34,7 @@ def test_raw_html_is_text():
 
 def test_images_are_links_that_show_their_address():
     assert to_markdown("![a](https://e.example/i.png)") == (
-        "[a (https&#58;//e.example/i.png)](https://e.example/i.png)\n"
+        "[a (https&#58;&#47;/e.example/i.png)](https://e.example/i.png)\n"
     )
 
 

@@ -24,7 +24,7 @@ def test_ordinary_text_is_left_alone():
         ("a\x1b", "a"),
         ("100%\rfake", "100%\nfake"),
         ("a\x08\x08b\x07", "ab"),
-        ("user\u202enimda", "usernimda"),
+        ("user\u202enimda", "user\u27e8U+202E\u27e9nimda"),
         ("a\U000e0041b", "ab"),
         ("a\x1b]never closed", "anever closed"),
     ],

@@ -1,0 +1,58 @@
+"""The cost of a reply made to be dear grows with its length; `costs.py` is the long form.
+
+Process time, and the best of several attempts, as a busy machine makes everything slower but never faster: what grows
+with the square takes four times as long for twice the size in each of them.
+"""
+
+from __future__ import annotations
+
+import pytest
+from display.markdown.costs import CONSTRUCTS, FORMS, Construct, composed, repeated, seconds
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from berlin_magic.display.markdown import Document, to_html, to_markdown
+from berlin_magic.display.markdown.blocks import EFFORT
+
+SIZE = 10_000
+NAMED = [name for name in CONSTRUCTS if "'" not in name]
+MARKS = ["[" * 200_000, "- a\n" * 50_000, "|a" * 100 + "|\n" + "|-" * 100 + "|\n" + "|a\n" * 20_000]
+pytestmark = pytest.mark.slow
+LINEAR, ATTEMPTS = 2.8, 6
+
+
+def grows_with_the_square(form: str, construct: Construct) -> bool:
+    half, whole = repeated(construct, SIZE), repeated(construct, 2 * SIZE)
+    return all(
+        (most := seconds(FORMS[form], whole)) > 0.05 and most > LINEAR * seconds(FORMS[form], half)
+        for _ in range(ATTEMPTS)
+    )
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_twice_the_text_costs_about_twice_as_much(name):
+    assert [form for form in FORMS if grows_with_the_square(form, CONSTRUCTS[name])] == []
+
+
+@given(st.integers(0, 10**9).map(composed), st.sampled_from(sorted(FORMS)))
+@settings(max_examples=40, deadline=None)
+def test_twice_of_any_text_costs_about_twice_as_much(construct, form):
+    assert not grows_with_the_square(form, construct)
+
+
+@pytest.mark.parametrize("text", MARKS, ids=["brackets", "items", "empty cells"])
+def test_a_text_of_little_but_marks_is_shown_as_it_is_from_where_it_costs_too_much(text):
+    for written in (to_html(text), to_markdown(text)):
+        assert len(written) < 12 * len(text) + 200 * EFFORT
+        assert written.count("- a\n") > 20_000 or "[[[[[" in written or "|a\n|a\n" in written
+    document = Document()
+    document.feed(text)
+    document.patches()
+    document.feed("\nthe end\n")
+    assert document.patches()[-1][-1].endswith("\nthe end\n")
+
+
+def test_a_long_ordinary_reply_is_never_cut_short():
+    words = "- **Berlin** is a city, and [this](https://e.org) is `code`.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n"
+    prose = "Berlin is a city, and *this* is a sentence about it, which goes on for a while.\n\n"
+    assert "<pre" not in to_html((words + 3 * prose) * 1200)
