@@ -15,7 +15,12 @@ from markdown_it import MarkdownIt
 
 from berlin_magic.display.markdown import to_html, to_markdown
 
-ATTACKS = json.loads((Path(__file__).parents[2] / "corpus" / "attacks.json").read_text("utf-8"))["attacks"]
+CORPUS = Path(__file__).parents[2] / "corpus"
+ATTACKS = [
+    attack
+    for name in ("attacks.json", "attacks-on-elements.json")
+    for attack in json.loads((CORPUS / name).read_text("utf-8"))["attacks"]
+]
 
 
 @pytest.fixture(scope="session")
