@@ -5,7 +5,7 @@
 
     const TAGS = new Set(
         ("a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul " +
-            "input style details summary").split(" ")
+            "input style details summary sub sup kbd").split(" ")
     );
     const CLASS = /^(berlin-.*|highlight|language-[\w#+-]+|[a-z]{1,2}|cm-.*|jp-RenderedHTMLCommon|jp-InternalAnchorLink|anchor-link|numbering-entry|ͼ\w+)$/;
     const CLASSES = (value) => value.split(/\s+/).every((name) => !name || CLASS.test(name));
@@ -27,6 +27,8 @@
         "input type": (value) => value === "checkbox",
         "input disabled": () => true,
         "input checked": () => true,
+        "div data-language": (value) => /^[A-Za-z0-9+#.-]{1,20}$/.test(value),
+        "* dir": (value) => value === "auto" || value === "ltr",
         "* class": CLASSES,
         "* data-slot": (value) => /^\d+$/.test(value),
         "* data-jupyter-id": (_value, el) => /^H\d$/.test(el.tagName),

@@ -1,6 +1,6 @@
-"""Rendering of Markdown that grows and that nobody vouches for: text in, safe HTML, Markdown or plain text out.
+"""Render untrusted Markdown, also while it arrives, as safe HTML, Markdown or plain text.
 
-Nothing in here knows of sockets, kernels, widgets or clocks.
+Nothing here depends on sockets, kernels, widgets or clocks.
 
 `to_html`, `to_markdown` and `to_plain` render a whole text for a notebook's final output; `text_to_html` shows words
 that are no Markdown. `Document` renders a text while it arrives, as a list of small patches to a tree; see its module,

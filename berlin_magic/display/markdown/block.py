@@ -1,4 +1,4 @@
-"""One block of a text, and who is told of it."""
+"""The blocks of a text, as the parser hands them over."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Block:
 
 
 class Sink(Protocol):
-    """Is told of blocks as they are found, in the order of the text."""
+    """Receives blocks as they are found, in the order of the text."""
 
     def open(self, block: Block) -> None:
         """Begin a container, a code block, a table or a paragraph that comes in segments."""
@@ -101,7 +101,7 @@ class Sink(Protocol):
         """Take a whole paragraph, heading, rule or formula."""
 
     def loose(self, block: Block) -> None:
-        """Learn that an open list, tight so far, has a blank line between its items or their children."""
+        """Note that an open list, tight so far, has a blank line between its items or their children."""
 
     def close(self, block: Block) -> None:
         """End what was opened last."""

@@ -2,7 +2,7 @@ r"""The block structure of Markdown, found line by line.
 
 It is the parsing strategy that the CommonMark specification describes (its appendix, "A parsing strategy", phase 1),
 with GFM's tables and display math, written so that a text can grow: a line, once taken, is never looked at again,
-and what is finished is told to a `Sink` at once. The content of the leaves is markdown-it's business (`inline`).
+and what is finished goes to a `Sink` at once. The content of the leaves is parsed by markdown-it (`inline`).
 
 Four things differ from CommonMark, all of them bounds on the cost; no text in the specification or in any reply seen
 so far is long enough to meet them:
@@ -47,12 +47,12 @@ _MATH_OPEN = re.compile(rf"\$\$|\\\[|{BEGIN}")
 
 
 class BlockParser:
-    """Takes lines, tells blocks.
+    """Turns lines into blocks.
 
     Parameters
     ----------
     sink : Sink
-        Is told of every block.
+        Receives every block.
     """
 
     def __init__(self, sink: Sink) -> None:
@@ -68,7 +68,7 @@ class BlockParser:
         self._no_formula = False  # what began as one has turned out not to be one, and is read again
 
     def fork(self, sink: Sink) -> BlockParser:
-        """Return a copy that goes on from here on its own and tells `sink`."""
+        """Return a copy that goes on from here on its own and gives its blocks to `sink`."""
         other = BlockParser(sink)
         other.stack = [replace(block) for block in self.stack]
         if self.leaf is not None:
@@ -182,7 +182,7 @@ class BlockParser:
             return
         leaf = self.leaf
         if leaf is not None and leaf.kind == "paragraph" and opened == 0:
-            self._extend(leaf, "\n" + line.rest.lstrip(" \t"))  # also a lazy continuation, where not whole
+            self._extend(leaf, "\n" + line.rest.lstrip(" \t"))  # also a lazy continuation, if not whole
         elif leaf is not None and leaf.kind == "table" and opened == 0 and whole and not self._long:
             row = cells(line.rest)[: len(leaf.columns)]
             missing = len(leaf.columns) - len(row)

@@ -228,7 +228,7 @@ class Document:
         self._pieces.append(text)
 
     def patches(self) -> list[Patch]:
-        """Return what has to change in the tree since the last call, empty where nothing does."""
+        """Return what has to change in the tree since the last call, an empty list if nothing has."""
         self._take()
         return self._patches()
 

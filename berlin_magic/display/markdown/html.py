@@ -13,7 +13,7 @@ from html import escape
 from markdown_it.token import Token
 
 from berlin_magic.display.markdown.block import CLOSING, Block
-from berlin_magic.display.markdown.controls import show_marks
+from berlin_magic.display.markdown.controls import show_controls, show_marks
 from berlin_magic.display.markdown.elements import INLINE
 from berlin_magic.display.markdown.highlight import Highlighter
 from berlin_magic.display.markdown.inline import References, parse
@@ -40,7 +40,7 @@ def to_html(text: str) -> str:
     Parameters
     ----------
     text : str
-        Markdown that nobody vouches for.
+        Untrusted Markdown.
 
     Returns
     -------
@@ -56,8 +56,8 @@ def to_html(text: str) -> str:
 
 
 def text_to_html(text: str) -> str:
-    r"""Return plain text as HTML: no markup in it is any, and no typesetter of math finds ``$`` or ``\(`` in it."""
-    return _plain(text)
+    r"""Return plain text as HTML: it has no markup, and no typesetter of math finds ``$`` or ``\(`` in it."""
+    return _plain(show_controls(text))
 
 
 class Html:
@@ -145,7 +145,7 @@ class Html:
         return self._inline(text, references, pending=pending)
 
     def leaf(self, block: Block, references: References, *, pending: bool = False, tight: bool = False) -> str:
-        """Return a whole paragraph, heading, rule or formula; nothing where nothing of it is to be shown yet."""
+        """Return a whole paragraph, heading, rule or formula; an empty string if nothing of it is to be shown yet."""
         if block.kind == "rule":
             return "<hr>\n"
         if block.kind == "math":

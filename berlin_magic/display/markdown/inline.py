@@ -1,4 +1,4 @@
-r"""The inside of a paragraph: markdown-it's inline parser, with math and without raw HTML but a few elements.
+r"""The content of a paragraph: markdown-it's inline parser with math, a few elements, no other raw HTML.
 
 Where a formula stands is decided in `formula`.
 

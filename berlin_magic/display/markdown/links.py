@@ -44,7 +44,7 @@ def link_target(address: str) -> str | None:
 
 
 def _is_host(host: str) -> bool:
-    """Whether a browser takes `host` for one, as it stands there.
+    """Return whether a browser takes `host` as a host, unchanged.
 
     What it does not take is to JupyterLab 4.6 the name of a file on its own server; and a host that is written with
     ``%40`` or as one large number only serves to mislead.

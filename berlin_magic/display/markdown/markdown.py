@@ -71,7 +71,7 @@ def to_markdown(text: str) -> str:
     Parameters
     ----------
     text : str
-        Markdown that nobody vouches for.
+        Untrusted Markdown.
 
     Returns
     -------
@@ -307,7 +307,7 @@ def _text(text: str, *, link: bool = False) -> str:
     """Return text of which no parser takes anything for markup, and no typesetter for math.
 
     What matters to a typesetter is the text that is shown, where a dollar written as a reference is a dollar again.
-    So where there are marks that could be delimiters, a zero-width space follows each back slash: it makes what
+    So if there are marks that could be delimiters, a zero-width space follows each back slash: it makes what
     follows, if it ever is read as TeX, no command. Bare addresses, which parsers delimit differently, become links
     where `link` is true.
     """

@@ -1,7 +1,7 @@
 """The style sheet of a reply, saved or live.
 
 The colours are JupyterLab's own (its variables, which nbconvert's page has too), in VS Code those of its symbols;
-where there are neither, they are mid tones that can be read on white and on black.
+without either, they are mid tones that can be read on white and on black.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""The examples of the CommonMark specification come out as the parser alone gives them."""
+"""The examples of the CommonMark specification come out as the parser alone gives them.
+
+All 652 do: none of them has in it what is read here beyond CommonMark (formulas and environments, the elements of
+`elements`, emphasis and addresses beside Chinese, Japanese and Korean characters, pipes in formulas).
+"""
 
 from __future__ import annotations
 
