@@ -56,6 +56,56 @@ async def test_a_reply_is_readable_in_the_middle_and_at_the_end(notebook, theme)
     await nb.theme("JupyterLab Light")
 
 
+WIDE = """\
+```python
+print("first_argument", "second_argument", "third_argument", "fourth_argument", "fifth_argument", "sixth_argument", 1)
+```
+
+| WWWWWWWWWWWWWWWWWWWW | WWWWWWWWWWWWWWWWWWWWWWW | WWWWWWWWWWWWWWWWWWWWW | WWWWWWWWWWWWWWWWWWWW | WWWWWWWWWWWWWW |
+|---|---|--:|---|---|
+| a | b | c | d | e |
+
+\u05e9\u05dc\u05d5\u05dd `code()` \u05e1\u05d5\u05e3
+
+> \u05e6\u05d9\u05d8\u05d5\u05d8
+
+The end.
+"""
+
+
+async def test_long_lines_and_wide_tables_scroll_and_text_is_laid_out_in_its_own_direction(notebook):
+    nb = await notebook(IMPORT, f"await drive({WIDE + 'And more of it. ' * 60!r}, 8)")
+    await nb.page.set_viewport_size({"width": 900, "height": 700})
+    await nb.run(0)
+    await nb.start(1)
+    live = nb.output(1).locator(".berlin-live .berlin-reply")
+    await live.locator("blockquote").wait_for()
+    await check_layout(live)
+    await nb.wait(1)
+    await check_layout(nb.output(1).locator(".jp-RenderedHTML .berlin-reply"))
+
+
+async def check_layout(reply):
+    for wide in ("pre", ".berlin-table"):
+        room = await reply.locator(wide).evaluate(
+            "el => [el.scrollWidth, el.clientWidth, getComputedStyle(el).overflowX]"
+        )
+        assert room[0] > room[1] > 200
+        assert room[2] == "auto"
+    lines = "el => el.getBoundingClientRect().height / parseFloat(getComputedStyle(el).lineHeight)"
+    assert await reply.locator("pre code").evaluate(lines) < 1.6
+    label = "el => [getComputedStyle(el, '::before').content, getComputedStyle(el).backgroundColor]"
+    content, ground = await reply.locator(".highlight").evaluate(label)
+    assert content == '"python"'
+    assert ground not in {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"}
+    aligned = "el => [getComputedStyle(el).direction, getComputedStyle(el).textAlign]"
+    assert await reply.locator("td").first.evaluate(aligned) == ["ltr", "start"]
+    assert await reply.locator("td").nth(2).evaluate(aligned) == ["ltr", "right"]
+    assert await reply.locator(":scope > p").first.evaluate(aligned) == ["rtl", "start"]
+    assert await reply.locator("blockquote p").evaluate(aligned) == ["rtl", "start"]
+    assert await reply.locator("p code").evaluate("el => getComputedStyle(el).direction") == "ltr"
+
+
 async def test_at_twice_the_size_nothing_is_cut_off(notebook):
     nb = await notebook(IMPORT, f"await drive({EVERYTHING!r}, 6)")
     await nb.page.set_viewport_size({"width": 550, "height": 600})  # what 1100 x 1200 has room for at 200%

@@ -41,22 +41,26 @@ _WHOLE_WORDS = "overflow-wrap:normal;word-break:normal"
 REPLY = CODE + "".join(
     f".berlin-reply {selector}{{{rule}}}"
     for selector, rule in {
-        "[dir=auto]": "text-align:start",
+        ":is([dir=auto],[dir=auto] p)": "text-align:start",
+        "details": "margin:0 0 1em",
         "blockquote[dir=auto]": "border-left:0;border-inline-start:5px solid var(--jp-border-color2,#8886)",
-        ".highlight": f"background:{_GROUND};border:{_LINE};border-radius:4px;margin:0 0 1em",
+        ".highlight": f"background:{_GROUND};border:{_LINE};border-radius:4px;margin:0 0 1em;contain:inline-size",
         ".highlight[data-language]::before": (
             "content:attr(data-language);display:block;padding:.3em .8em 0;font-size:80%;line-height:1.2;"
             "color:var(--jp-content-font-color2,inherit);user-select:none"
         ),
         ".highlight pre": f"background:none;margin:0;padding:.6em .8em;overflow-x:auto;white-space:pre;{_WHOLE_WORDS}",
         ".highlight pre code": "background:none;padding:0;white-space:inherit",
-        ".berlin-table": "max-width:100%;overflow-x:auto",
+        ".berlin-table": "max-width:100%;overflow-x:auto;contain:inline-size",
         ".berlin-table table": f"margin-left:0;margin-right:0;{_WHOLE_WORDS}",
         ".berlin-table :is(th,td)": "text-align:start",
         "kbd": f"background:{_GROUND};border:{_LINE};border-radius:3px;padding:.1em .4em;color:inherit;box-shadow:none",
     }.items()
 )
-"""What `to_html` puts in front of a reply with code, tables or keys: long lines and wide tables scroll; a constant."""
+"""What `to_html` puts in front of a reply with code, tables or keys; a constant.
+
+Long lines and wide tables scroll. Without ``contain`` JupyterLab 4.6 makes a live view as wide as they are.
+"""
 
 
 def stylesheet() -> str:

@@ -166,6 +166,7 @@ _LINES = [
 
 CONSTRUCTS: dict[str, Construct] = {
     "blank lines in indented code": ("    a\n", "\n", "    b\n"),
+    "a code block": ("```\n", "a = 1\n", "```"),
     "blank lines in an item": ("- a\n", "\n", "  b\n"),
     "blank lines in a quote": ("", ">\n", "> a\n"),
     "spaces": ("a", " ", "b"),
