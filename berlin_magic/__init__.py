@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from berlin_magic import messages as events
 from berlin_magic.errors import (
     BerlinError,
     ContextOnServerError,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from berlin_magic.providers.berlin.provider import Berlin
 
 __version__ = "0.2.0.dev0"
+
+# The name that `messages` had in release 0.1: providers of other packages import `Reasoning` and the like from it.
+sys.modules[f"{__name__}.events"] = events
 
 # Where each public name is at home. They are imported when first used: loading the extension, or importing one
 # name, does not wait for the HTTP client.

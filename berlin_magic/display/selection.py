@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from berlin_magic.display.view import View
 
-__all__ = ["open_view", "prepare"]
+__all__ = ["is_watched", "open_view", "prepare"]
 
 _HEARS_WHILE_AWAITING = 7  # ipykernel's first major version that takes comm messages while a cell is awaited
 
@@ -49,7 +49,7 @@ def open_view(
         from berlin_magic.display.terminal import TerminalView  # noqa: PLC0415  # each place imports only its own
 
         return TerminalView()
-    if not _is_watched(shell):
+    if not is_watched(shell):
         from berlin_magic.display.static import StaticView  # noqa: PLC0415
 
         return StaticView(shell)
@@ -67,7 +67,7 @@ def prepare(shell: Any) -> None:
     """Import what `open_view` needs for `shell`; this is slow, so call it in a thread."""
     if _is_terminal(shell):
         needed = ["terminal"]
-    elif not _is_watched(shell):
+    elif not is_watched(shell):
         needed = ["static"]
     else:
         needed = ["live", "widget"]
@@ -79,8 +79,8 @@ def _is_terminal(shell: Any) -> bool:
     return getattr(shell, "kernel", None) is None
 
 
-def _is_watched(shell: Any) -> bool:
-    """Whether someone sees the output grow. nbclient and papermill say so by ``allow_stdin: false``."""
+def is_watched(shell: Any) -> bool:
+    """Return whether someone sees the output grow. nbclient and papermill say so by ``allow_stdin: false``."""
     from IPython.core.displaypub import CapturingDisplayPublisher  # noqa: PLC0415  # not needed in a terminal
 
     if isinstance(shell.display_pub, CapturingDisplayPublisher):

@@ -1,30 +1,43 @@
-"""The line of a magic, taken apart: options as declared, and clear words for what is wrong with them."""
+"""Parse what stands on the line of a magic."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import keyword
+import re
 import shlex
-from argparse import Namespace
-from collections.abc import Iterable
-from typing import Any
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
 from berlin_magic.errors import clean
 
-__all__ = ["nearest", "parsed", "variable_name", "words"]
+__all__ = [
+    "CommandParser",
+    "argument",
+    "nearest",
+    "number",
+    "parse_question",
+    "require_encodable",
+    "split_words",
+    "variable_name",
+]
 
 _SHOWN = 80  # characters of what the user wrote, in a message about it
+_QUESTION = " A question goes below `%%berlin`."
+_WORD = re.compile(r"""\s*((?:[^\s'"]|'[^']*'|"[^"]*")+)""")
 
 
-def words(line: str) -> list[str]:
-    r"""Return the words of `line`: quotes hold words together and are taken off, a backslash is a plain character.
+def split_words(line: str) -> list[str]:
+    r"""Split `line` at white space; quotes hold words together and are removed, a backslash is a plain character.
 
     Raises
     ------
     UsageError
-        Where a quote is not closed.
+        If a quote is not closed.
     """
     reader = shlex.shlex(line, posix=True, punctuation_chars=False)
     reader.whitespace_split = True
@@ -36,44 +49,141 @@ def words(line: str) -> list[str]:
         raise UsageError(f"A quote is not closed in: {clean(line, _SHOWN)}") from None
 
 
-def parsed(parser: Any, line: str, magic: str) -> Namespace:
-    """Return the options in `line`, as `parser` (of `magic_arguments`) declares them.
+def parse_question(parser: ArgumentParser, line: str) -> tuple[Namespace, str]:
+    """Return the options on the line of ``%%berlin``, and what follows them there: the beginning of the question.
+
+    Parameters
+    ----------
+    parser : ArgumentParser
+        Declares the options; made by IPython's `magic_arguments`.
+    line : str
+        ``-m gpt-4 What's a list?`` is one option and a question. The question is not split: it may hold quotes.
 
     Raises
     ------
     UsageError
-        For a word that it does not know, with the nearest that it does.
+        For an unknown option, with the nearest known one; for a value that does not fit.
     """
-    if line.strip() and not line.lstrip().startswith("-"):  # before any quote is looked at: questions hold apostrophes
-        shown = clean(line.split(maxsplit=1)[0], _SHOWN)
-        raise UsageError(f"{magic} takes options only, not {shown!r}: the question goes on the next line.")
-    options, rest = parser.parse_known_args(words(line))
+    end = _end_of_options(parser, line)
+    options, rest = parser.parse_known_args(split_words(line[:end]))
     if rest:
-        shown = clean(rest[0], _SHOWN)
-        if not rest[0].startswith("-"):
-            raise UsageError(f"{magic} takes options only, not {shown!r}: the question goes on the next line.")
-        known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - argparse has no other way
-        near = "" if rest[0] in {"-h", "--help"} else nearest(rest[0], known)
-        raise UsageError(f"{magic} has no option {shown}.{near} `{magic}?` shows them all.")
-    result: Namespace = options
-    return result
+        near = "" if rest[0] in {"-h", "--help"} else nearest(rest[0], parser._option_string_actions)  # noqa: SLF001 - argparse has no other way
+        raise UsageError(f"%%berlin has no option {clean(rest[0], _SHOWN)}.{near} `%%berlin?` shows them all.")
+    return options, line[end:].strip()
+
+
+def _end_of_options(parser: ArgumentParser, line: str) -> int:
+    """Return where the first word stands that is neither an option nor the value of one."""
+    end = 0
+    value_follows = False
+    while match := _WORD.match(line, end):
+        word = match[1]
+        if not value_follows and (not word.startswith("-") or word.strip("-") == ""):
+            return match.start(1)
+        value_follows = not value_follows and _takes_value(parser, word)
+        end = match.end()
+    return len(line)  # an open quote, if there is one, belongs to the options
+
+
+def _takes_value(parser: ArgumentParser, word: str) -> bool:
+    """Return whether the option `word`, which may be shortened, has its value in the next word."""
+    known = parser._option_string_actions  # noqa: SLF001 - as above
+    meant = [word] if word in known else [name for name in known if word.startswith("--") and name.startswith(word)]
+    return len(meant) == 1 and known[meant[0]].nargs != 0
+
+
+class CommandParser(ArgumentParser):
+    """Parser for the words after one `%berlin` command; what is wrong with them is a usage error in one line.
+
+    Parameters
+    ----------
+    name : str
+        The command.
+    arguments : sequence
+        What it takes; each is made by `argument`.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[tuple[tuple[str, ...], dict[str, Any]]]) -> None:
+        super().__init__(prog=f"%berlin {name}".strip(), add_help=False, allow_abbrev=False)
+        self._words: list[str] = []
+        for names, options in arguments:
+            self.add_argument(*names, **options)
+
+    @property
+    def usage_line(self) -> str:
+        """The command with its arguments, such as ``%berlin undo [N]``."""
+        return " ".join(self.format_usage().removeprefix("usage: ").split())
+
+    def parse_words(self, words: list[str]) -> Namespace:
+        """Return the arguments in `words`.
+
+        Raises
+        ------
+        UsageError
+            For a word too many, a missing one, an unknown option, or a value that does not fit.
+        """
+        self._words = words
+        arguments, rest = self.parse_known_args(words)
+        if not rest:
+            return arguments
+        word = clean(rest[0], _SHOWN)
+        if rest[0].startswith("-"):
+            raise UsageError(f"{self.prog} has no option {word}.{nearest(rest[0], self._option_string_actions)}")
+        raise UsageError(f"{self.usage_line}: {word!r} is one word too many.{_QUESTION}")
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `message` as a usage error, in place of ending the process."""
+        told = message.removeprefix("argument ").replace(": a number", " is a number")
+        told = told.replace("the following arguments are required", "missing")
+        hint = _QUESTION if len(self._words) > 1 else ""
+        raise UsageError(f"{self.usage_line}: {clean(told, 2 * _SHOWN)}.{hint}")
+
+
+def argument(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Declare one argument of a command, with the parameters of `ArgumentParser.add_argument`."""
+    return names, options
+
+
+def number(text: str) -> int:
+    """Return `text` as a number from 1 on, for `argument`."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a number from 1 on, not {clean(text, 40)!r}")
+    return int(text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return ``" Did you mean …?"`` with the nearest of the `known` words; empty where none is near."""
+    """Return ``" Did you mean …?"`` with the nearest of the `known` words; empty if none is near."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean {close[0]}?" if close else ""
 
 
 def variable_name(text: str) -> str:
-    """Return `text` where a reply can be put into a variable of that name.
+    """Return `text` if a reply can be put into a variable of that name.
 
     Raises
     ------
     UsageError
-        Where it can't; that includes the names that a shell cannot do without, such as ``__builtins__``.
+        If it can't; that includes the names that a shell cannot do without, such as ``__builtins__``.
     """
     needed = text == "get_ipython" or (text.startswith("__") and text.endswith("__"))
     if not text.isidentifier() or keyword.iskeyword(text) or needed:
         raise UsageError(f"{clean(text, _SHOWN)!r} can't be the name of a variable.")
     return text
+
+
+def require_encodable(text: str) -> None:
+    r"""Refuse half a character, such as ``"\ud83d"``: no server, database or front end can be sent one.
+
+    Raises
+    ------
+    UsageError
+        If `text` can't be encoded.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        half = f"U+{ord(text[error.start]):04X}"
+        raise UsageError(
+            f"Character {error.start + 1} is half a character ({half}, a lone surrogate), which can't be sent. "
+            "Remove it, or replace it: text.encode(errors='replace').decode()."
+        ) from None

@@ -1,196 +1,253 @@
-"""The words after `%berlin`: each shows or changes something, and returns the text to print."""
+"""The words after `%berlin`."""
 
 from __future__ import annotations
 
 import asyncio
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
 from berlin_magic.concurrency import in_thread
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.credentials.redaction import without_secrets_each
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.kernel import login_command
-from berlin_magic.kernel.arguments import nearest
+from berlin_magic.kernel import ask, login_command
+from berlin_magic.kernel import conversation_commands as about
+from berlin_magic.kernel.arguments import argument, nearest, number, require_encodable
 from berlin_magic.kernel.cell import cell_of
-from berlin_magic.kernel.conversation_commands import COMMANDS, Here, Told, count_of
-from berlin_magic.kernel.jobs import Jobs
-from berlin_magic.kernel.notebook import Notebook
+from berlin_magic.kernel.command import Argument, Command, CommandContext, Run
+from berlin_magic.kernel.command_output import CommandOutput, inline_html, quantity, table
 from berlin_magic.providers.registry import load, named_provider
 
 if TYPE_CHECKING:
+    from berlin_magic.kernel.magics import BerlinMagics
     from berlin_magic.providers.availability import Finding
     from berlin_magic.providers.resolve import Connection
 
-__all__ = ["Settings", "named", "run", "words"]
+__all__ = ["COMMANDS", "refuse_command", "run", "split_conversation"]
 
-_SHOWN_OF_A_TURN = 300
+_SHOWN = 300  # characters of a system prompt
 _BALANCE_LIMIT = 3.0  # seconds
 
 
-class Settings(Protocol):
-    """What the commands need to know of the magics: their settings and the conversation."""
-
-    model: str
-
-    jobs: Jobs
-    listed: tuple[str, ...]
-    shell: Any
-
-    @property
-    def notebook(self) -> Notebook:
-        """The notebook."""
-        ...
-
-    @property
-    def conversation(self) -> Conversation:
-        """The notebook's conversation."""
-        ...
-
-
-async def run(settings: Settings, line: str) -> Told:
-    """Carry out the command in `line`; return what to tell.
+async def run(magics: BerlinMagics, line: str, *, awaited: bool = False) -> CommandOutput:
+    """Carry out the command in `line`; return what to show.
 
     Raises
     ------
     UsageError
-        For a word that is no command, with the nearest that is one.
+        For a line that is not a command, with what was probably meant; nothing is sent then.
     BerlinError
-        Where a server had to be asked and did not answer.
+        If a server had to be asked and did not answer.
     """
-    name, rest = named(line.rstrip().removesuffix(";"))
-    word, _, argument = rest.partition(" ")
-    command, about = _COMMANDS.get(word), COMMANDS.get(word)
-    if about is not None:
-        await in_thread(settings.notebook.open)  # reads files
-        return about(Here(settings.notebook, name, cell_of(settings.shell)), argument.strip())
-    if command is None:
-        hint = nearest(word, words()) or " A question goes below `%%berlin`."
-        raise UsageError(f"%berlin has no command {clean(word, 40)!r}.{hint} `%berlin help` lists them.")
-    return Told(await command(settings, argument.strip()))
+    require_encodable(line)
+    name, rest = split_conversation(line.rstrip().removesuffix(";"))
+    word, argument_line = _divided(rest)
+    if word.endswith("?") and not argument_line and word.rstrip("?") in COMMANDS:
+        command = COMMANDS[word.rstrip("?")]
+        return CommandOutput(f"{command.usage}\n{command.help[0].upper()}{command.help[1:]}.")
+    if word not in COMMANDS:
+        raise UsageError(_no_command(word, rest))
+    command = COMMANDS[word]
+    arguments = command.parse(argument_line, name)
+    if command.about_conversation:
+        await in_thread(magics.notebook.open)  # reads files
+    context = CommandContext(magics, getattr(arguments, "conversation", ""), cell_of(magics.shell), awaited)
+    output = command.run(context, arguments)
+    return output if isinstance(output, CommandOutput) else await output
 
 
-def named(line: str) -> tuple[str, str]:
-    """Return the name of the conversation that a line is about, "" for the usual one, and the rest of the line."""
-    first, _, rest = line.strip().partition(" ")
+def refuse_command(line: str, cell: str) -> None:
+    """Refuse a ``%%berlin`` cell that holds nothing but a command: it was meant with one percent sign.
+
+    Raises
+    ------
+    UsageError
+        With the command as it is written.
+    """
+    command = line.strip()
+    if command and command in COMMANDS and not cell.strip():
+        raise UsageError(f"Nothing was sent: a command has one percent sign, `%berlin {command}`.")
+
+
+def split_conversation(line: str) -> tuple[str, str]:
+    """Return the name after a leading ``-c``, "" without one, and the rest of the line."""
+    first, rest = _divided(line)
     if first not in {"-c", "--conversation"}:
         return "", line.strip()
-    name, _, rest = rest.strip().partition(" ")
+    name, rest = _divided(rest)
     if not name:
         raise UsageError("-c NAME: which conversation? `%berlin conversations` lists them.")
-    return name, rest.strip()
+    return name, rest
 
 
-def words() -> list[str]:
-    """Return every command's word."""
-    return sorted({*_COMMANDS, *COMMANDS, "continue"} - {""})
+def _divided(line: str) -> tuple[str, str]:
+    """Return the first word of a line, and the rest."""
+    first, *rest = line.split(maxsplit=1) or [""]
+    return first, rest[0].strip() if rest else ""
 
 
-async def _state(settings: Settings, _argument: str) -> str:
-    connection = await _connection(settings)
-    talk = settings.conversation
-    lines = [
-        f"provider      {clean(connection.provider.name, 40)}"
-        + (f" ({connection.reason})" if connection.reason else ""),
-        f"server        {clean(connection.where) or '(not told)'}"
-        + (" (embedded: a guide to berlin_magic, no language model)" if connection.embedded else ""),
-        f"model         {clean(connection.model, 80) or '(none is named: the only one that the server has)'}",
-        f"conversation  {count_of(len(talk), 'turn')}, {sum(len(m['content']) for m in talk.messages):,} characters",
+def _no_command(word: str, line: str) -> str:
+    """Return what is said of a line that is not a command: the nearest command, or how it is asked as a question."""
+    near = nearest(word, filter(None, COMMANDS)).removeprefix(" Did you mean ").removesuffix("?")
+    rest = _divided(line)[1]
+    if near:
+        try:
+            COMMANDS[near].parse(rest)
+        except UsageError:  # it is not what was meant
+            near = ""
+    told = f"%berlin has no command {clean(word, 40)!r}"
+    if near:
+        return f"{told}. Did you mean `%berlin {clean(f'{near} {rest}', 60).strip()}`? `%berlin help` lists them all."
+    return (
+        f"{told}, and nothing was sent. `%berlin help` lists the commands. To ask a question, write\n"
+        f"%%berlin\n{clean(line, 80)}"
+    )
+
+
+async def _state(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    connection = await _connection(context.magics)
+    talk = context.conversation
+    characters = sum(len(message["content"]) for message in talk.messages)
+    rows = [
+        ("provider", connection.provider.name + (f" ({connection.reason})" if connection.reason else "")),
+        (
+            "server",
+            (connection.where or "(unknown)")
+            + (" (embedded: a guide to berlin_magic, not a language model)" if connection.embedded else ""),
+        ),
+        ("model", connection.model or "(none is named: the only one that the server has)"),
+        ("conversation", f"{quantity(len(talk), 'turn')}, {characters:,} characters"),
     ]
     if (left := await _balance(connection)) is not None:
-        lines.append(f"balance       {left:,}")
+        rows.append(("balance", f"{left:,}"))
     if talk.system:
-        lines.append(f"system        {clean(talk.system, _SHOWN_OF_A_TURN)}")
-    if connection.embedded:
-        lines.append(
-            "To ask a language model, name one: `%berlin use ollama:llama3.2`; `%berlin providers` lists what can be."
-        )
-    return "\n".join(lines)
+        rows.append(("system", clean(talk.system, _SHOWN)))
+    advice = "To ask a language model, name one: `%berlin use ollama:llama3.2`; `%berlin providers` lists them."
+    return table(rows, after=advice if connection.embedded else "")
 
 
-async def _models(settings: Settings, _argument: str) -> str:
-    connection = await _connection(settings)
+async def _models(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    magics = context.magics
+    connection = await _connection(magics)
     names = without_secrets_each(await connection.provider.models(**connection.settings), connection.secrets)
     prefix = f"{connection.name}:" if connection.reason.startswith("the model") else ""
-    settings.listed = tuple(f"{prefix}{name}" for name in names if name.isprintable() and " " not in name)
-    lines = [f"{'*' if name == connection.model else ' '} {clean(name, 100)}" for name in names]
-    use = f"{connection.name}:MODEL" if connection.reason.startswith("the model") else "MODEL"
-    return "\n".join([*lines, f"`%berlin use {use}` chooses one."]) if lines else "The server lists no models."
+    magics.listed = tuple(f"{prefix}{name}" for name in names if name.isprintable() and " " not in name)
+    if not names:
+        return CommandOutput("The server lists no models.")
+    rows = [("*" if name == connection.model else " ", clean(name, 100)) for name in names]
+    return table(rows, after=f"`%berlin use {prefix}MODEL` chooses one.")
 
 
-async def _providers(settings: Settings, _argument: str) -> str:
+async def _providers(context: CommandContext, _arguments: Namespace) -> CommandOutput:
     survey = await in_thread(_survey)
-    findings = await survey(settings.conversation.connection)
+    findings = await survey(context.magics.conversation.connection)
     try:
-        used = (await _connection(settings)).name
+        used = (await _connection(context.magics)).name
     except BerlinError:  # the list is what shows why
         used = ""
-    names = max(len(one.name) for one in findings)
-    answers = max(len(one.answer) for one in findings)
-    lines = []
-    for one in findings:
-        mark = "*" if one.name == used else " "
-        lines.append(f"{mark} {one.name:<{names}}  {one.answer:<{answers}}  {one.where}".rstrip())
-        lines += [f"{'':{names + 4}}{more}" for more in (one.why, one.needs and f"needs {one.needs}") if more]
-    return "\n".join([*lines, "`%%berlin -m NAME:MODEL` asks one; `%berlin use NAME:MODEL` from here on."])
-
-
-async def _use(settings: Settings, argument: str) -> str:
-    if not argument:
-        raise UsageError("%berlin use MODEL: which one? `%berlin models` lists them.")
-    name, rest = await in_thread(lambda: named_provider(argument))
-    if not name and named_provider(f"{argument}:")[0]:
-        raise UsageError(
-            f"{clean(argument, 40)} is a provider; `%berlin use {clean(argument, 40)}:MODEL` names its model."
+    rows = [
+        (
+            "*" if one.name == used else " ",
+            one.name,
+            one.answer,
+            ". ".join(filter(None, [one.where, one.why, one.needs and f"needs {one.needs}"])),
         )
-    of = f" of {clean((await in_thread(lambda: load(name))).name, 40)}" if name else ""
-    settings.model = argument
-    return f"From here on the model is {clean(rest, 100) or 'the only one'}{of}."
-
-
-async def _jobs(settings: Settings, _argument: str) -> str:
-    lines = [
-        f"{job.number:>3}  {clean(job.state, 200)}: {clean(job.showing.turn.prompt, 100)}" for job in settings.jobs
+        for one in findings
     ]
-    return "\n".join(lines) or "No reply is, or was, in the background. `%%berlin --bg` sends one there."
+    return table(rows, after="`%%berlin -m NAME:MODEL` asks one; `%berlin use NAME:MODEL` asks it from here on.")
 
 
-async def _stop(settings: Settings, argument: str) -> str:
-    running = settings.jobs.running
-    if argument == "all":
-        chosen = running
-    elif argument:
-        job = settings.jobs.numbered(int(argument)) if argument.isdecimal() else None
-        if job is None:
-            raise UsageError(f"%berlin stop takes a number of `%berlin jobs`, or all, not {clean(argument, 40)!r}.")
+async def _use(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    model: str = arguments.model
+    name, rest = await in_thread(lambda: named_provider(model))
+    if model and not name and named_provider(f"{model}:")[0]:
+        shown = clean(model, 40)
+        raise UsageError(f"{shown} is a provider; `%berlin use {shown}:MODEL` names its model.")
+    context.magics.model = model
+    if not model:
+        return CommandOutput("From here on the usual model is asked: BERLIN_MODEL, else the one of the server.")
+    of = f" of {clean((await in_thread(lambda: load(name))).name, 40)}" if name else ""
+    return CommandOutput(f"From here on the model is {clean(rest, 100) or 'the only one'}{of}.")
+
+
+async def _continue(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    outcome = await ask.continue_reply(context.magics, context.name, awaited=context.awaited)
+    outcome.check()
+    return CommandOutput("")
+
+
+async def _jobs(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    rows = [(str(job.number), clean(job.state, 200), clean(job.turn.prompt, 100)) for job in context.magics.jobs]
+    if not rows:
+        return CommandOutput("No reply is in the background, or was. `%%berlin --bg` sends one there.")
+    return table(rows)
+
+
+async def _stop(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    jobs, which = context.magics.jobs, arguments.which
+    if which == "all":
+        chosen = jobs.running
+    elif which is None:
+        chosen = jobs.running[-1:]
+    elif (job := jobs.numbered(which)) is not None:
         chosen = [job] if job.running else []
     else:
-        chosen = running[-1:]
+        raise UsageError(f"There is no reply {which}: `%berlin jobs` shows the numbers.")
     for job in chosen:
-        job.showing.stop()
-    return f"Stopped {count_of(len(chosen), 'reply')}; what had arrived is kept." if chosen else "Nothing is running."
+        job.reply.stop()
+    if not chosen:
+        return CommandOutput("Nothing is running.")
+    return CommandOutput(f"Stopped {quantity(len(chosen), 'reply')}; what had arrived is kept.")
 
 
-async def _wait(settings: Settings, _argument: str) -> str:
-    outcomes = await settings.jobs.wait()
+def _number_or_all(text: str) -> int | str:
+    if text == "all":
+        return text
+    try:
+        return number(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"a number of `%berlin jobs`, or all, not {clean(text, 40)!r}") from None
+
+
+async def _wait(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    outcomes = await context.magics.jobs.wait()
     for outcome in outcomes:
         outcome.check()
-    return f"{count_of(len(outcomes), 'reply')} arrived."
+    return CommandOutput(f"{quantity(len(outcomes), 'reply')} arrived.")
 
 
-async def _help(_settings: Settings, _argument: str) -> str:
-    return _HELP
+async def _log_in(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    return CommandOutput(await login_command.log_in(context.magics, arguments.text))
 
 
-async def _connection(settings: Settings) -> Connection:
+async def _log_out(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    return CommandOutput(await login_command.log_out(context.magics, arguments.text))
+
+
+async def _help(_context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    rows = [("%%berlin", _ASK), *((command.usage, command.help) for command in COMMANDS.values())]
+    listed = table(rows)
+    marked = table([(f"`{usage}`", told) for usage, told in rows])
+    models = table(_MODELS)
+    return CommandOutput(
+        "\n".join([listed.text, "", *_SETTINGS, "", _REAL_MODELS, models.text, _VARIABLES]),
+        "\n".join([marked.html, *map(_paragraph, [*_SETTINGS, _REAL_MODELS]), models.html, _paragraph(_VARIABLES)]),
+    )
+
+
+def _paragraph(text: str) -> str:
+    return f"<p>{inline_html(text)}</p>"
+
+
+async def _connection(magics: BerlinMagics) -> Connection:
     connect = await in_thread(_connect)
-    return await connect(settings.model, **settings.conversation.connection)
+    return await connect(magics.model, **magics.conversation.connection)
 
 
 async def _balance(connection: Connection) -> float | None:
-    """Return what is left on the account; None where that is not to be had, or not at once."""
+    """Return what is left on the account; None if the provider does not tell, or not at once."""
     if connection.embedded:
         return None
     try:
@@ -212,46 +269,62 @@ def _survey() -> Callable[[Mapping[str, Any]], Awaitable[list[Finding]]]:
     return survey
 
 
-_COMMANDS: Mapping[str, Callable[[Settings, str], Awaitable[str]]] = {
-    "": _state,
-    "models": _models,
-    "providers": _providers,
-    "use": _use,
-    "jobs": _jobs,
-    "stop": _stop,
-    "wait": _wait,
-    "login": login_command.log_in,
-    "logout": login_command.log_out,
-    "help": _help,
-}
+_N = argument("number", metavar="N", type=number)
+_OPTIONAL_N = argument("number", metavar="N", type=number, nargs="?", default=None)
+_FILE = argument("file", metavar="FILE")
+_ALL = argument("which", metavar="all", choices=["all"], nargs="?")
+_N_OR_ALL = argument("which", metavar="N|all", type=_number_or_all, nargs="?")
+_USE = 'ask this model from here on; `ollama:llama3.2` names the provider too, "" goes back to the usual model'
+_CONVERSATIONS = (
+    "list those of this notebook, or everything that is stored; `%%berlin -c NAME` and `%berlin -c NAME …` use one"
+)
 
-_HELP = """\
-%%berlin            ask: the question goes on the lines below; `%%berlin?` shows the options
-%berlin             what is asked, where, and how long the conversation is
-%berlin continue    go on with a reply that was stopped or cut
-%berlin providers   who can be asked, what each needs, and whether it answers now
-%berlin models      the models that the server offers
-%berlin use MODEL   ask this model from here on; `use ollama:llama3.2` names the provider too
-%berlin login [ADDRESS]  ask for account and password, and store them  %berlin logout [ADDRESS]  delete them
-%berlin history     the conversation so far, with numbers
-%berlin undo [N]    take the last N turns back             %berlin drop N      take turn N out
-%berlin reset       begin a new conversation               %berlin forget      delete this one, from the disk too
-%berlin versions    what a cell was answered before        %berlin system TEXT set the system prompt ("" for none)
-%berlin export FILE to .md, .json or .jsonl                %berlin import FILE add .json, .jsonl or .ipynb
-%berlin conversations  those of this notebook; `%%berlin -c NAME` and `%berlin -c NAME …` use one of them
-%berlin conversations all  everything that is stored; `%berlin resume ID` adds one of them here
-%berlin renew       where the server keeps the context: begin a new conversation there
-%berlin jobs        the replies in the background (`%%berlin --bg`)
-%berlin stop [N]    stop number N of them, or all, or the newest
-%berlin wait        wait until they have arrived
-%berlin help        this
 
-Settings: %config BerlinMagics        Stop a reply: the Stop button, or interrupt the kernel
-With nothing configured, the embedded server answers: a guide to this package, no language model.
-To ask a real model:
-    %berlin use ollama:llama3.2                      vllm: llamacpp: lmstudio: too, where they run on this machine
-    OPENAI_API_KEY, and `%berlin use openai:MODEL`   OpenAI; OPENROUTER_API_KEY and `openrouter:MODEL`
-    OPENAI_BASE_URL, and its OPENAI_API_KEY          any other server that speaks OpenAI's protocol
-    BERLIN_URL, BERLIN_ACCOUNT, BERLIN_PASSWORD      a Berlin server and your account there, or `%berlin login`
-Variables are set in the environment, before Jupyter starts.
-"""
+def _about(name: str, told: str, run: Run, *arguments: Argument, text: str = "") -> Command:
+    return Command(name, told, run, arguments, text, about_conversation=True)
+
+
+_LISTED = (
+    _about("", "show what is asked, where, and how long the conversation is", _state),
+    _about("continue", "go on with a reply that was stopped or cut", _continue),
+    Command("providers", "list who can be asked, what each needs, and whether it answers now", _providers),
+    Command("models", "list the models that the server offers", _models),
+    Command("use", _USE, _use, (argument("model", metavar="MODEL"),)),
+    Command("login", "ask for account and password, and store them", _log_in, text="ADDRESS"),
+    Command("logout", "delete the stored account and password", _log_out, text="ADDRESS"),
+    _about("history", "show the conversation so far, with numbers", about.history),
+    _about("show", "show the reply of turn N again, or of the last", about.show, _OPTIONAL_N),
+    _about("undo", "take the last N turns back, or the last", about.undo, _OPTIONAL_N),
+    _about("drop", "take turn N out", about.drop, _N),
+    _about("reset", "begin a new conversation; what was asked stays stored, and is not sent any more", about.reset),
+    _about("forget", "delete the conversation, from the disk too", about.forget, about.OPTIONAL_ID),
+    _about("versions", "show what turn N was answered before, compare, and go back", about.versions, *about.VERSIONS),
+    _about("system", 'show the system prompt, or set it; "" clears it', about.system, text="TEXT"),
+    _about("export", "write the conversation to a .md, .json or .jsonl file", about.export, _FILE),
+    _about("import", "add the turns of a .json, .jsonl or .ipynb file", about.import_file, _FILE),
+    _about("conversations", _CONVERSATIONS, about.conversations, _ALL),
+    _about("resume", "add a stored conversation to this one", about.resume, about.ID),
+    _about("renew", "begin a new conversation on a server that keeps the context", about.renew),
+    Command("jobs", "list the replies in the background (`%%berlin --bg`)", _jobs),
+    Command("stop", "stop reply N of them, or all, or the newest", _stop, (_N_OR_ALL,)),
+    Command("wait", "wait until they have arrived", _wait),
+    Command("help", "show this list", _help),
+)
+
+COMMANDS: Mapping[str, Command] = {command.name: command for command in _LISTED}
+"""The commands by their names, in the order of `%berlin help`; "" is `%berlin` alone."""
+
+_ASK = "ask: the question goes on the lines below; `%%berlin?` shows the options"
+_SETTINGS = (
+    "Settings: `%config BerlinMagics`",
+    "Stop a reply: the Stop button, or interrupt the kernel",
+    "With nothing configured, the embedded server answers: a guide to this package, not a language model.",
+)
+_REAL_MODELS = "To ask a real model:"
+_MODELS = (
+    ("`%berlin use ollama:llama3.2`", "vllm:, llamacpp: and lmstudio: too, if they run on this machine"),
+    ("OPENAI_API_KEY, and `%berlin use openai:MODEL`", "OpenAI; OPENROUTER_API_KEY and `openrouter:MODEL`"),
+    ("OPENAI_BASE_URL, and its OPENAI_API_KEY", "any other server that speaks OpenAI's protocol"),
+    ("BERLIN_URL, BERLIN_ACCOUNT, BERLIN_PASSWORD", "a Berlin server and your account there, or `%berlin login`"),
+)
+_VARIABLES = "Variables are set in the environment, before Jupyter starts."

@@ -1,45 +1,79 @@
-"""The words after `%berlin` that are about a conversation; each returns what to tell."""
+"""The words after `%berlin` that are about a conversation."""
 
 from __future__ import annotations
 
+import argparse
 import difflib
+import html
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from IPython.core.error import UsageError
 
+from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.cells import Place, Version
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.storage.database import Entry
-from berlin_magic.conversations.storage.notebook_file import command_record
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.errors import clean, printable
-from berlin_magic.kernel.arguments import words
-from berlin_magic.kernel.cell import Cell
-from berlin_magic.kernel.notebook import Notebook
+from berlin_magic.display.view import State, Status
+from berlin_magic.errors import clean
+from berlin_magic.kernel.arguments import argument, number
+from berlin_magic.kernel.command import CommandContext
+from berlin_magic.kernel.command_output import CommandOutput, paragraph, printable, quantity, table
 
-__all__ = ["COMMANDS", "Here", "Told", "compared", "count_of", "listed", "shown"]
+__all__ = [
+    "ID",
+    "OPTIONAL_ID",
+    "VERSIONS",
+    "compare",
+    "conversations",
+    "drop",
+    "export",
+    "forget",
+    "history",
+    "import_file",
+    "list_versions",
+    "renew",
+    "reset",
+    "resume",
+    "show",
+    "system",
+    "undo",
+    "versions",
+    "whole",
+]
+
+ID = argument("id", metavar="ID")
+OPTIONAL_ID = argument("id", metavar="ID", nargs="?", default="")
+VERSIONS = (
+    argument("number", metavar="N", type=number, nargs="?"),
+    argument("action", metavar="show K|diff J K|use K", choices=["show", "diff", "use"], nargs="?"),
+    argument("versions", metavar="K", type=number, nargs="*", help=argparse.SUPPRESS),
+)
+
+_EXCERPT = 300  # characters of a turn, as text
+_HTML_EXCERPT = 1000  # characters of a reply, rendered
+_ID = 8  # characters of a conversation's id that are shown
 
 
-def listed(place: Place, when: Callable[[float], str]) -> str:
+def list_versions(place: Place, when: Callable[[float], str]) -> str:
     """Return the versions of a place, a line each; `when` makes a text of a time."""
     lines = []
-    for number, version in enumerate(place.versions, 1):
+    for count, version in enumerate(place.versions, 1):
         mark = "*" if version is place.current else " "
         first = version.turns[0] if version.turns else None
         if first is None:
-            lines.append(f"{mark} version {number}: a command")
+            lines.append(f"{mark} version {count}: a command")
             continue
         asked = when(first.begun) if first.begun is not None else ""
         about = ", ".join(part for part in (asked, clean(first.model, 40), first.finish) if part)
-        lines.append(f"{mark} version {number} ({about}): {clean(first.prompt, 80)} → {clean(first.reply, 80)}")
+        lines.append(f"{mark} version {count} ({about}): {clean(first.prompt, 80)} → {clean(first.reply, 80)}")
     return "\n".join(lines)
 
 
-def shown(version: Version) -> str:
+def whole(version: Version) -> str:
     """Return what was asked and answered in a version, whole."""
     return "\n\n".join(
         f"you:\n{printable(turn.prompt)}\n\n{clean(turn.model, 40) or 'assistant'}:\n{printable(turn.reply)}"
@@ -47,286 +81,315 @@ def shown(version: Version) -> str:
     )
 
 
-def compared(one: Version, other: Version, names: tuple[str, str]) -> str:
+def compare(one: Version, other: Version, names: tuple[str, str]) -> str:
     """Return what differs, line by line: ``-`` is only in `one`, ``+`` only in `other`."""
     lines = difflib.unified_diff(
-        shown(one).splitlines(), shown(other).splitlines(), names[0], names[1], n=1, lineterm=""
+        whole(one).splitlines(), whole(other).splitlines(), names[0], names[1], n=1, lineterm=""
     )
     return "\n".join(lines) or "They are the same."
 
 
-_SHOWN_OF_A_TURN = 300
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a command tells: text to print, and a record for the output's metadata where it changed a conversation."""
-
-    text: str
-    record: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Here:
-    """Where a command is given: in which conversation of which notebook, in which cell."""
-
-    notebook: Notebook
-    name: str
-    cell: Cell
-
-    @property
-    def talk(self) -> Conversation:
-        """The conversation."""
-        return self.notebook.conversation(self.name)
-
-    def changed(self, text: str) -> Told:
-        """Return `text`, with what this run of the cell has done to the conversation."""
-        self.notebook.at(self.cell, self.talk)
-        if self.talk.context == "server":
-            text += "\nThe server still has what it was sent: `%berlin renew` begins a new conversation there."
-        place = self.talk.places[-1] if self.cell.id is None else self._place()
-        if place is None:
-            return Told(text)
-        events = place.current.events
-        record = command_record(self.talk, events, notebook=self.notebook.id, conversation=self.name)
-        return Told(text, record)
-
-    def _place(self) -> Place | None:
-        return next((place for place in self.talk.places if place.cell == self.cell.id), None)
-
-
-def _history(here: Here, _argument: str) -> Told:
-    talk = here.talk
+async def history(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    """Show the turns of the conversation, each cut to a readable length."""
+    talk = context.conversation
     stale = talk.stale()
-    lines = [f"system: {clean(talk.system, _SHOWN_OF_A_TURN)}"] if talk.system else []
-    for number, turn in enumerate(talk, 1):
-        lines.append(f"{number:>3}  you: {clean(turn.prompt, _SHOWN_OF_A_TURN)}")
-        marks = [
-            *_marks(turn, len(talk.place_of(turn).versions)),
-            *(["answered on an older version"] * (turn.id in stale)),
-        ]
+    system = f"system: {clean(talk.system, _EXCERPT)}" if talk.system else ""
+    turns = [(turn, _marks(turn, len(talk.place_of(turn).versions), stale=turn.id in stale)) for turn in talk]
+    lines = [system] if system else []
+    for count, (turn, marks) in enumerate(turns, 1):
         about = f" [{', '.join(marks)}]" if marks else ""
         name = clean(turn.model, 40) or "assistant"
-        lines.append(f"     {name}{about}: {clean(turn.reply, _SHOWN_OF_A_TURN) or '(nothing)'}")
-    return Told("\n".join(lines) or "Nothing has been asked yet.")
+        lines.append(f"{count:>3}  you: {clean(turn.prompt, _EXCERPT)}")
+        lines.append(f"     {name}{about}: {clean(turn.reply, _EXCERPT) or '(nothing)'}")
+    if not lines:
+        return CommandOutput("Nothing has been asked yet.")
+    shown = await in_thread(lambda: [_turn_html(count, turn, marks) for count, (turn, marks) in enumerate(turns, 1)])
+    return CommandOutput("\n".join(lines), "\n".join(filter(None, [paragraph(system), *shown])))
 
 
-def _marks(turn: Turn, count: int) -> list[str]:
+def _turn_html(count: int, turn: Turn, marks: list[str]) -> str:
+    """Return a turn as HTML: the question as text, the beginning of the reply as rendered Markdown."""
+    from berlin_magic.display.markdown import to_html  # noqa: PLC0415 - a slow import
+
+    quiet = 'style="opacity:.65;font-size:85%"'
+    model = clean(turn.model, 40) or "assistant"
+    about = " · ".join([model, *marks])
+    reply = to_html(_excerpt(turn.reply, count)) if turn.reply else "<p>(nothing)</p>"
+    return (
+        f'<div class="berlin-turn" style="margin:.8em 0"><div {quiet}>{count} · you</div>'
+        f"<div>{paragraph(printable(_beginning(turn.prompt)))}</div>"
+        f"<div {quiet}>{html.escape(about)}</div>{reply}</div>"
+    )
+
+
+def _beginning(text: str) -> str:
+    """Return the beginning of a question, with its lines."""
+    return text if len(text) <= _HTML_EXCERPT else f"{text[:_HTML_EXCERPT]} …"
+
+
+def _excerpt(reply: str, count: int) -> str:
+    """Return the beginning of a reply, cut between two blocks or words, with the command that shows all of it."""
+    if len(reply) <= _HTML_EXCERPT:
+        return reply
+    cut = reply[:_HTML_EXCERPT]
+    end = max(cut.rfind("\n\n"), cut.rfind(" ") if cut.rfind("\n\n") < _HTML_EXCERPT // 2 else -1)
+    beginning = cut[: end if end > 0 else None]
+    rest = f"*… {len(reply) - len(beginning):,} more characters: `%berlin show {count}`*"
+    return f"{beginning}\n{_open_fence(beginning)}\n\n{rest}"
+
+
+def _open_fence(text: str) -> str:
+    """Return what closes the code block that `text` ends in, or nothing."""
+    fence = ""
+    for line in text.splitlines():
+        marks = line.lstrip(" ")
+        if not fence and marks.startswith(("```", "~~~")):
+            fence = marks[: len(marks) - len(marks.lstrip(marks[0]))]
+        elif fence and marks.startswith(fence) and not marks.strip(fence[0]).strip():
+            fence = ""
+    return fence
+
+
+async def show(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Show the whole reply of a turn again, as it was shown when it arrived.
+
+    The output has no record of the turn: a notebook that is read from its file holds the turn once.
+    """
+    turns = list(context.conversation)
+    if not turns:
+        return CommandOutput("Nothing has been asked yet.")
+    turn = turns[_index(arguments.number or len(turns), turns)]
+    return await in_thread(lambda: _shown_again(turn))
+
+
+def _shown_again(turn: Turn) -> CommandOutput:
+    from berlin_magic.display.static import Rendered, final_output  # noqa: PLC0415 - a slow import
+
+    elapsed = turn.ended - turn.begun if turn.begun is not None and turn.ended is not None else 0.0
+    status = Status(_STATES[turn.finish], turn.model, turn.provider, elapsed, turn.length, reasoning=turn.reasoning)
+    data, _ = final_output(Rendered.of(turn.reply), status, {})
+    markdown = {"text/markdown": data["text/markdown"]}
+    return CommandOutput(data["text/plain"] or "(nothing)", data["text/html"], more=markdown)
+
+
+_STATES: dict[str, State] = {
+    "running": "streaming",
+    "complete": "complete",
+    "stopped": "stopped",
+    "cut": "cut",
+    "failed": "failed",
+}
+
+
+def _index(number_: int, turns: list[Turn]) -> int:
+    if number_ > len(turns):
+        raise UsageError(f"There is no turn {number_}: `%berlin history` shows the numbers.")
+    return number_ - 1
+
+
+def _marks(turn: Turn, count: int, *, stale: bool) -> list[str]:
     marks: list[str] = [] if turn.finish == "complete" else [turn.finish]
     if turn.given is not None:
         marks.append("imported")
     if count > 1:
         marks.append(f"{count} versions")
     if turn.left_out:
-        marks.append(f"{count_of(turn.left_out, 'earlier turn')} left out")
+        marks.append(f"{quantity(turn.left_out, 'earlier turn')} left out")
+    if stale:
+        marks.append("answered on an older version")
     return marks
 
 
-def _reset(here: Here, _argument: str) -> Told:
-    count = here.talk.reset(cell=here.cell.id, run=here.cell.run)
-    return here.changed(f"Forgot {count_of(count, 'turn')}: the next question begins a new conversation.")
+def reset(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    """Begin a new conversation; the turns so far are kept where they are stored."""
+    count = context.conversation.reset(cell=context.cell.id, run=context.cell.run)
+    kept = f" {quantity(count, 'turn')} stay stored; `%berlin forget` deletes them." if count else ""
+    return context.changed(f"The next question begins a new conversation: nothing before it is sent.{kept}")
 
 
-def _undo(here: Here, argument: str) -> Told:
-    count = _number(argument or "1", "%berlin undo [N]")
-    gone = here.talk.undo(count, cell=here.cell.id, run=here.cell.run)
+def undo(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Take the last turns back."""
+    gone = context.conversation.undo(arguments.number or 1, cell=context.cell.id, run=context.cell.run)
     if not gone:
-        return here.changed("There is nothing to take back.")
-    return here.changed(f"Took back {count_of(len(gone), 'turn')}: {_names(gone)}.")
+        return context.changed("There is nothing to take back.")
+    return context.changed(f"Took back {quantity(len(gone), 'turn')}: {_prompts(gone)}.")
 
 
-def _renew(here: Here, _argument: str) -> Told:
-    if here.talk.context != "server":
+def renew(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    """Begin a new conversation on a server that keeps the context."""
+    if context.conversation.context != "server":
         raise UsageError('%berlin renew is for BerlinMagics.context = "server": else the whole context is always sent.')
-    here.talk.renewed = True
-    return Told("The next question begins a new conversation on the server, with the history as it stands here.")
+    context.conversation.renewed = True
+    return CommandOutput(
+        "The next question begins a new conversation on the server, with the history as it stands here."
+    )
 
 
-def _drop(here: Here, argument: str) -> Told:
+def drop(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Take one turn out."""
     try:
-        gone = here.talk.drop(_number(argument, "%berlin drop N"), cell=here.cell.id, run=here.cell.run)
+        gone = context.conversation.drop(arguments.number, cell=context.cell.id, run=context.cell.run)
     except ValueError as error:
         raise UsageError(f"Nothing was dropped: {error}. `%berlin history` shows the numbers.") from None
-    return here.changed(f"Dropped {_names([gone])}.")
+    return context.changed(f"Dropped {_prompts([gone])}.")
 
 
-def _versions(here: Here, argument: str) -> Told:
-    talk = here.talk
-    given = words(argument)
+def versions(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """List the versions of the turns or of one turn, show or compare them, or put one in force."""
+    talk = context.conversation
     turns = list(talk)
-    if not given:
-        lines = [
-            f"{number:>3}  {count_of(len(talk.place_of(turn).versions), 'version')}: {clean(turn.prompt, 100)}"
-            for number, turn in enumerate(turns, 1)
+    if arguments.number is None:
+        rows = [
+            (str(count), quantity(len(talk.place_of(turn).versions), "version"), clean(turn.prompt, 100))
+            for count, turn in enumerate(turns, 1)
         ]
-        return Told("\n".join([*lines, _VERSIONS]) if lines else "Nothing has been asked yet.")
-    number = _number(given[0], _VERSIONS)
-    if not 1 <= number <= len(turns):
-        raise UsageError(f"There is no turn {number}: `%berlin history` shows the numbers.")
-    place = talk.place_of(turns[number - 1])
-    match given[1:]:
-        case []:
-            return Told(listed(place, _when))
-        case ["show", one]:
-            return Told(shown(_version(place, one)))
-        case ["diff", one, other]:
-            names = f"version {one}", f"version {other}"
-            return Told(compared(_version(place, one), _version(place, other), names))
-        case ["use", one]:
-            talk.make_current(place, _version(place, one))
-            return Told(f"Version {one} is in force: {_names(place.current.turns)}.")
-    raise UsageError(_VERSIONS)
+        return table(rows, after=_VERSIONS_USAGE) if rows else CommandOutput("Nothing has been asked yet.")
+    place = talk.place_of(turns[_index(arguments.number, turns)])
+    chosen = [_version(place, count) for count in arguments.versions]
+    match arguments.action, chosen:
+        case None, []:
+            return CommandOutput(list_versions(place, _when))
+        case "show", [one]:
+            return CommandOutput(whole(one))
+        case "diff", [one, other]:
+            first, second = arguments.versions
+            return CommandOutput(compare(one, other, (f"version {first}", f"version {second}")))
+        case "use", [one]:
+            talk.make_current(place, one)
+            return CommandOutput(f"Version {arguments.versions[0]} is in force: {_prompts(place.current.turns)}.")
+    raise UsageError(_VERSIONS_USAGE)
 
 
-_VERSIONS = "%berlin versions [N [show K | diff J K | use K]]: N is a turn of `%berlin history`, J and K are versions."
+_VERSIONS_USAGE = (
+    "`%berlin versions N [show K | diff J K | use K]`: N is a turn of `%berlin history`, J and K are versions of it."
+)
 
 
-def _version(place: Place, text: str) -> Version:
-    number = _number(text, _VERSIONS)
-    if not 1 <= number <= len(place.versions):
-        raise UsageError(f"There is no version {number}: there are {len(place.versions)}.")
-    return place.versions[number - 1]
+def _version(place: Place, count: int) -> Version:
+    if count > len(place.versions):
+        raise UsageError(f"There is no version {count}: there are {len(place.versions)}.")
+    return place.versions[count - 1]
 
 
-def _export(here: Here, argument: str) -> Told:
-    path = _path(argument, "%berlin export FILE")
+def export(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Write the conversation to a file."""
+    path = Path(arguments.file).expanduser()
     try:
-        here.talk.export(path)
+        context.conversation.export(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"Nothing was exported to {clean(str(path))}: {clean(str(error))}.") from None
-    return Told(f"Wrote {count_of(len(here.talk), 'turn')} to {clean(str(path))}.")
+    return CommandOutput(f"Wrote {quantity(len(context.conversation), 'turn')} to {clean(str(path))}.")
 
 
-def _import(here: Here, argument: str) -> Told:
-    path = _path(argument, "%berlin import FILE")
+def import_file(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Add the turns of a file to the conversation."""
+    path = Path(arguments.file).expanduser()
     if path.suffix not in {".json", ".jsonl", ".ipynb"}:
         raise UsageError("%berlin import FILE takes .json, .jsonl or .ipynb.")
     try:
         messages = Conversation.load(path).messages
     except (OSError, ValueError) as error:
         raise UsageError(f"Nothing was imported from {clean(str(path))}: {clean(str(error))}.") from None
-    turns = here.talk.add_messages(messages, cell=here.cell.id, run=here.cell.run)
-    return here.changed(f"Took in {count_of(len(turns), 'turn')} from {clean(str(path))}.")
+    turns = context.conversation.add_messages(messages, cell=context.cell.id, run=context.cell.run)
+    return context.changed(f"Took in {quantity(len(turns), 'turn')} from {clean(str(path))}.")
 
 
-def _forget(here: Here, argument: str) -> Told:
-    path = here.notebook.store.path if here.notebook.store is not None else None
+def forget(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Delete a conversation in memory and in the store."""
+    notebook = context.notebook
+    path = notebook.store.path if notebook.store is not None else None
     where = f" and from {path}" if path is not None else ""
-    if argument:
-        entry = _entry(here, argument)
-        store = here.notebook.store
+    if arguments.id:
+        entry = _entry(context, arguments.id)
+        store = notebook.store
         record = store.record(entry.id) if store is not None else None
         turns = [str(event.get("id")) for event in record["events"]] if record is not None else []
-        if entry.id not in here.notebook.open_ids():
-            if store is None or not store.forget(entry.id, turns):
-                raise UsageError(f"{path} could not be written to: the conversation is still there.")
-            return Told(f"Deleted conversation {entry.id[:_ID]} from {path}.")
-        raise UsageError("That is a conversation of this notebook: `%berlin forget`, or `%berlin -c NAME forget`.")
-    if not here.notebook.forget(here.name):
+        if entry.id in notebook.open_ids():
+            raise UsageError("That is a conversation of this notebook: `%berlin forget`, or `%berlin -c NAME forget`.")
+        if store is None or not store.forget(entry.id, turns):
+            raise UsageError(f"{path} could not be written to: the conversation is still there.")
+        return CommandOutput(f"Deleted conversation {entry.id[:_ID]} from {path}.")
+    if not notebook.forget(context.name):
         raise UsageError(
             f"The conversation is gone from memory, but {path} could not be written to: it is still there."
         )
-    return Told(
+    return CommandOutput(
         f"Deleted the conversation from memory{where}. Answers in the notebook stay until you clear its outputs."
     )
 
 
-def _conversations(here: Here, argument: str) -> Told:
-    if argument == "all":
-        return _all_conversations(here)
-    if argument:
-        raise UsageError("%berlin conversations lists those of this notebook, `%berlin conversations all` all of them.")
-    lines = []
-    for name in here.notebook.names():
-        talk = here.notebook.conversation(name)
-        mark = "*" if name == here.name else " "
-        lines.append(f"{mark} {clean(name, 60) or '(the usual one)'}: {count_of(len(talk), 'turn')}")
-    return Told("\n".join([*lines, "`%%berlin -c NAME` asks in one of them, or in a new one."]))
+def conversations(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """List the conversations of this notebook, or all that are stored."""
+    if arguments.which == "all":
+        return _all_conversations(context)
+    rows = []
+    for name in context.notebook.names():
+        talk = context.notebook.conversation(name)
+        mark = "*" if name == context.name else " "
+        rows.append((mark, clean(name, 60) or "(the usual one)", quantity(len(talk), "turn")))
+    return table(rows, after="`%%berlin -c NAME` asks in one of them, or in a new one.")
 
 
-_ID = 8  # characters of a conversation's id that are shown
-
-
-def _all_conversations(here: Here) -> Told:
-    entries = here.notebook.store.every_conversation() if here.notebook.store is not None else []
-    lines = [
-        f"{entry.id[:_ID]}  {_when(entry.changed)}  {entry.size:>4}  {clean(entry.path, 100) or '(no file)'}"
-        + (f" -c {clean(entry.name, 40)}" if entry.name else "")
-        for entry in entries
+def _all_conversations(context: CommandContext) -> CommandOutput:
+    store = context.notebook.store
+    rows = [
+        (
+            entry.id[:_ID],
+            _when(entry.changed),
+            f"{entry.size:>4}",
+            clean(entry.path, 100) or "(no file)",
+            f"-c {clean(entry.name, 40)}" if entry.name else "",
+        )
+        for entry in (store.every_conversation() if store is not None else [])
     ]
-    told = "`%berlin resume ID` adds one of them to this conversation, `%berlin forget ID` deletes it."
-    return Told("\n".join([*lines, told]) if lines else "No conversation is stored.")
+    if not rows:
+        return CommandOutput("No conversation is stored.")
+    advice = "`%berlin resume ID` adds one of them to this conversation, `%berlin forget ID` deletes it."
+    return table(rows, header=("ID", "changed", "turns", "notebook", ""), after=advice)
 
 
-def _resume(here: Here, argument: str) -> Told:
-    entry = _entry(here, argument)
+def resume(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Add the turns of a stored conversation to this one."""
+    entry = _entry(context, arguments.id)
+    here, store = context.conversation, context.notebook.store
     talk = Conversation()
-    talk.read((here.notebook.store.record(entry.id) if here.notebook.store is not None else None) or {})
-    if any(here.talk.find(turn.id) is not None for turn in talk.every_turn()):
+    talk.read((store.record(entry.id) if store is not None else None) or {})
+    if any(here.find(turn.id) is not None for turn in talk.every_turn()):
         raise UsageError("That is a conversation of this notebook already: `%berlin history` shows it.")
-    turns = here.talk.add_messages(talk.messages, cell=here.cell.id, run=here.cell.run)
-    return here.changed(f"Took in {count_of(len(turns), 'turn')} of {_when(entry.changed)}.")
+    turns = here.add_messages(talk.messages, cell=context.cell.id, run=context.cell.run)
+    return context.changed(f"Took in {quantity(len(turns), 'turn')} of {_when(entry.changed)}.")
 
 
-def _entry(here: Here, argument: str) -> Entry:
-    entries = here.notebook.store.every_conversation() if here.notebook.store is not None else []
-    found = [entry for entry in entries if argument and entry.id.startswith(argument)]
-    if len(found) != 1:
+def _entry(context: CommandContext, id_: str) -> Entry:
+    store = context.notebook.store
+    found = [entry for entry in (store.every_conversation() if store is not None else []) if entry.id.startswith(id_)]
+    if len(found) != 1 or not id_:
         how = "There are several" if found else "There is no stored conversation"
-        raise UsageError(f"{how} with the id {clean(argument, 40)!r}: `%berlin conversations all` lists them.")
+        raise UsageError(f"{how} with the id {clean(id_, 40)!r}: `%berlin conversations all` lists them.")
     return found[0]
 
 
-def _system(here: Here, argument: str) -> Told:
-    talk = here.talk
-    if not argument:
+def system(context: CommandContext, arguments: Namespace) -> CommandOutput:
+    """Show the system prompt, or set or clear it."""
+    talk, given = context.conversation, arguments.text
+    if not given:
         text = printable(talk.system)
-        return Told(f"system: {text}" if text else "There is no system prompt. `%berlin system TEXT` sets one.")
-    text = "" if argument in {"''", '""', "--clear"} else argument.strip("\"'")
-    talk.set_system(text, cell=here.cell.id, run=here.cell.run)
-    return here.changed("The system prompt is set, from here on." if text else "The system prompt is cleared.")
+        return CommandOutput(
+            f"system: {text}" if text else "There is no system prompt. `%berlin system TEXT` sets one."
+        )
+    text = "" if given == "--clear" else _unquoted(given)
+    talk.set_system(text, cell=context.cell.id, run=context.cell.run)
+    return context.changed("The system prompt is set, from here on." if text else "The system prompt is cleared.")
 
 
-def _names(turns: list[Turn]) -> str:
+def _unquoted(text: str) -> str:
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
+    return text[1:-1] if quoted else text
+
+
+def _prompts(turns: list[Turn]) -> str:
     return "; ".join(f"“{clean(turn.prompt, 60)}”" for turn in turns)
-
-
-def _number(text: str, usage: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{usage} takes a number from 1 on, not {clean(text, 40)!r}.")
-    return int(text)
-
-
-def _path(argument: str, usage: str) -> Path:
-    match words(argument):
-        case [one]:
-            return Path(one).expanduser()
-    raise UsageError(f"{usage}: which file?")
 
 
 def _when(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
-
-
-def count_of(number: int, noun: str) -> str:
-    """Return a number with its noun."""
-    if number == 1:
-        return f"{number} {noun}"
-    return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
-
-
-COMMANDS: Mapping[str, Callable[[Here, str], Told]] = {
-    "history": _history,
-    "undo": _undo,
-    "drop": _drop,
-    "reset": _reset,
-    "versions": _versions,
-    "export": _export,
-    "import": _import,
-    "forget": _forget,
-    "conversations": _conversations,
-    "system": _system,
-    "renew": _renew,
-    "resume": _resume,
-}
-"""Each is given where it is said, and what follows it."""

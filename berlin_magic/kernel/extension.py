@@ -1,4 +1,4 @@
-"""Loading and unloading the extension: what it adds to a shell, and takes away again."""
+"""Load and unload the extension."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from berlin_magic.errors import clean
-from berlin_magic.kernel.completion import Tab
-from berlin_magic.kernel.input_transformer import Awaiting
+from berlin_magic.kernel.completion import Matcher
+from berlin_magic.kernel.input_transformer import AwaitMagics, normalize_cell
 from berlin_magic.kernel.magics import BerlinMagics
 from berlin_magic.kernel.notebook import notebook_of
 
@@ -23,27 +23,29 @@ _NAME = "berlin"
 
 def load(shell: Any) -> None:
     """Register the magics and the input transformer with `shell`; loading twice leaves one of each."""
-    _take_away(shell)
-    _set_invalid_settings_aside(shell)
+    _remove(shell)
+    _drop_invalid_settings(shell)
     magics = BerlinMagics(shell)
     shell.register_magics(magics)
-    shell.Completer.custom_matchers.append(Tab(magics.vocabulary))
-    shell.input_transformers_post.append(Awaiting(shell))
+    shell.Completer.custom_matchers.append(Matcher(magics.vocabulary))
+    shell.input_transformers_cleanup.append(normalize_cell)
+    shell.input_transformers_post.append(AwaitMagics(shell))
     shell.events.register("pre_run_cell", notebook_of(shell).before_cell)
 
 
 def unload(shell: Any) -> None:
-    """Take everything away that `load` has brought; the conversation stays, for the next load."""
-    _take_away(shell)
+    """Remove everything that `load` has added; the conversation stays, for the next load."""
+    _remove(shell)
     if (connection := sys.modules.get("berlin_magic.providers.resolve")) is not None:
         connection.close_embedded()
 
 
-def _take_away(shell: Any) -> None:
-    transformers = shell.input_transformers_post
-    transformers[:] = [entry for entry in transformers if not isinstance(entry, Awaiting)]
+def _remove(shell: Any) -> None:
+    cleanup, post = shell.input_transformers_cleanup, shell.input_transformers_post
+    cleanup[:] = [entry for entry in cleanup if entry is not normalize_cell]
+    post[:] = [entry for entry in post if not isinstance(entry, AwaitMagics)]
     matchers = shell.Completer.custom_matchers
-    matchers[:] = [entry for entry in matchers if not isinstance(entry, Tab)]
+    matchers[:] = [entry for entry in matchers if not isinstance(entry, Matcher)]
     for magics in [entry for entry in shell.configurables if isinstance(entry, BerlinMagics)]:
         magics.stop_all()
         shell.configurables.remove(magics)  # two of them there would both answer %config
@@ -51,12 +53,12 @@ def _take_away(shell: Any) -> None:
     for kind in ("line", "cell"):
         manager.magics[kind].pop(_NAME, None)
     manager.registry.pop(BerlinMagics.__name__, None)
-    with suppress(ValueError):  # where it was not loaded
+    with suppress(ValueError):  # it was not loaded
         shell.events.unregister("pre_run_cell", notebook_of(shell).before_cell)
 
 
-def _set_invalid_settings_aside(shell: Any) -> None:
-    """Drop settings that no trait accepts, with a warning.
+def _drop_invalid_settings(shell: Any) -> None:
+    """Drop the settings that no trait accepts, with a warning.
 
     A wrong value given to ``%config`` is refused, yet stays in the shell's configuration, where the next load would
     fail on it (IPython 9.18).

@@ -1,13 +1,17 @@
-"""Jobs: the replies that arrive in the background while other cells run."""
+"""The replies that arrive in the background while other cells run."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from berlin_magic.concurrency import TICK
-from berlin_magic.kernel.reply import Outcome, Showing
+
+if TYPE_CHECKING:
+    from berlin_magic.conversations.turn import Turn
+    from berlin_magic.kernel.reply import Outcome, ReplyTask
 
 __all__ = ["Job", "Jobs"]
 
@@ -17,8 +21,13 @@ class Job:
     """One reply in the background; `number` names it for `%berlin stop`."""
 
     number: int
-    showing: Showing
+    reply: ReplyTask
     task: asyncio.Task[Outcome]
+
+    @property
+    def turn(self) -> Turn:
+        """The question and its reply."""
+        return self.reply.turn
 
     @property
     def running(self) -> bool:
@@ -27,13 +36,13 @@ class Job:
 
     @property
     def state(self) -> str:
-        """How it stands, in a word or a line."""
+        """How far it is, in a word or a line."""
         if self.running:  # or its reply has ended, and is being stored
-            return self.showing.turn.finish
+            return self.turn.finish
         if self.task.cancelled():
             return "stopped"
         error = self.task.exception() or self.task.result().error
-        return f"{self.showing.turn.finish}: {str(error).splitlines()[0]}" if error else self.showing.turn.finish
+        return f"{self.turn.finish}: {str(error).splitlines()[0]}" if error else self.turn.finish
 
 
 class Jobs:
@@ -47,12 +56,12 @@ class Jobs:
 
     @property
     def running(self) -> list[Job]:
-        """Those whose reply is still arriving."""
+        """The jobs whose reply is still arriving."""
         return [job for job in self._jobs if job.running]
 
-    def add(self, showing: Showing, task: asyncio.Task[Outcome]) -> Job:
-        """Take a reply in; return its job."""
-        job = Job(len(self._jobs) + 1, showing, task)
+    def add(self, reply: ReplyTask, task: asyncio.Task[Outcome]) -> Job:
+        """Add a reply; return its job."""
+        job = Job(len(self._jobs) + 1, reply, task)
         self._jobs.append(job)
         return job
 
@@ -61,7 +70,7 @@ class Jobs:
         return self._jobs[number - 1] if 1 <= number <= len(self._jobs) else None
 
     async def wait(self) -> list[Outcome]:
-        """Wait until none is running, those begun meanwhile included; return how the ones waited for went.
+        """Wait until none is running, those begun meanwhile included; return how they ended.
 
         An interrupt ends the waiting, not the jobs.
         """

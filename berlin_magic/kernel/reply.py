@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
-from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import dataclass
 
 from berlin_magic.concurrency import (
     Interrupted,
@@ -14,13 +14,12 @@ from berlin_magic.concurrency import (
     in_thread,
     wait_through_interrupts,
 )
-from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.turns import Turn
 from berlin_magic.display.view import State, Status, View
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.messages import Event, Notice, Reasoning, Started, Text
 
-__all__ = ["Outcome", "Showing"]
+__all__ = ["Outcome", "ReplyTask"]
 
 _FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
 _IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
@@ -29,7 +28,15 @@ _LONG = 2000  # characters whose rendering would hold up the user's loop
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How the showing of a turn ended: `error` is None where it went well or was stopped by the Stop button."""
+    """How a reply ended.
+
+    Attributes
+    ----------
+    turn : Turn
+        The question and its reply.
+    error : BaseException or None
+        What went wrong; None if the reply is whole, or was ended by the Stop button.
+    """
 
     turn: Turn
     error: BaseException | None = None
@@ -40,145 +47,140 @@ class Outcome:
             raise self.error
 
 
-@dataclass(eq=False)
-class Showing:
-    """One turn on its way into one view.
+class ReplyTask:
+    """Shows one turn in one view while it is answered: `begin`, then `read`, then `finish`.
 
-    Attributes
+    Parameters
     ----------
     turn : Turn
-        What is asked; its `finish` and `reply` tell how far it is.
-    provider : str
-        For the status line.
+        The turn; its `finish` and `reply` tell how far it is.
     notes : list of str
-        For the status line; may grow while it runs.
-    describe : callable, optional
-        Gives what goes into the output's metadata, once the turn has ended.
-    ended : callable, optional
-        Is called once the turn has ended, before the finished output is shown.
+        Remarks for the status line.
     """
 
-    turn: Turn
-    provider: str
-    notes: list[str] = field(default_factory=list)
-    describe: Callable[[], Mapping[str, object]] | None = None
-    ended: Callable[[], None] | None = None
-    _task: asyncio.Task[None] | None = None
-    _view: View | None = None
-    _started: float = 0.0
-    _stopped: bool = False
-    _notice: str = ""
-    _thinking_since: float | None = None
-    _thought_until: float = 0.0
+    def __init__(self, turn: Turn, notes: Iterable[str] = ()) -> None:
+        self.turn = turn
+        self._notes = list(notes)
+        self._view: View  # from `begin` on
+        self._task: asyncio.Task[None] | None = None
+        self._started = 0.0
+        self._stopped = False
+        self._interrupted = False
+        self._background = False
+        self._error: BaseException | None = None
+        self._notice = ""
+        self._thinking_since: float | None = None
+        self._thought_until = 0.0
+
+    def begin(self, view: View) -> None:
+        """Open `view` in the output of the cell that is running now; call it in that cell."""
+        self._started = asyncio.get_running_loop().time()
+        self._view = view
+        view.begin(self._status("waiting"))
+
+    def stop(self) -> None:
+        """End the reply and keep what has arrived; call it on the cell's loop, as the Stop button does."""
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def read(self, events: AsyncGenerator[Event, None], *, background: bool = False) -> None:
+        """Read `events` to their end and draw them; what goes wrong is kept for `finish`.
+
+        The request runs in an inner task, so that Stop ends it and not the cell; an interrupt, which cancels the
+        cell's coroutine, ends both. Either way the connection is closed before this returns. In the background an
+        interrupt, which is meant for the cell that runs then, does nothing.
+        """
+        self._background = background
+        task = self._task = asyncio.get_running_loop().create_task(self._take_all(events))
+        if self._stopped:
+            task.cancel()
+        with self._cancelled_on_interrupt():
+            try:
+                await self._draw_while(task)
+            except asyncio.CancelledError:
+                self._interrupted = True
+                await cancel_and_wait(task)
+            if self.turn.length > _LONG:
+                settling = asyncio.ensure_future(in_thread(self._view.settle))
+                self._interrupted |= await wait_through_interrupts(settling)
+                settling.result()
+        self._error = _error_of(task)
+        if self.turn.finish == "running":  # stopped before the first step of `events`, which ends a turn otherwise
+            self.turn.finish = "stopped"
+
+    async def finish(self, metadata: Mapping[str, object]) -> Outcome:
+        """Show the finished output, with `metadata` under ``berlin``; return how the reply ended. Raises nothing."""
+        state = self._final_state()
+        if self._background and self._error is not None:
+            self._notes.append(clean(str(self._error), 500))  # nobody will raise it in its cell
+        self._view.finish(self._status(state), metadata)
+        if not self._background:
+            with self._cancelled_on_interrupt():
+                try:
+                    await self._view.farewell()
+                except asyncio.CancelledError:
+                    self._interrupted = True
+        error = self._error
+        if self._interrupted:
+            error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)
+        return Outcome(self.turn, _short(error, self.turn))
 
     def take(self, event: Event) -> None:
         """Take note of an event for the view or the status line; the turn has taken it already."""
         match event:
             case Text():
-                if self._view is not None:
-                    self._view.feed(event.text)
+                self._view.feed(event.text)
             case Notice():
                 self._notice = event.text
             case Started():
                 if event.embedded:
-                    self.notes.append(_EMBEDDED_NOTE)
+                    self._notes.append(_EMBEDDED_NOTE)
             case Reasoning():
                 now = asyncio.get_running_loop().time()
                 self._thinking_since = now if self._thinking_since is None else self._thinking_since
                 self._thought_until = now
                 self._notice = ""
 
-    def stop(self) -> None:
-        """End the reply and keep what has arrived; to be called on the cell's loop (the Stop button's way)."""
-        self._stopped = True
-        if self._task is not None:
-            self._task.cancel()
+    def _cancelled_on_interrupt(self) -> AbstractContextManager[None]:
+        cell = asyncio.current_task()
+        assert cell is not None  # noqa: S101 - there is one in every coroutine that a loop runs
+        return nullcontext() if self._background else cancel_on_interrupt(cell)
 
-    def begin(self, view: View) -> None:
-        """Open `view` in the output of the cell that is running now; to be called before `run`, in that cell."""
-        self._started = asyncio.get_running_loop().time()
-        self._view = view
-        view.begin(self._status("waiting"))
-
-    async def run(self, events: AsyncGenerator[Event, None], *, background: bool = False) -> Outcome:
-        """Read `events` to their end and show them; return how it went. It raises nothing of its own.
-
-        The request runs in an inner task, so that Stop ends it and not the cell; an interrupt, which cancels the
-        cell's coroutine, ends both. Either way the connection is closed before this returns. In the background an
-        interrupt, which is meant for the cell that runs then, does nothing.
-        """
-        view = self._view
-        assert view is not None  # noqa: S101 - `begin` comes first
-        outer = asyncio.current_task()
-        assert outer is not None  # noqa: S101 - there is one in every coroutine that a loop runs
-        interrupted = False
-        task = self._task = asyncio.get_running_loop().create_task(self._read(events, view))
-        if self._stopped:
-            task.cancel()
-        with nullcontext() if background else cancel_on_interrupt(outer):
-            try:
-                await self._draw_while(task, view)
-            except asyncio.CancelledError:
-                interrupted = True
-                await cancel_and_wait(task)
-            if self.turn.length > _LONG:
-                settling = asyncio.ensure_future(in_thread(view.settle))
-                interrupted |= await wait_through_interrupts(settling)
-                settling.result()
-        error = _error_of(task)
-        if self.turn.finish == "running":  # stopped before the first step of `events`, which ends a turn otherwise
-            self.turn.finish = "stopped"
-        state = self._final_state(error, interrupted=interrupted)
-        if background and error is not None:
-            self.notes.append(clean(str(error), 500))  # nobody will raise it in its cell
-        if self.ended is not None:
-            self.ended()
-        view.finish(self._status(state), self._metadata())
-        if not background:
-            with cancel_on_interrupt(outer):
-                try:
-                    await view.farewell()
-                except asyncio.CancelledError:
-                    interrupted = True
-        if interrupted:
-            error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)
-        return Outcome(self.turn, _short(error, self.turn))
-
-    async def _read(self, events: AsyncGenerator[Event, None], view: View) -> None:
+    async def _take_all(self, events: AsyncGenerator[Event, None]) -> None:
         first = True
         async with aclosing(events):
             async for event in events:
                 self.take(event)
                 if first and isinstance(event, Text):
-                    view.draw(self._status("streaming"))
+                    self._view.draw(self._status("streaming"))
                     first = False
 
-    async def _draw_while(self, task: asyncio.Task[None], view: View) -> None:
+    async def _draw_while(self, task: asyncio.Task[None]) -> None:
         drawn, idle = -1, 0
         while not task.done():
             await asyncio.wait({task}, timeout=_FRAME)
             length = self.turn.length
             idle += 1
             if not task.done() and (length != drawn or idle >= _IDLE_FRAMES):
-                view.draw(self._status("streaming" if length else "waiting"))
+                self._view.draw(self._status("streaming" if length else "waiting"))
                 drawn, idle = length, 0
 
-    def _final_state(self, error: BaseException | None, *, interrupted: bool) -> State:
+    def _final_state(self) -> State:
         if self.turn.finish == "complete":
             return "complete"
-        if interrupted:
+        if self._interrupted:
             return "interrupted"
-        if self.turn.finish == "stopped" and error is None:
+        if self.turn.finish == "stopped" and self._error is None:
             return "stopped"
         return "cut" if self.turn.reply else "failed"
 
     def _status(self, state: State) -> Status:
         elapsed = asyncio.get_running_loop().time() - self._started
-        provider = self.turn.provider or self.provider
         thoughts = "" if state in {"waiting", "streaming"} else self.turn.reasoning
         notes = tuple(self._all_notes(state))
         remark = "" if state in {"waiting", "streaming"} else _remark(self.turn)
-        return Status(state, self.turn.model, provider, elapsed, self.turn.length, notes, remark, thoughts)
+        return Status(state, self.turn.model, self.turn.provider, elapsed, self.turn.length, notes, remark, thoughts)
 
     def _all_notes(self, state: State) -> Iterator[str]:
         turn = self.turn
@@ -192,21 +194,9 @@ class Showing:
             yield f"{turn.completion_tokens:,} tokens"
         if turn.reason not in _KNOWN_REASONS:
             yield f"ended with “{turn.reason}”"
-        yield from self.notes
+        yield from self._notes
         if turn.replayed:
             yield "replay"
-
-    def _metadata(self) -> Mapping[str, object]:
-        if self.describe is not None:
-            return self.describe()
-        turn = self.turn
-        return {
-            "format": notebook_file.FORMAT,
-            "turn": turn.id,
-            "model": turn.model,
-            "provider": self.provider,
-            "finish": turn.finish,
-        }
 
 
 _EMBEDDED_NOTE = "answered by the embedded server"  # whose answers say themselves what it is

@@ -9,7 +9,7 @@ from shells import new_shell
 
 import berlin_magic
 from berlin_magic.kernel.extension import load, unload
-from berlin_magic.kernel.input_transformer import Awaiting
+from berlin_magic.kernel.input_transformer import AwaitMagics
 from berlin_magic.kernel.magics import BerlinMagics
 from berlin_magic.kernel.notebook import conversation_of
 from berlin_magic.providers import resolve
@@ -20,6 +20,7 @@ def things_in(shell: Any) -> dict[str, list[str]]:
     manager = shell.magics_manager
     return {
         "transformers": [type(entry).__name__ for entry in shell.input_transformers_post],
+        "cleanup": [getattr(entry, "__name__", type(entry).__name__) for entry in shell.input_transformers_cleanup],
         "configurables": [type(entry).__name__ for entry in shell.configurables],
         "registry": sorted(map(str, manager.registry)),
         "line": sorted(manager.magics["line"]),
@@ -35,7 +36,8 @@ def test_loading_again_leaves_one_of_everything() -> None:
     once = things_in(shell)
     load(shell)
     assert things_in(shell) == once
-    assert once["transformers"].count("Awaiting") == once["configurables"].count("BerlinMagics") == 1
+    assert once["transformers"].count("AwaitMagics") == once["configurables"].count("BerlinMagics") == 1
+    assert once["cleanup"].count("normalize_cell") == 1
     assert "berlin" in once["line"] and "berlin" in once["cell"]
 
 
@@ -52,9 +54,9 @@ def test_unloading_takes_everything_away_and_twice_does_no_harm() -> None:
 def test_the_packages_two_functions_are_these() -> None:
     shell = new_shell()
     berlin_magic.load_ipython_extension(shell)
-    assert any(isinstance(entry, Awaiting) for entry in shell.input_transformers_post)
+    assert any(isinstance(entry, AwaitMagics) for entry in shell.input_transformers_post)
     berlin_magic.unload_ipython_extension(shell)
-    assert not any(isinstance(entry, Awaiting) for entry in shell.input_transformers_post)
+    assert not any(isinstance(entry, AwaitMagics) for entry in shell.input_transformers_post)
 
 
 def test_the_transformers_of_others_stay() -> None:

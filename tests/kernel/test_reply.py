@@ -13,7 +13,7 @@ from berlin_magic.concurrency import Interrupted
 from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.display.view import Status, View
 from berlin_magic.errors import IncompleteReplyError, ServerError
-from berlin_magic.kernel.reply import Outcome, Showing
+from berlin_magic.kernel.reply import Outcome, ReplyTask
 from berlin_magic.messages import Event, Finish, Notice, Reasoning, Text, Usage
 
 
@@ -69,10 +69,15 @@ class Reply:
             self.closed = True
 
 
-async def show(reply: Reply, view: NotedView) -> tuple[Showing, asyncio.Task[Outcome]]:
-    showing = Showing(reply.turn, "Test")
+async def run(showing: ReplyTask, reply: Reply, *, background: bool = False) -> Outcome:
+    await showing.read(reply.events(), background=background)
+    return await showing.finish({"turn": reply.turn.id})
+
+
+async def show(reply: Reply, view: NotedView) -> tuple[ReplyTask, asyncio.Task[Outcome]]:
+    showing = ReplyTask(reply.turn)
     showing.begin(view)
-    task = asyncio.ensure_future(showing.run(reply.events()))
+    task = asyncio.ensure_future(run(showing, reply))
     await asyncio.sleep(0.02)
     return showing, task
 
@@ -101,8 +106,7 @@ async def test_a_complete_reply() -> None:
     (await task).check()
     ((status, metadata),) = view.finished
     assert status.state == "complete"
-    assert metadata["finish"] == "complete"
-    assert metadata["turn"] == reply.turn.id
+    assert metadata == {"turn": reply.turn.id}
 
 
 async def test_stop_keeps_what_arrived_and_is_no_error() -> None:
@@ -141,9 +145,9 @@ async def test_a_second_cancel_while_it_ends_changes_nothing() -> None:
 
 async def test_an_interrupt_in_the_last_moment_keeps_the_complete_reply() -> None:
     reply, view = Reply("all"), NotedView()
-    showing = Showing(reply.turn, "Test")
+    showing = ReplyTask(reply.turn)
     showing.begin(view)
-    task = asyncio.ensure_future(showing.run(reply.events()))
+    task = asyncio.ensure_future(run(showing, reply))
     while reply.turn.finish != "complete":  # noqa: ASYNC110 - the moment after it is the point
         await asyncio.sleep(0)
     task.cancel()
@@ -186,10 +190,10 @@ def test_a_turn_of_many_pieces_knows_its_length_and_text() -> None:
 
 async def test_a_stop_before_the_request_has_begun_is_a_stop() -> None:
     reply, view = Reply("never"), NotedView()
-    showing = Showing(reply.turn, "Test")
+    showing = ReplyTask(reply.turn)
     showing.begin(view)
     showing.stop()
-    outcome = await showing.run(reply.events())
+    outcome = await run(showing, reply)
     outcome.check()
     assert view.finished[0][0].state == "stopped"
     assert view.text == ""
@@ -197,9 +201,9 @@ async def test_a_stop_before_the_request_has_begun_is_a_stop() -> None:
 
 async def test_an_error_in_the_background_is_noted_in_its_own_output() -> None:
     reply, view = Reply("half", IncompleteReplyError("The connection broke.")), NotedView()
-    showing = Showing(reply.turn, "Test")
+    showing = ReplyTask(reply.turn)
     showing.begin(view)
-    await showing.run(reply.events(), background=True)
+    await run(showing, reply, background=True)
     assert view.finished[0][0].notes == ("The connection broke.",)
 
 
@@ -211,7 +215,7 @@ async def test_a_long_reply_is_rendered_beside_the_loop() -> None:
     assert view.finished[0][0].state == "complete"
 
 
-def told(showing: Showing, *events: Event) -> None:
+def told(showing: ReplyTask, *events: Event) -> None:
     for event in events:
         showing.turn.take(event)
         showing.take(event)
@@ -256,13 +260,14 @@ async def test_reasoning_is_counted_while_it_comes_and_handed_over_at_the_end_ap
     assert view.text == reply.turn.reply == "42" and status.characters == 2
 
 
-async def test_its_end_is_told_before_the_finished_output_is_shown() -> None:
-    reply, view = Reply("some", 0.2), NotedView()
-    ends: list[int] = []
-    showing, task = await show(reply, view)
-    showing.ended = lambda: ends.append(len(view.finished))
-    (await task).check()
-    assert ends == [0]
+async def test_between_its_end_and_the_finished_output_the_reply_is_whole() -> None:
+    reply, view = Reply("some", 0.05), NotedView()
+    showing = ReplyTask(reply.turn)
+    showing.begin(view)
+    await showing.read(reply.events())
+    assert reply.turn.finish == "complete" and reply.turn.reply == "some"
+    assert not view.finished
+    (await showing.finish({})).check()
     assert view.finished
 
 

@@ -57,7 +57,13 @@ class Run:
 
     @property
     def stdout(self) -> str:
-        return self._stream("stdout")
+        """What was printed, and what commands showed, as a terminal would have it."""
+        shown = [
+            m.content["data"]["text/plain"]
+            for m in self.messages
+            if m.kind == "display_data" and not m.content["transient"]
+        ]
+        return self._stream("stdout") + "".join(f"{text}\n" for text in shown)
 
     @property
     def stderr(self) -> str:

@@ -90,6 +90,6 @@ def test_reloading_leaves_no_task_behind(kernel: Kernel, server: Server) -> None
     kernel.good("%%berlin --bg\nGo on")
     kernel.good("%reload_ext berlin_magic\nimport asyncio\nawait asyncio.sleep(0.5)")
     names = kernel.value(
-        "[t.get_coro().__qualname__ for t in asyncio.all_tasks() if 'Showing' in t.get_coro().__qualname__]"
+        "[t.get_coro().__qualname__ for t in asyncio.all_tasks() if '_show' in t.get_coro().__qualname__]"
     )
     assert names == "[]"

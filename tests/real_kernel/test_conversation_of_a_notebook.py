@@ -143,7 +143,7 @@ def test_loading_twice_and_reloading_leaves_one_of_everything(kernel: Kernel, se
     kernel.good("%%berlin\nOne")
     kernel.good("%load_ext berlin_magic\n%reload_ext berlin_magic\n%reload_ext berlin_magic")
     counts = kernel.value(
-        "(sum(type(t).__name__ == 'Awaiting' for t in get_ipython().input_transformers_post),"
+        "(sum(type(t).__name__ == 'AwaitMagics' for t in get_ipython().input_transformers_post),"
         " sum(type(c).__name__ == 'BerlinMagics' for c in get_ipython().configurables))"
     )
     assert counts == "(1, 1)"
@@ -155,7 +155,7 @@ def test_unloading_takes_everything_away(kernel: Kernel) -> None:
     kernel.good("%unload_ext berlin_magic")
     try:
         left = kernel.value(
-            "(sum(type(t).__name__ == 'Awaiting' for t in get_ipython().input_transformers_post),"
+            "(sum(type(t).__name__ == 'AwaitMagics' for t in get_ipython().input_transformers_post),"
             " sum(type(c).__name__ == 'BerlinMagics' for c in get_ipython().configurables),"
             " 'berlin' in get_ipython().magics_manager.magics['cell'],"
             " 'berlin' in get_ipython().magics_manager.magics['line'])"

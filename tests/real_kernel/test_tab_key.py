@@ -29,7 +29,7 @@ def test_options_commands_and_listed_models_are_offered(kernel: Kernel, server: 
 
 
 def test_reloading_leaves_one_matcher_and_unloading_none(kernel: Kernel) -> None:
-    count = "sum(type(m).__name__ == 'Tab' for m in get_ipython().Completer.custom_matchers)"
+    count = "sum(type(m).__name__ == 'Matcher' for m in get_ipython().Completer.custom_matchers)"
     kernel.good("%reload_ext berlin_magic")
     assert kernel.value(count) == "1"
     kernel.good("%unload_ext berlin_magic")

@@ -1,0 +1,150 @@
+"""Ask the question of one cell, and show its reply."""
+
+from __future__ import annotations
+
+import asyncio
+from argparse import Namespace
+from typing import TYPE_CHECKING
+
+from IPython.core.error import UsageError
+
+from berlin_magic.concurrency import in_thread
+from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.conversations.replay import Mode
+from berlin_magic.conversations.storage.notebook_file import output_record
+from berlin_magic.conversations.turn import Turn
+from berlin_magic.display import selection
+from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
+from berlin_magic.kernel.cell import cell_of, source_of
+from berlin_magic.kernel.command_output import quantity
+from berlin_magic.kernel.reply import Outcome, ReplyTask
+
+if TYPE_CHECKING:
+    from berlin_magic.kernel.magics import BerlinMagics
+
+__all__ = ["ask", "continue_reply"]
+
+
+async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> Outcome:
+    """Ask what stands in a ``%%berlin`` cell, and show the reply in the cell's output.
+
+    Parameters
+    ----------
+    magics : BerlinMagics
+        The settings, and where a background reply is kept.
+    line : str
+        What follows ``%%berlin`` on its line: options, and perhaps the beginning of the question.
+    cell : str
+        The lines below.
+    awaited : bool
+        Whether the cell is awaited on the kernel's loop.
+
+    Returns
+    -------
+    Outcome
+        How it went; for ``--bg`` at once, else when the finished output is shown.
+
+    Raises
+    ------
+    UsageError
+        For an option or a question that can't be; nothing has been sent.
+    """
+    require_encodable(line + cell)
+    options, beginning = parse_question(magics.question_parser, line)
+    question = "\n".join(filter(None, [beginning, cell.strip("\n")]))
+    if not question.strip():
+        raise UsageError("The cell is empty: write the question below %%berlin.")
+    _complete(magics, options)
+    return await _ask(magics, options, question, awaited=awaited)
+
+
+async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> Outcome:
+    """Ask for the rest of the last reply of a conversation, which was stopped or cut."""
+    cell = cell_of(magics.shell)
+    talk = magics.notebook.conversation(name)
+    question, partial = talk.going_on(cell.id, cell.run), talk.partial(cell.id, cell.run)
+    if question is None or partial is None:
+        raise UsageError("There is nothing to go on with: the last reply is complete, or nothing was asked.")
+    options, _ = parse_question(magics.question_parser, "")
+    _complete(magics, options)
+    options.conversation, options.model = name, partial.wanted  # whoever began it goes on
+    return await _ask(magics, options, question, awaited=awaited)
+
+
+def _complete(magics: BerlinMagics, options: Namespace) -> None:
+    """Check options, and put settings in the place of those that are not given."""
+    if options.into:
+        variable_name(options.into)
+    if options.temperature is None:
+        options.temperature = magics.temperature
+    if options.max_tokens is None:
+        options.max_tokens = magics.max_tokens
+    if options.max_tokens is not None and options.max_tokens < 1:
+        raise UsageError("--max-tokens must be at least 1.")
+    if options.bg and getattr(magics.shell, "kernel", None) is None:
+        raise UsageError("--bg needs a notebook: in a terminal nothing runs between two inputs.")
+    if options.replay_from:
+        magics.notebook.replay_from = options.replay_from
+
+
+async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, awaited: bool) -> Outcome:
+    shell, notebook = magics.shell, magics.notebook
+    await in_thread(notebook.open)  # reads files
+    await in_thread(lambda: selection.prepare(shell))
+    magics.show_warnings()
+    talk = notebook.apart() if options.once else notebook.conversation(options.conversation)
+    cell = cell_of(shell)
+    notebook.at(cell, talk)
+    if options.new:
+        talk.reset(cell=cell.id, run=cell.run)
+    turn = talk.ask_in(
+        cell.id,
+        cell.run,
+        question,
+        model=options.model or magics.model,
+        system=options.system,
+        options={"temperature": options.temperature, "max_tokens": options.max_tokens},
+    )
+    # Nobody sees a reply arrive later in a run without a front end (nbclient, papermill): its output would not be in
+    # the file, as these programs take a cell's output while the cell runs. So the cell waits for its reply.
+    background = options.bg and selection.is_watched(shell)
+    reply = ReplyTask(turn, _notes(turn))
+    reply.begin(selection.open_view(shell, stop=reply.stop, awaited=awaited, background=background))
+    showing = _show(magics, options, talk, reply, source_of(shell), background=background)
+    if background:
+        magics.jobs.add(reply, asyncio.ensure_future(showing))
+        return Outcome(turn)
+    return await showing
+
+
+async def _show(
+    magics: BerlinMagics, options: Namespace, talk: Conversation, reply: ReplyTask, source: str, *, background: bool
+) -> Outcome:
+    """Show a reply from its first word to the finished output, and wait until it is stored."""
+    turn, notebook = reply.turn, magics.notebook
+    mode: Mode | None = "auto" if options.replay or options.replay_from else None
+    magics.replies.add(reply)
+    try:
+        await reply.read(talk.answer(turn, replay=mode), background=background)
+        if options.into and turn.reply and magics.shell is not None:
+            magics.shell.user_ns[options.into] = turn.reply  # whoever sees the finished output finds the variable
+        record = output_record(
+            talk, turn, notebook=notebook.id, conversation=options.conversation, source=source, once=options.once
+        )
+        outcome = await reply.finish(record)
+    finally:
+        magics.replies.discard(reply)
+        talk.note(turn)  # one that was stopped before it began was ended by nobody else
+    await notebook.flush()
+    magics.show_warnings()
+    return outcome
+
+
+def _notes(turn: Turn) -> list[str]:
+    """Return what the status line remarks of the context."""
+    notes = []
+    if turn.left_out:
+        notes.append(f"{quantity(turn.left_out, 'earlier turn')} left out")
+    if turn.stale_before:
+        notes.append(f"{quantity(turn.stale_before, 'earlier turn')} answered on an older version")
+    return notes

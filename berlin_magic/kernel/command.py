@@ -1,0 +1,139 @@
+"""What a `%berlin` command is: its name, its arguments, and the function that runs it."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from berlin_magic.conversations.cells import Place
+from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.conversations.storage.notebook_file import command_record
+from berlin_magic.kernel.arguments import CommandParser, argument, split_words
+from berlin_magic.kernel.cell import Cell
+from berlin_magic.kernel.command_output import CommandOutput
+from berlin_magic.kernel.notebook import Notebook
+
+if TYPE_CHECKING:
+    from berlin_magic.kernel.magics import BerlinMagics
+
+__all__ = ["Argument", "Command", "CommandContext", "Run"]
+
+Argument = tuple[tuple[str, ...], dict[str, Any]]
+"""What `argument` makes."""
+
+_CONVERSATION = argument("-c", "--conversation", metavar="NAME", default="", help=argparse.SUPPRESS)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandContext:
+    """Where a command is run.
+
+    Attributes
+    ----------
+    magics : BerlinMagics
+        The settings, and what has been asked with them.
+    name : str
+        The name of the conversation that it is about; empty for the notebook's usual one.
+    cell : Cell
+        The cell that is running.
+    awaited : bool
+        Whether that cell is awaited on the kernel's loop.
+    """
+
+    magics: BerlinMagics
+    name: str
+    cell: Cell
+    awaited: bool = False
+
+    @property
+    def notebook(self) -> Notebook:
+        """The notebook."""
+        return self.magics.notebook
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation."""
+        return self.notebook.conversation(self.name)
+
+    def changed(self, text: str) -> CommandOutput:
+        """Return `text`, with a record of what this run of the cell has done to the conversation."""
+        talk = self.conversation
+        self.notebook.at(self.cell, talk)
+        if talk.context == "server":
+            text += "\nThe server still has what it was sent: `%berlin renew` begins a new conversation there."
+        place = talk.places[-1] if self.cell.id is None else self._place(talk)
+        if place is None:
+            return CommandOutput(text)
+        record = command_record(talk, place.current.events, notebook=self.notebook.id, conversation=self.name)
+        return CommandOutput(text, record=record)
+
+    def _place(self, talk: Conversation) -> Place | None:
+        return next((place for place in talk.places if place.cell == self.cell.id), None)
+
+
+Run = Callable[[CommandContext, Namespace], CommandOutput | Awaitable[CommandOutput]]
+"""The function of a command; it may be a coroutine function."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One word after `%berlin`.
+
+    Attributes
+    ----------
+    name : str
+        The word.
+    help : str
+        What the command does, for `%berlin help`: one line that begins with a verb.
+    run : callable
+        Carries it out, and returns what to show; may be a coroutine function.
+    arguments : tuple
+        What it takes, each made by `argument`; the parser refuses everything else.
+    text : str
+        For a command that takes the rest of the line as it is, quotes included: what `%berlin help` calls it.
+    about_conversation : bool
+        Whether `-c NAME` says which conversation it is about.
+    """
+
+    name: str
+    help: str
+    run: Run
+    arguments: tuple[Argument, ...] = ()
+    text: str = ""
+    about_conversation: bool = False
+
+    @cached_property
+    def parser(self) -> CommandParser:
+        """The parser of its arguments."""
+        text = (argument("text", metavar=self.text, nargs="?"),) if self.text else ()
+        named = (_CONVERSATION,) if self.about_conversation else ()
+        return CommandParser(self.name, (*named, *self.arguments, *text))
+
+    @property
+    def usage(self) -> str:
+        """How it is written, without the ``-c NAME`` of all commands about a conversation."""
+        return self.parser.usage_line
+
+    @property
+    def choices(self) -> list[str]:
+        """The words that it takes, as far as there are certain ones."""
+        return [str(choice) for _, options in self.arguments for choice in options.get("choices", ())]
+
+    def parse(self, line: str, conversation: str = "") -> Namespace:
+        """Return the arguments in `line`, which is what follows the command's name.
+
+        Raises
+        ------
+        UsageError
+            For whatever it does not take.
+        """
+        before = ["-c", conversation] if conversation else []
+        if self.text:
+            arguments = self.parser.parse_words(before)
+            arguments.text = line
+            return arguments
+        return self.parser.parse_words([*before, *split_words(line)])
