@@ -31,6 +31,21 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         berlin_magic.nothing  # noqa: B018
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from berlin_magic.events import Event, Finish, Notice, Reasoning, Usage",
+        "import berlin_magic.events; Reasoning = berlin_magic.events.Reasoning",
+        "import berlin_magic.events as events; Reasoning = events.Reasoning",
+        "from berlin_magic import events; Reasoning = events.Reasoning",
+    ],
+)
+def test_a_provider_written_for_release_0_1_finds_the_events_where_they_were(statement: str) -> None:
+    code = f"{statement}\nimport berlin_magic\nassert Reasoning is berlin_magic.Reasoning"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_loading_the_extension_imports_no_http_client_and_no_widgets() -> None:
     code = (
         "import sys, IPython\n"

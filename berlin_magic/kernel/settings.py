@@ -1,4 +1,4 @@
-"""The settings: traits that `%config BerlinMagics` shows and sets."""
+"""The settings that `%config BerlinMagics` shows and sets."""
 
 from __future__ import annotations
 
@@ -22,72 +22,138 @@ class Settings(Magics):
     """Talk to a language model from a cell. Passwords and tokens are no settings: they come from the environment."""
 
     provider = Unicode(
-        "", help="Provider to ask: berlin, openai, ollama, … (%berlin providers). Empty: BERLIN_PROVIDER, else Berlin."
+        "",
+        help="""Name of the provider to ask: berlin, openai, ollama, … `%berlin providers` lists them.
+
+        Empty: BERLIN_PROVIDER from the environment, else berlin. A model that is written PROVIDER:MODEL names its own.
+        """,
     ).tag(config=True)
-    url = Unicode("", help="Address of the provider's server. Empty: BERLIN_URL, else the embedded server.").tag(
-        config=True
-    )
-    account = Unicode("", help="Account on that server. Empty: BERLIN_ACCOUNT. The password is BERLIN_PASSWORD.").tag(
-        config=True
-    )
-    model = Unicode("", help="Model to ask, or PROVIDER:MODEL. Empty: BERLIN_MODEL, else the server's usual one.").tag(
-        config=True
-    )
-    system = Unicode("", help="System prompt of the notebook's conversation.").tag(config=True)
-    temperature = Float(None, allow_none=True, help="Sampling temperature. None: the provider's own.").tag(config=True)
-    max_tokens = Integer(None, allow_none=True, min=1, help="Longest reply, in tokens. None: the provider's own.").tag(
-        config=True
-    )
+    url = Unicode(
+        "",
+        help="""Address of the provider's server, such as https://berlin.example.org.
+
+        Empty: BERLIN_URL from the environment, else the server that is embedded in this package.
+        """,
+    ).tag(config=True)
+    account = Unicode(
+        "",
+        help="""Account on that server.
+
+        Empty: BERLIN_ACCOUNT from the environment, else the one that `%berlin login` has stored. The password is
+        BERLIN_PASSWORD, or stored by `%berlin login`.
+        """,
+    ).tag(config=True)
+    model = Unicode(
+        "",
+        help="""Model to ask, such as llama3.2, or PROVIDER:MODEL, such as ollama:llama3.2.
+
+        Empty: BERLIN_MODEL from the environment, else the usual one of the server. `%berlin use` sets it, and
+        `%%berlin -m` takes its place for one question.
+        """,
+    ).tag(config=True)
+    system = Unicode(
+        "",
+        help="""System prompt of the notebook's conversation; empty for none. `%berlin system` sets it for one.""",
+    ).tag(config=True)
+    temperature = Float(
+        None,
+        allow_none=True,
+        help="""Sampling temperature: higher is more random. None: the provider's default.""",
+    ).tag(config=True)
+    max_tokens = Integer(
+        None,
+        allow_none=True,
+        min=1,
+        help="""Length in tokens at which a reply ends, from 1 on. None: the provider's default.""",
+    ).tag(config=True)
     silence = Float(
         None,
         allow_none=True,
         min=0.1,
-        help="Seconds without a byte from the server after which a reply is cut. None: the provider's own.",
+        help="""Seconds, from 0.1 on, after which a reply ends as incomplete if the server has sent nothing.
+
+        None: the provider's default.
+        """,
     ).tag(config=True)
     retries = Integer(
         None,
         allow_none=True,
         min=0,
-        help="How often a busy server is asked again at most. 0: never. None: the provider's own.",
+        help="""How often a question is sent again at most, if the server is busy. 0: never.
+
+        None: the provider's default.
+        """,
     ).tag(config=True)
     reply_limit = Integer(
-        None, allow_none=True, min=0, help="Most bytes that a reply may have. 0: no limit. None: the provider's own."
+        None,
+        allow_none=True,
+        min=0,
+        help="""Size in bytes that a reply may have at most; a longer one is cut. 0: no limit.
+
+        None: the provider's default.
+        """,
     ).tag(config=True)
-    proxy = Unicode("", help="HTTP proxy for every request. Empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY.").tag(
-        config=True
-    )
+    proxy = Unicode(
+        "",
+        help="""Address of the HTTP proxy for every request, such as http://proxy.example.org:3128.
+
+        Empty: HTTP_PROXY, HTTPS_PROXY and NO_PROXY from the environment. Its password is not shown.
+        """,
+    ).tag(config=True)
     headers = Dict(
         key_trait=Unicode(),
         value_trait=Unicode(),
-        help="Further headers for an OpenAI-compatible provider, by name. They are sent to `provider`, else to OpenAI.",
+        help="""HTTP headers to send to an OpenAI-compatible server, by their names.
+
+        They go to the server of `provider`; if that is empty, to OpenAI. Their values are not shown.
+        """,
     ).tag(config=True)
 
     context_limit = Integer(
-        None, allow_none=True, min=1, help="Most tokens to send with a question, as an estimate. None: no limit."
+        None,
+        allow_none=True,
+        min=1,
+        help="""Most tokens that are sent with a question, estimated from characters.
+
+        The oldest turns are left out if they do not fit; the status line says how many. None: no limit.
+        """,
     ).tag(config=True)
     replay = Enum(
         ["off", "auto", "only"],
         "off",
-        help="auto: where a request is unchanged, give its stored reply. only: and where it is not, fail.",
+        help="""Whether a stored reply is given in place of a new one.
+
+        off: every question is sent. auto: if the same request was answered before, its stored reply is given. only:
+        the same, and nothing is ever sent: a question without a stored reply is an error.
+        """,
     ).tag(config=True)
     context = Enum(
         ["client", "server"],
         "client",
-        help="server: a Berlin server keeps the context, and only the newest message is sent to it.",
+        help="""Who keeps the context of a question.
+
+        client: the whole conversation is sent with each question. server: a Berlin server keeps it, and only the
+        newest message is sent.
+        """,
     ).tag(config=True)
-    history = Bool(default_value=True, help="Store conversations on disk, in a database of the user's own.").tag(
-        config=True
-    )
-    database = Unicode("", help="File to store them in. Empty: BERLIN_DATABASE, else the user's data folder.").tag(
-        config=True
-    )
+    history = Bool(
+        default_value=True,
+        help="""Whether conversations are stored on disk, in a database in the user's data folder.""",
+    ).tag(config=True)
+    database = Unicode(
+        "",
+        help="""File of the database that conversations are stored in.
+
+        Empty: BERLIN_DATABASE from the environment, else conversations.db in the user's data folder.
+        """,
+    ).tag(config=True)
     _ready = False
 
     def __init__(self, shell: Any = None, **traits: Any) -> None:
         super().__init__(shell, **traits)
         _hide_in(self.config)
-        if shell is not None:  # without one it only serves to try a configuration
-            self.model = self.model or self.notebook.model  # what `%berlin use` has said outlives a reload
+        if shell is not None:  # without a shell it only checks a configuration
+            self.model = self.model or self.notebook.model  # what `%berlin use` has set outlives a reload
             self.system = self.system or self.notebook.system
             self._apply(None)
             self._ready = True
@@ -130,7 +196,7 @@ class Settings(Magics):
         "database",
     )
     def _apply(self, change: Any) -> None:
-        """Let the notebook know the settings, so that code which asks a conversation directly has the same."""
+        """Give the settings to the notebook, so that code which asks a conversation directly has the same."""
         if self.shell is None:
             return
         book = self.notebook

@@ -6,13 +6,14 @@ import inspect
 import warnings
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from berlin_magic.errors import NotConfiguredError, clean
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from berlin_magic.providers.base import Provider
 
 __all__ = ["GROUP", "found", "found_anew", "load", "named_provider"]
@@ -43,6 +44,8 @@ def found() -> Mapping[str, EntryPoint]:
 
 @cache
 def _listed() -> Mapping[str, EntryPoint]:
+    from importlib.metadata import EntryPoint, entry_points  # noqa: PLC0415 - a slow import: loading names no provider
+
     known = {name: EntryPoint(name, value, GROUP) for name, value in _OURS.items()}
     try:
         others = sorted(entry_points(group=GROUP), key=lambda entry: (entry.name, entry.value))
