@@ -14,7 +14,8 @@ from berlin_magic.errors import clean
 __all__ = ["CommandOutput", "inline_html", "paragraph", "printable", "quantity", "table"]
 
 _WRAP = "white-space:pre-wrap;overflow-wrap:break-word;word-break:normal"
-_CELL = "text-align:left;vertical-align:top;white-space:pre-wrap;overflow-wrap:break-word;word-break:normal"
+_CELL = "text-align:left;vertical-align:top"
+_SHORT = 45  # characters of a cell that is not wrapped
 _LINE = 100  # characters
 _CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 
@@ -97,4 +98,5 @@ def _text_row(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _cell(text: str, tag: str) -> str:
-    return f'<{tag} style="{_CELL}">{inline_html(text)}</{tag}>'
+    wrapped = "white-space:nowrap" if len(text) <= _SHORT else _WRAP
+    return f'<{tag} style="{_CELL};{wrapped}">{inline_html(text)}</{tag}>'

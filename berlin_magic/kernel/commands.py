@@ -152,7 +152,7 @@ async def _providers(context: CommandContext, _arguments: Namespace) -> CommandO
             "*" if one.name == used else " ",
             one.name,
             one.answer,
-            ". ".join(filter(None, [one.where, one.why, one.needs and f"needs {one.needs}"])),
+            " · ".join(filter(None, [one.where, one.why.rstrip("."), one.needs and f"needs {one.needs}"])),
         )
         for one in findings
     ]
@@ -269,7 +269,7 @@ def _survey() -> Callable[[Mapping[str, Any]], Awaitable[list[Finding]]]:
     return survey
 
 
-_N = argument("number", metavar="N", type=number)
+_N = argument("number", metavar="N", type=number, help="`%berlin history` shows the numbers")
 _OPTIONAL_N = argument("number", metavar="N", type=number, nargs="?", default=None)
 _FILE = argument("file", metavar="FILE")
 _ALL = argument("which", metavar="all", choices=["all"], nargs="?")
@@ -289,7 +289,7 @@ _LISTED = (
     _about("continue", "go on with a reply that was stopped or cut", _continue),
     Command("providers", "list who can be asked, what each needs, and whether it answers now", _providers),
     Command("models", "list the models that the server offers", _models),
-    Command("use", _USE, _use, (argument("model", metavar="MODEL"),)),
+    Command("use", _USE, _use, (argument("model", metavar="MODEL", help="`%berlin models` lists them"),)),
     Command("login", "ask for account and password, and store them", _log_in, text="ADDRESS"),
     Command("logout", "delete the stored account and password", _log_out, text="ADDRESS"),
     _about("history", "show the conversation so far, with numbers", about.history),

@@ -45,7 +45,7 @@ __all__ = [
     "whole",
 ]
 
-ID = argument("id", metavar="ID")
+ID = argument("id", metavar="ID", help="`%berlin conversations all` lists them")
 OPTIONAL_ID = argument("id", metavar="ID", nargs="?", default="")
 VERSIONS = (
     argument("number", metavar="N", type=number, nargs="?"),
@@ -203,7 +203,8 @@ def _marks(turn: Turn, count: int, *, stale: bool) -> list[str]:
 def reset(context: CommandContext, _arguments: Namespace) -> CommandOutput:
     """Begin a new conversation; the turns so far are kept where they are stored."""
     count = context.conversation.reset(cell=context.cell.id, run=context.cell.run)
-    kept = f" {quantity(count, 'turn')} stay stored; `%berlin forget` deletes them." if count else ""
+    stays = "1 turn stays" if count == 1 else f"{count} turns stay"
+    kept = f" {stays} stored; `%berlin forget` deletes what is stored." if count else ""
     return context.changed(f"The next question begins a new conversation: nothing before it is sent.{kept}")
 
 
@@ -326,7 +327,7 @@ def conversations(context: CommandContext, arguments: Namespace) -> CommandOutpu
     for name in context.notebook.names():
         talk = context.notebook.conversation(name)
         mark = "*" if name == context.name else " "
-        rows.append((mark, clean(name, 60) or "(the usual one)", quantity(len(talk), "turn")))
+        rows.append((mark, f"{clean(name, 60) or '(the usual one)'}: {quantity(len(talk), 'turn')}"))
     return table(rows, after="`%%berlin -c NAME` asks in one of them, or in a new one.")
 
 

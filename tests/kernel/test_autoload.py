@@ -70,7 +70,9 @@ def test_the_rest_of_the_configuration_stays_as_it_is(profile: Path, before: str
 
 
 @given(
-    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])).map(lambda text: "".join(f"# {x}\n" for x in text.splitlines()))
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])).map(
+        lambda text: "".join(f"# {x}\n" for x in text.splitlines())
+    )
 )
 def test_enabling_and_disabling_gives_the_same_file(tmp_path_factory: pytest.TempPathFactory, before: str) -> None:
     profile = tmp_path_factory.mktemp("ipython")

@@ -44,19 +44,19 @@ async def test_the_help_names_every_command_as_text_and_as_a_table(magics: Berli
         ("contniue", "Did you mean `%berlin continue`?"),
         ("ues gpt-4", "Did you mean `%berlin use gpt-4`?"),
         ("-c a histroy", "Did you mean `%berlin history`?"),
-        ("use", "missing: MODEL"),
+        ("use", "missing: MODEL; `%berlin models` lists them"),
         ("-c", "which conversation?"),
         ("-c a models", "has no option -c"),
         ("stop 7", "`%berlin jobs` shows the numbers"),
         ("stop \u00b2", "a number of `%berlin jobs`, or all"),
-        ("drop", "missing: N"),
+        ("drop", "missing: N; `%berlin history` shows the numbers"),
         ("drop it", "N is a number from 1 on, not 'it'"),
         ("undo 0", "N is a number from 1 on, not '0'"),
         ("versions 1 sohw 1", "invalid choice: 'sohw'"),
         ("conversations al", "invalid choice: 'al'"),
         ("export", "missing: FILE"),
         ("import a.json b.json", "'b.json' is one word too many"),
-        ("resume", "missing: ID"),
+        ("resume", "missing: ID; `%berlin conversations all` lists them"),
         ("export 'a", "A quote is not closed"),
     ],
 )
@@ -168,7 +168,7 @@ async def test_a_reset_says_what_is_kept(magics: BerlinMagics) -> None:
     for _ in range(2):
         magics.conversation.begin("Hello").finish = "complete"
     text = await told(magics, "reset")
-    assert "2 turns stay stored; `%berlin forget` deletes them" in text and "Forgot" not in text
+    assert "2 turns stay stored; `%berlin forget` deletes" in text and "Forgot" not in text
     assert len(magics.conversation) == 0 and len(magics.conversation.every_turn()) == 2
     assert "Nothing" in await told(magics, "history")
     assert "stay" not in await told(magics, "reset")

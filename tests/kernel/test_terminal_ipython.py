@@ -94,3 +94,39 @@ def test_the_reply_streams_as_text_and_ctrl_c_ends_it_with_one_line(terminal: Te
     assert "you: a long answer" in terminal.screen.rpartition("%berlin history")[2]
     terminal.enter("1 + 1", prompt=5)
     assert "Out[4]: 2" in terminal.screen
+
+
+def after(terminal: Terminal, command: str) -> str:
+    """Return what stands on the screen below the last time that `command` was entered."""
+    return terminal.screen.rpartition(command)[2]
+
+
+def test_cells_as_people_write_them_and_commands_in_a_terminal(terminal: Terminal) -> None:
+    terminal.enter("%load_ext berlin_magic", prompt=2)
+    terminal.enter("  %%Berlin", "  What is it?", prompt=3)
+    assert "built-in guide" in after(terminal, "What is it?")
+    terminal.enter("%%berlin What's this?", "", prompt=4)
+    assert "built-in guide" in after(terminal, "%%berlin What's this?")
+    terminal.enter("%berlin What is this?", prompt=5)
+    told = after(terminal, "In [4]: %berlin What is this?")
+    assert "nothing was sent" in told and "%%berlin" in told and "Traceback" not in told
+    terminal.enter("%berlin continue please", prompt=6)
+    assert "'please' is one word too many" in after(terminal, "%berlin continue please")
+    terminal.enter("get_ipython().run_cell_magic('berlin', '', 'half \\ud83d')", prompt=7)
+    told = after(terminal, "ud83d')")
+    assert "half a character" in told and "Traceback" not in told
+    terminal.enter("%berlin show 1", prompt=8)
+    assert "built-in guide" in after(terminal, "%berlin show 1")
+    terminal.enter("%berlin", prompt=9)
+    assert "2 turns" in after(terminal, "In [8]: %berlin")
+
+
+def test_python_m_berlin_magic_enable_gives_every_ipython_the_magic(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.enter(f"!{sys.executable} -m berlin_magic enable", prompt=2)
+    assert "Changed" in after(terminal, "berlin_magic enable")
+    again = Terminal(tmp_path)
+    try:
+        again.enter("%berlin", prompt=2)
+        assert "berlin-guide" in after(again, "In [1]: %berlin")
+    finally:
+        again.close()

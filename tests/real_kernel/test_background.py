@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
 from browser.scripted_server import Reply
-from real_kernel.conftest import Server
-from real_kernel.rig import Kernel, Run
+from nbclient import NotebookClient
+from real_kernel.conftest import PASSWORD, Server
+from real_kernel.rig import ROOT, Kernel, Run
 from real_kernel.test_endings import wait_until
 
 pytestmark = pytest.mark.kernel
@@ -93,3 +96,27 @@ def test_reloading_leaves_no_task_behind(kernel: Kernel, server: Server) -> None
         "[t.get_coro().__qualname__ for t in asyncio.all_tasks() if '_show' in t.get_coro().__qualname__]"
     )
     assert names == "[]"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+async def test_a_notebook_that_is_run_without_a_front_end_holds_the_replies(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As nbclient and papermill run it: they take a cell's outputs only while it runs."""
+    server.answers(Reply("in the background", seconds=0.3, pieces=3), Reply("the last", seconds=0.3, pieces=3))
+    for name, value in {
+        "BERLIN_URL": server.url,
+        "BERLIN_ACCOUNT": "tester",
+        "BERLIN_PASSWORD": PASSWORD,
+        "BERLIN_DATABASE": str(tmp_path / "conversations.db"),
+        "BERLIN_STATE_DIR": str(tmp_path),
+        "IPYTHONDIR": str(tmp_path / "ipython"),
+        "PYTHONPATH": str(ROOT),
+    }.items():
+        monkeypatch.setenv(name, value)
+    sources = "%load_ext berlin_magic", "%%berlin --bg -o reply\nFirst?", "print(reply)", "%%berlin --bg\nSecond?"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
+    shown = [[output.get("data", output).get("text/plain") for output in cell.outputs] for cell in notebook.cells]
+    assert shown[1] == ["in the background"] and shown[3] == ["the last"]
+    assert notebook.cells[2].outputs[0].text == "in the background\n"

@@ -27,7 +27,7 @@ def test_the_second_cell_is_asked_with_the_first_as_context(kernel: Kernel, serv
 
 def test_after_a_reset_nothing_of_before_is_sent(kernel: Kernel, server: Server) -> None:
     kernel.good("%%berlin\nThe capital of France?")
-    assert "Forgot 1 turn" in kernel.good("%berlin reset").answer["text/plain"]
+    assert "1 turn stays stored" in kernel.good("%berlin reset").answer["text/plain"]
     kernel.good("%%berlin\nAnd of Italy?")
     assert prompt_of(server) == "And of Italy?"
 
@@ -92,13 +92,15 @@ def test_into_puts_the_reply_in_a_variable(kernel: Kernel, server: Server) -> No
 @pytest.mark.parametrize(
     ("code", "words"),
     [
-        ("%berlin histroy", "Did you mean history?"),
+        ("%berlin histroy", "Did you mean `%berlin history`?"),
         ("%%berlin --modle x\nOne", "Did you mean --model?"),
-        ("%%berlin what is this\nOne", "the question goes on the next line"),
+        ("%%berlin history\n", "one percent sign"),
+        ("%berlin continue please", "'please' is one word too many"),
+        ("get_ipython().run_cell_magic('berlin', '', 'half \\ud83d')", "half a character"),
         ("%%berlin\n   \n", "The cell is empty"),
         ("%%berlin -m 'open\nOne", "A quote is not closed"),
         ("%%berlin --max-tokens 0\nOne", "at least 1"),
-        ("%berlin use", "which one?"),
+        ("%berlin use", "missing: MODEL"),
     ],
 )
 def test_a_wrong_line_is_told_in_one_line_and_sends_nothing(
@@ -119,7 +121,7 @@ def test_the_commands_show_and_change_things(kernel: Kernel, server: Server) -> 
     assert server.url in state and "1 turn" in state and "gpt-3.5-turbo" in state
     assert "scripted" in kernel.good("%berlin models").stdout
     kernel.good("%berlin use scripted")
-    assert "* scripted" in kernel.good("%berlin models").stdout
+    assert "*  scripted" in kernel.good("%berlin models").stdout
     kernel.good("%%berlin\nMore")
     assert server.asked[-1].body["options"]["model"] == "scripted"
     kernel.good("%config BerlinMagics.model = ''")
