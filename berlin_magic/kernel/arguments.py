@@ -133,14 +133,14 @@ class CommandParser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise `message` as a usage error, in place of ending the process."""
-        told = message.removeprefix("argument ").replace(": a number", " is a number")
-        told = told.replace("the following arguments are required", "missing")
-        if told.startswith("missing") and (
+        message = message.removeprefix("argument ").replace(": a number", " is a number")
+        message = message.replace("the following arguments are required", "missing")
+        if message.startswith("missing") and (
             helps := [one.help for one in self._actions if one.help not in {None, argparse.SUPPRESS}]
         ):
-            told = f"{told}; {helps[-1]}"
+            message = f"{message}; {helps[-1]}"
         hint = _QUESTION if len(self._words) > 1 else ""
-        raise UsageError(f"{self.usage_line}: {clean(told, 2 * _SHOWN)}.{hint}")
+        raise UsageError(f"{self.usage_line}: {clean(message, 2 * _SHOWN)}.{hint}")
 
 
 def argument(*names: str, **options: Any) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -17,7 +17,7 @@ from berlin_magic.display import selection
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import cell_of, source_of
 from berlin_magic.kernel.command_output import quantity
-from berlin_magic.kernel.reply import Outcome, ReplyTask
+from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ask", "continue_reply"]
 
 
-async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> Outcome:
+async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> ReplyResult:
     """Ask what stands in a ``%%berlin`` cell, and show the reply in the cell's output.
 
     Parameters
@@ -41,7 +41,7 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> O
 
     Returns
     -------
-    Outcome
+    ReplyResult
         How it went; for ``--bg`` at once, else when the finished output is shown.
 
     Raises
@@ -58,11 +58,11 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> O
     return await _ask(magics, options, question, awaited=awaited)
 
 
-async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> Outcome:
+async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> ReplyResult:
     """Ask for the rest of the last reply of a conversation, which was stopped or cut."""
     cell = cell_of(magics.shell)
-    talk = magics.notebook.conversation(name)
-    question, partial = talk.going_on(cell.id, cell.run), talk.partial(cell.id, cell.run)
+    conversation = magics.notebook.conversation(name)
+    question, partial = conversation.going_on(cell.id, cell.run), conversation.partial(cell.id, cell.run)
     if question is None or partial is None:
         raise UsageError("There is nothing to go on with: the last reply is complete, or nothing was asked.")
     options, _ = parse_question(magics.question_parser, "")
@@ -87,17 +87,17 @@ def _complete(magics: BerlinMagics, options: Namespace) -> None:
         magics.notebook.replay_from = options.replay_from
 
 
-async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, awaited: bool) -> Outcome:
+async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, awaited: bool) -> ReplyResult:
     shell, notebook = magics.shell, magics.notebook
     await in_thread(notebook.open)  # reads files
     await in_thread(lambda: selection.prepare(shell))
     magics.show_warnings()
-    talk = notebook.apart() if options.once else notebook.conversation(options.conversation)
+    conversation = notebook.apart() if options.once else notebook.conversation(options.conversation)
     cell = cell_of(shell)
-    notebook.at(cell, talk)
+    notebook.at(cell, conversation)
     if options.new:
-        talk.reset(cell=cell.id, run=cell.run)
-    turn = talk.ask_in(
+        conversation.reset(cell=cell.id, run=cell.run)
+    turn = conversation.ask_in(
         cell.id,
         cell.run,
         question,
@@ -110,34 +110,45 @@ async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, await
     background = options.bg and selection.is_watched(shell)
     reply = ReplyTask(turn, _notes(turn))
     reply.begin(selection.open_view(shell, stop=reply.stop, awaited=awaited, background=background))
-    showing = _show(magics, options, talk, reply, source_of(shell), background=background)
+    showing = _show(magics, options, conversation, reply, source_of(shell), background=background)
     if background:
         magics.jobs.add(reply, asyncio.ensure_future(showing))
-        return Outcome(turn)
+        return ReplyResult(turn)
     return await showing
 
 
 async def _show(
-    magics: BerlinMagics, options: Namespace, talk: Conversation, reply: ReplyTask, source: str, *, background: bool
-) -> Outcome:
+    magics: BerlinMagics,
+    options: Namespace,
+    conversation: Conversation,
+    reply: ReplyTask,
+    source: str,
+    *,
+    background: bool,
+) -> ReplyResult:
     """Show a reply from its first word to the finished output, and wait until it is stored."""
     turn, notebook = reply.turn, magics.notebook
     mode: Mode | None = "auto" if options.replay or options.replay_from else None
     magics.replies.add(reply)
     try:
-        await reply.read(talk.answer(turn, replay=mode), background=background)
+        await reply.read(conversation.answer(turn, replay=mode), background=background)
         if options.into and turn.reply and magics.shell is not None:
             magics.shell.user_ns[options.into] = turn.reply  # whoever sees the finished output finds the variable
         record = output_record(
-            talk, turn, notebook=notebook.id, conversation=options.conversation, source=source, once=options.once
+            conversation,
+            turn,
+            notebook=notebook.id,
+            conversation=options.conversation,
+            source=source,
+            once=options.once,
         )
-        outcome = await reply.finish(record)
+        result = await reply.finish(record)
     finally:
         magics.replies.discard(reply)
-        talk.note(turn)  # one that was stopped before it began was ended by nobody else
+        conversation.note(turn)  # one that was stopped before it began was ended by nobody else
     await notebook.flush()
     magics.show_warnings()
-    return outcome
+    return result
 
 
 def _notes(turn: Turn) -> list[str]:

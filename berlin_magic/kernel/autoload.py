@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def enable(profile: Path) -> str:
-    """Let every IPython that uses `profile` load the extension when it starts; return what to tell.
+    """Let every IPython that uses `profile` load the extension when it starts; return what to print.
 
     Parameters
     ----------
@@ -74,17 +74,17 @@ def enable(profile: Path) -> str:
         return f"{listed[0]} loads {_NAME} already; nothing was changed."
     if listed is not None:  # IPython prefers the JSON file, whose list replaces that of the other
         _write_json(profile, [*listed[1], _NAME])
-        return _told(listed[0], "Restart a kernel, and `%%berlin` is there.")
+        return _changed(listed[0], "Restart a kernel, and `%%berlin` is there.")
     if source != text:
         return f"{path} loads {_NAME} already; nothing was changed."
     profile.mkdir(parents=True, exist_ok=True)
     ends = not text or text.endswith("\n")
     _write(path, f"{text}{_BLOCK}\n" if ends else f"{text}\n{_BLOCK}", text)
-    return _told(path, "Restart a kernel, and `%%berlin` is there.")
+    return _changed(path, "Restart a kernel, and `%%berlin` is there.")
 
 
 def disable(profile: Path) -> str:
-    """Undo what `enable` has done; return what to tell.
+    """Undo what `enable` has done; return what to print.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def disable(profile: Path) -> str:
     return f"Changed {' and '.join(map(str, changed))}: {_NAME} is not loaded any more when IPython starts."
 
 
-def _told(path: Path, advice: str) -> str:
+def _changed(path: Path, advice: str) -> str:
     return f"Changed {path}: {_NAME} is loaded when IPython starts. {advice}\n`python -m {_NAME} disable` undoes it."
 
 

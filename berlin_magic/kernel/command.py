@@ -61,18 +61,18 @@ class CommandContext:
 
     def changed(self, text: str) -> CommandOutput:
         """Return `text`, with a record of what this run of the cell has done to the conversation."""
-        talk = self.conversation
-        self.notebook.at(self.cell, talk)
-        if talk.context == "server":
+        conversation = self.conversation
+        self.notebook.at(self.cell, conversation)
+        if conversation.context == "server":
             text += "\nThe server still has what it was sent: `%berlin renew` begins a new conversation there."
-        place = talk.places[-1] if self.cell.id is None else self._place(talk)
+        place = conversation.places[-1] if self.cell.id is None else self._place(conversation)
         if place is None:
             return CommandOutput(text)
-        record = command_record(talk, place.current.events, notebook=self.notebook.id, conversation=self.name)
+        record = command_record(conversation, place.current.events, notebook=self.notebook.id, conversation=self.name)
         return CommandOutput(text, record=record)
 
-    def _place(self, talk: Conversation) -> Place | None:
-        return next((place for place in talk.places if place.cell == self.cell.id), None)
+    def _place(self, conversation: Conversation) -> Place | None:
+        return next((place for place in conversation.places if place.cell == self.cell.id), None)
 
 
 Run = Callable[[CommandContext, Namespace], CommandOutput | Awaitable[CommandOutput]]

@@ -89,7 +89,7 @@ def _divided(line: str) -> tuple[str, str]:
 
 
 def _no_command(word: str, line: str) -> str:
-    """Return what is said of a line that is not a command: the nearest command, or how it is asked as a question."""
+    """Return the message about a line that is not a command: the nearest command, or how it is asked as a question."""
     near = nearest(word, filter(None, COMMANDS)).removeprefix(" Did you mean ").removesuffix("?")
     rest = _divided(line)[1]
     if near:
@@ -97,19 +97,21 @@ def _no_command(word: str, line: str) -> str:
             COMMANDS[near].parse(rest)
         except UsageError:  # it is not what was meant
             near = ""
-    told = f"%berlin has no command {clean(word, 40)!r}"
+    message = f"%berlin has no command {clean(word, 40)!r}"
     if near:
-        return f"{told}. Did you mean `%berlin {clean(f'{near} {rest}', 60).strip()}`? `%berlin help` lists them all."
+        return (
+            f"{message}. Did you mean `%berlin {clean(f'{near} {rest}', 60).strip()}`? `%berlin help` lists them all."
+        )
     return (
-        f"{told}, and nothing was sent. `%berlin help` lists the commands. To ask a question, write\n"
+        f"{message}, and nothing was sent. `%berlin help` lists the commands. To ask a question, write\n"
         f"%%berlin\n{clean(line, 80)}"
     )
 
 
 async def _state(context: CommandContext, _arguments: Namespace) -> CommandOutput:
     connection = await _connection(context.magics)
-    talk = context.conversation
-    characters = sum(len(message["content"]) for message in talk.messages)
+    conversation = context.conversation
+    characters = sum(len(message["content"]) for message in conversation.messages)
     rows = [
         ("provider", connection.provider.name + (f" ({connection.reason})" if connection.reason else "")),
         (
@@ -118,12 +120,12 @@ async def _state(context: CommandContext, _arguments: Namespace) -> CommandOutpu
             + (" (embedded: a guide to berlin_magic, not a language model)" if connection.embedded else ""),
         ),
         ("model", connection.model or "(none is named: the only one that the server has)"),
-        ("conversation", f"{quantity(len(talk), 'turn')}, {characters:,} characters"),
+        ("conversation", f"{quantity(len(conversation), 'turn')}, {characters:,} characters"),
     ]
     if (left := await _balance(connection)) is not None:
         rows.append(("balance", f"{left:,}"))
-    if talk.system:
-        rows.append(("system", clean(talk.system, _SHOWN)))
+    if conversation.system:
+        rows.append(("system", clean(conversation.system, _SHOWN)))
     advice = "To ask a language model, name one: `%berlin use ollama:llama3.2`; `%berlin providers` lists them."
     return table(rows, after=advice if connection.embedded else "")
 
@@ -173,8 +175,8 @@ async def _use(context: CommandContext, arguments: Namespace) -> CommandOutput:
 
 
 async def _continue(context: CommandContext, _arguments: Namespace) -> CommandOutput:
-    outcome = await ask.continue_reply(context.magics, context.name, awaited=context.awaited)
-    outcome.check()
+    result = await ask.continue_reply(context.magics, context.name, awaited=context.awaited)
+    result.check()
     return CommandOutput("")
 
 
@@ -212,10 +214,10 @@ def _number_or_all(text: str) -> int | str:
 
 
 async def _wait(context: CommandContext, _arguments: Namespace) -> CommandOutput:
-    outcomes = await context.magics.jobs.wait()
-    for outcome in outcomes:
-        outcome.check()
-    return CommandOutput(f"{quantity(len(outcomes), 'reply')} arrived.")
+    results = await context.magics.jobs.wait()
+    for result in results:
+        result.check()
+    return CommandOutput(f"{quantity(len(results), 'reply')} arrived.")
 
 
 async def _log_in(context: CommandContext, arguments: Namespace) -> CommandOutput:
@@ -229,7 +231,7 @@ async def _log_out(context: CommandContext, arguments: Namespace) -> CommandOutp
 async def _help(_context: CommandContext, _arguments: Namespace) -> CommandOutput:
     rows = [("%%berlin", _ASK), *((command.usage, command.help) for command in COMMANDS.values())]
     listed = table(rows)
-    marked = table([(f"`{usage}`", told) for usage, told in rows])
+    marked = table([(f"`{usage}`", help_) for usage, help_ in rows])
     models = table(_MODELS)
     return CommandOutput(
         "\n".join([listed.text, "", *_SETTINGS, "", _REAL_MODELS, models.text, _VARIABLES]),
@@ -280,8 +282,8 @@ _CONVERSATIONS = (
 )
 
 
-def _about(name: str, told: str, run: Run, *arguments: Argument, text: str = "") -> Command:
-    return Command(name, told, run, arguments, text, about_conversation=True)
+def _about(name: str, help_: str, run: Run, *arguments: Argument, text: str = "") -> Command:
+    return Command(name, help_, run, arguments, text, about_conversation=True)
 
 
 _LISTED = (

@@ -91,10 +91,12 @@ def compare(one: Version, other: Version, names: tuple[str, str]) -> str:
 
 async def history(context: CommandContext, _arguments: Namespace) -> CommandOutput:
     """Show the turns of the conversation, each cut to a readable length."""
-    talk = context.conversation
-    stale = talk.stale()
-    system = f"system: {clean(talk.system, _EXCERPT)}" if talk.system else ""
-    turns = [(turn, _marks(turn, len(talk.place_of(turn).versions), stale=turn.id in stale)) for turn in talk]
+    conversation = context.conversation
+    stale = conversation.stale()
+    system = f"system: {clean(conversation.system, _EXCERPT)}" if conversation.system else ""
+    turns = [
+        (turn, _marks(turn, len(conversation.place_of(turn).versions), stale=turn.id in stale)) for turn in conversation
+    ]
     lines = [system] if system else []
     for count, (turn, marks) in enumerate(turns, 1):
         about = f" [{', '.join(marks)}]" if marks else ""
@@ -237,15 +239,15 @@ def drop(context: CommandContext, arguments: Namespace) -> CommandOutput:
 
 def versions(context: CommandContext, arguments: Namespace) -> CommandOutput:
     """List the versions of the turns or of one turn, show or compare them, or put one in force."""
-    talk = context.conversation
-    turns = list(talk)
+    conversation = context.conversation
+    turns = list(conversation)
     if arguments.number is None:
         rows = [
-            (str(count), quantity(len(talk.place_of(turn).versions), "version"), clean(turn.prompt, 100))
+            (str(count), quantity(len(conversation.place_of(turn).versions), "version"), clean(turn.prompt, 100))
             for count, turn in enumerate(turns, 1)
         ]
         return table(rows, after=_VERSIONS_USAGE) if rows else CommandOutput("Nothing has been asked yet.")
-    place = talk.place_of(turns[_index(arguments.number, turns)])
+    place = conversation.place_of(turns[_index(arguments.number, turns)])
     chosen = [_version(place, count) for count in arguments.versions]
     match arguments.action, chosen:
         case None, []:
@@ -256,7 +258,7 @@ def versions(context: CommandContext, arguments: Namespace) -> CommandOutput:
             first, second = arguments.versions
             return CommandOutput(compare(one, other, (f"version {first}", f"version {second}")))
         case "use", [one]:
-            talk.make_current(place, one)
+            conversation.make_current(place, one)
             return CommandOutput(f"Version {arguments.versions[0]} is in force: {_prompts(place.current.turns)}.")
     raise UsageError(_VERSIONS_USAGE)
 
@@ -325,9 +327,9 @@ def conversations(context: CommandContext, arguments: Namespace) -> CommandOutpu
         return _all_conversations(context)
     rows = []
     for name in context.notebook.names():
-        talk = context.notebook.conversation(name)
+        conversation = context.notebook.conversation(name)
         mark = "*" if name == context.name else " "
-        rows.append((mark, f"{clean(name, 60) or '(the usual one)'}: {quantity(len(talk), 'turn')}"))
+        rows.append((mark, f"{clean(name, 60) or '(the usual one)'}: {quantity(len(conversation), 'turn')}"))
     return table(rows, after="`%%berlin -c NAME` asks in one of them, or in a new one.")
 
 
@@ -353,11 +355,11 @@ def resume(context: CommandContext, arguments: Namespace) -> CommandOutput:
     """Add the turns of a stored conversation to this one."""
     entry = _entry(context, arguments.id)
     here, store = context.conversation, context.notebook.store
-    talk = Conversation()
-    talk.read((store.record(entry.id) if store is not None else None) or {})
-    if any(here.find(turn.id) is not None for turn in talk.every_turn()):
+    conversation = Conversation()
+    conversation.read((store.record(entry.id) if store is not None else None) or {})
+    if any(here.find(turn.id) is not None for turn in conversation.every_turn()):
         raise UsageError("That is a conversation of this notebook already: `%berlin history` shows it.")
-    turns = here.add_messages(talk.messages, cell=context.cell.id, run=context.cell.run)
+    turns = here.add_messages(conversation.messages, cell=context.cell.id, run=context.cell.run)
     return context.changed(f"Took in {quantity(len(turns), 'turn')} of {_when(entry.changed)}.")
 
 
@@ -372,14 +374,14 @@ def _entry(context: CommandContext, id_: str) -> Entry:
 
 def system(context: CommandContext, arguments: Namespace) -> CommandOutput:
     """Show the system prompt, or set or clear it."""
-    talk, given = context.conversation, arguments.text
+    conversation, given = context.conversation, arguments.text
     if not given:
-        text = printable(talk.system)
+        text = printable(conversation.system)
         return CommandOutput(
             f"system: {text}" if text else "There is no system prompt. `%berlin system TEXT` sets one."
         )
     text = "" if given == "--clear" else _unquoted(given)
-    talk.set_system(text, cell=context.cell.id, run=context.cell.run)
+    conversation.set_system(text, cell=context.cell.id, run=context.cell.run)
     return context.changed("The system prompt is set, from here on." if text else "The system prompt is cleared.")
 
 

@@ -11,7 +11,7 @@ from berlin_magic.concurrency import TICK
 
 if TYPE_CHECKING:
     from berlin_magic.conversations.turn import Turn
-    from berlin_magic.kernel.reply import Outcome, ReplyTask
+    from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 
 __all__ = ["Job", "Jobs"]
 
@@ -22,7 +22,7 @@ class Job:
 
     number: int
     reply: ReplyTask
-    task: asyncio.Task[Outcome]
+    task: asyncio.Task[ReplyResult]
 
     @property
     def turn(self) -> Turn:
@@ -59,7 +59,7 @@ class Jobs:
         """The jobs whose reply is still arriving."""
         return [job for job in self._jobs if job.running]
 
-    def add(self, reply: ReplyTask, task: asyncio.Task[Outcome]) -> Job:
+    def add(self, reply: ReplyTask, task: asyncio.Task[ReplyResult]) -> Job:
         """Add a reply; return its job."""
         job = Job(len(self._jobs) + 1, reply, task)
         self._jobs.append(job)
@@ -69,7 +69,7 @@ class Jobs:
         """Return the job of that number, if there is one."""
         return self._jobs[number - 1] if 1 <= number <= len(self._jobs) else None
 
-    async def wait(self) -> list[Outcome]:
+    async def wait(self) -> list[ReplyResult]:
         """Wait until none is running, those begun meanwhile included; return how they ended.
 
         An interrupt ends the waiting, not the jobs.

@@ -15,7 +15,7 @@ from berlin_magic.kernel.jobs import Jobs
 from berlin_magic.kernel.settings import Settings
 
 if TYPE_CHECKING:
-    from berlin_magic.kernel.reply import Outcome, ReplyTask
+    from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 
 __all__ = ["BerlinMagics"]
 
@@ -110,7 +110,7 @@ class BerlinMagics(Settings):
     # Loading the extension is to cost nothing that a user notices: what asks and what the commands do is imported
     # with the first question or command.
 
-    async def _ask(self, line: str, cell: str, *, awaited: bool) -> Outcome:
+    async def _ask(self, line: str, cell: str, *, awaited: bool) -> ReplyResult:
         from berlin_magic.kernel import ask, commands  # noqa: PLC0415 - see above
 
         commands.refuse_command(line, cell)

@@ -19,7 +19,7 @@ from berlin_magic.display.view import State, Status, View
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.messages import Event, Notice, Reasoning, Started, Text
 
-__all__ = ["Outcome", "ReplyTask"]
+__all__ = ["ReplyResult", "ReplyTask"]
 
 _FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
 _IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
@@ -27,7 +27,7 @@ _LONG = 2000  # characters whose rendering would hold up the user's loop
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReplyResult:
     """How a reply ended.
 
     Attributes
@@ -109,7 +109,7 @@ class ReplyTask:
         if self.turn.finish == "running":  # stopped before the first step of `events`, which ends a turn otherwise
             self.turn.finish = "stopped"
 
-    async def finish(self, metadata: Mapping[str, object]) -> Outcome:
+    async def finish(self, metadata: Mapping[str, object]) -> ReplyResult:
         """Show the finished output, with `metadata` under ``berlin``; return how the reply ended. Raises nothing."""
         state = self._final_state()
         if self._background and self._error is not None:
@@ -124,7 +124,7 @@ class ReplyTask:
         error = self._error
         if self._interrupted:
             error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)
-        return Outcome(self.turn, _short(error, self.turn))
+        return ReplyResult(self.turn, _short(error, self.turn))
 
     def take(self, event: Event) -> None:
         """Take note of an event for the view or the status line; the turn has taken it already."""

@@ -13,7 +13,7 @@ from berlin_magic.concurrency import Interrupted
 from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.display.view import Status, View
 from berlin_magic.errors import IncompleteReplyError, ServerError
-from berlin_magic.kernel.reply import Outcome, ReplyTask
+from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 from berlin_magic.messages import Event, Finish, Notice, Reasoning, Text, Usage
 
 
@@ -69,12 +69,12 @@ class Reply:
             self.closed = True
 
 
-async def run(showing: ReplyTask, reply: Reply, *, background: bool = False) -> Outcome:
+async def run(showing: ReplyTask, reply: Reply, *, background: bool = False) -> ReplyResult:
     await showing.read(reply.events(), background=background)
     return await showing.finish({"turn": reply.turn.id})
 
 
-async def show(reply: Reply, view: NotedView) -> tuple[ReplyTask, asyncio.Task[Outcome]]:
+async def show(reply: Reply, view: NotedView) -> tuple[ReplyTask, asyncio.Task[ReplyResult]]:
     showing = ReplyTask(reply.turn)
     showing.begin(view)
     task = asyncio.ensure_future(run(showing, reply))
@@ -113,22 +113,22 @@ async def test_stop_keeps_what_arrived_and_is_no_error() -> None:
     reply, view = Reply("some", None), NotedView()
     showing, task = await show(reply, view)
     showing.stop()
-    outcome = await task
-    outcome.check()
+    result = await task
+    result.check()
     assert reply.closed
     assert view.finished[0][0].state == "stopped"
-    assert outcome.turn.reply == "some"
+    assert result.turn.reply == "some"
 
 
 async def test_a_cancelled_cell_is_an_interrupt_in_one_line() -> None:
     reply, view = Reply("some", None), NotedView()
     _, task = await show(reply, view)
     task.cancel()
-    outcome = await task
+    result = await task
     assert reply.closed
     assert view.finished[0][0].state == "interrupted"
     with pytest.raises(Interrupted) as raised:
-        outcome.check()
+        result.check()
     assert len(raised.value._render_traceback_()) == 1
 
 
@@ -138,8 +138,8 @@ async def test_a_second_cancel_while_it_ends_changes_nothing() -> None:
     task.cancel()
     await asyncio.sleep(0)
     task.cancel()
-    outcome = await task
-    assert isinstance(outcome.error, Interrupted)
+    result = await task
+    assert isinstance(result.error, Interrupted)
     assert reply.closed and len(view.finished) == 1
 
 
@@ -151,19 +151,19 @@ async def test_an_interrupt_in_the_last_moment_keeps_the_complete_reply() -> Non
     while reply.turn.finish != "complete":  # noqa: ASYNC110 - the moment after it is the point
         await asyncio.sleep(0)
     task.cancel()
-    outcome = await task
+    result = await task
     assert view.finished[0][0].state == "complete"
-    assert outcome.turn.finish == "complete"
+    assert result.turn.finish == "complete"
 
 
 async def test_a_cut_reply_is_an_error_of_a_few_lines_that_says_what_is_kept() -> None:
     cut = IncompleteReplyError("The connection broke.\nRun the cell again for a whole one.")
     reply, view = Reply("half", cut), NotedView()
     _, task = await show(reply, view)
-    outcome = await task
+    result = await task
     assert view.finished[0][0].state == "cut"
     with pytest.raises(IncompleteReplyError) as raised:
-        outcome.check()
+        result.check()
     (text,) = raised.value._render_traceback_()  # type: ignore[attr-defined]
     assert text.splitlines() == [
         "IncompleteReplyError: The connection broke.",
@@ -175,10 +175,10 @@ async def test_a_cut_reply_is_an_error_of_a_few_lines_that_says_what_is_kept() -
 async def test_an_error_before_the_first_word() -> None:
     reply, view = Reply(ServerError("No.")), NotedView()
     _, task = await show(reply, view)
-    outcome = await task
+    result = await task
     assert view.finished[0][0].state == "failed"
     with pytest.raises(ServerError):
-        outcome.check()
+        result.check()
 
 
 def test_a_turn_of_many_pieces_knows_its_length_and_text() -> None:
@@ -193,8 +193,8 @@ async def test_a_stop_before_the_request_has_begun_is_a_stop() -> None:
     showing = ReplyTask(reply.turn)
     showing.begin(view)
     showing.stop()
-    outcome = await run(showing, reply)
-    outcome.check()
+    result = await run(showing, reply)
+    result.check()
     assert view.finished[0][0].state == "stopped"
     assert view.text == ""
 
