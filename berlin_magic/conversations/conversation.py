@@ -20,7 +20,6 @@ from berlin_magic.conversations.server_side_context import continued
 from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.thinking import ThinkingParser
 from berlin_magic.conversations.turns import Turn, Turns
-from berlin_magic.credentials.redaction import redacted, untraced
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.errors import BerlinError, NotStoredError
 from berlin_magic.messages import Event, Reasoning, Started, Text, TextWasReasoning
@@ -279,6 +278,8 @@ class Conversation(Turns):
     async def _asked(self, turn: Turn, way: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
         connect = await in_thread(_connect)
+        from berlin_magic.credentials.redaction import redacted, untraced  # noqa: PLC0415 - loaded by `connect`
+
         there = await connect(turn.model, **joined(self.connection, way, turn.model))
         provider = there.provider
         turn.wanted = turn.model

@@ -114,42 +114,21 @@ def _turn_html(count: int, turn: Turn, marks: list[str]) -> str:
     from berlin_magic.display.markdown import to_html  # noqa: PLC0415 - a slow import
 
     quiet = 'style="opacity:.65;font-size:85%"'
-    model = clean(turn.model, 40) or "assistant"
-    about = " · ".join([model, *marks])
-    reply = to_html(_excerpt(turn.reply, count)) if turn.reply else "<p>(nothing)</p>"
+    answerer = " · ".join([clean(turn.model, 40) or "assistant", *marks])
+    question, reply = _beginning(turn.prompt), _beginning(turn.reply)
+    rest = len(turn.reply) - len(reply)
     return (
         f'<div class="berlin-turn" style="margin:.8em 0"><div {quiet}>{count} · you</div>'
-        f"<div>{paragraph(printable(_beginning(turn.prompt)))}</div>"
-        f"<div {quiet}>{html.escape(about)}</div>{reply}</div>"
+        f"{paragraph(printable(question) + ' …' * (question != turn.prompt))}"
+        f"<div {quiet}>{html.escape(answerer)}</div>{to_html(reply or '(nothing)')}"
+        f"{paragraph(f'… {rest:,} more characters: `%berlin show {count}`') if rest else ''}</div>"
     )
 
 
 def _beginning(text: str) -> str:
-    """Return the beginning of a question, with its lines."""
-    return text if len(text) <= _HTML_EXCERPT else f"{text[:_HTML_EXCERPT]} …"
-
-
-def _excerpt(reply: str, count: int) -> str:
-    """Return the beginning of a reply, cut between two blocks or words, with the command that shows all of it."""
-    if len(reply) <= _HTML_EXCERPT:
-        return reply
-    cut = reply[:_HTML_EXCERPT]
-    end = max(cut.rfind("\n\n"), cut.rfind(" ") if cut.rfind("\n\n") < _HTML_EXCERPT // 2 else -1)
-    beginning = cut[: end if end > 0 else None]
-    rest = f"*… {len(reply) - len(beginning):,} more characters: `%berlin show {count}`*"
-    return f"{beginning}\n{_open_fence(beginning)}\n\n{rest}"
-
-
-def _open_fence(text: str) -> str:
-    """Return what closes the code block that `text` ends in, or nothing."""
-    fence = ""
-    for line in text.splitlines():
-        marks = line.lstrip(" ")
-        if not fence and marks.startswith(("```", "~~~")):
-            fence = marks[: len(marks) - len(marks.lstrip(marks[0]))]
-        elif fence and marks.startswith(fence) and not marks.strip(fence[0]).strip():
-            fence = ""
-    return fence
+    """Return the beginning of a text, cut between two words if it is long."""
+    cut = text[:_HTML_EXCERPT]
+    return text if cut == text else cut.rpartition(" ")[0] or cut
 
 
 async def show(context: CommandContext, arguments: Namespace) -> CommandOutput:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics
 from traitlets import Bool, Dict, Enum, Float, Integer, Unicode, observe, validate
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.replay import mode_of
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.kernel.notebook import Notebook, notebook_of
+
+if TYPE_CHECKING:
+    from berlin_magic.conversations.conversation import Conversation
 
 __all__ = ["Settings"]
 
@@ -199,16 +201,11 @@ class Settings(Magics):
         """Give the settings to the notebook, so that code which asks a conversation directly has the same."""
         if self.shell is None:
             return
-        book = self.notebook
-        book.model, book.system, book.context_limit, book.replay = (
-            self.model,
-            self.system,
-            self.context_limit,
-            mode_of(self.replay),
-        )
-        book.context = "server" if self.context == "server" else "client"
-        book.history, book.database = self.history, self.database
-        book.connection = {
+        notebook = self.notebook
+        notebook.model, notebook.system, notebook.context_limit = self.model, self.system, self.context_limit
+        notebook.replay, notebook.context = mode_of(self.replay), "server" if self.context == "server" else "client"
+        notebook.history, notebook.database = self.history, self.database
+        notebook.connection = {
             "provider": self.provider,
             "url": self.url,
             "account": self.account,
@@ -218,7 +215,7 @@ class Settings(Magics):
             "proxy": self.proxy,
             "headers": self.headers,
         }
-        book.apply()
+        notebook.apply()
         if self._ready and change is not None and change.name == "system":
             self.conversation.system = self.system
 
