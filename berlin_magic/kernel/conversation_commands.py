@@ -27,22 +27,22 @@ __all__ = [
     "ID",
     "OPTIONAL_ID",
     "VERSIONS",
-    "compare",
+    "compared",
     "conversations",
     "drop",
     "export",
     "forget",
     "history",
     "import_file",
-    "list_versions",
+    "listed",
     "renew",
     "reset",
     "resume",
     "show",
+    "shown",
     "system",
     "undo",
     "versions",
-    "whole",
 ]
 
 ID = argument("id", metavar="ID", help="`%berlin conversations all` lists them")
@@ -58,7 +58,7 @@ _HTML_EXCERPT = 1000  # characters of a reply, rendered
 _ID = 8  # characters of a conversation's id that are shown
 
 
-def list_versions(place: Place, when: Callable[[float], str]) -> str:
+def listed(place: Place, when: Callable[[float], str]) -> str:
     """Return the versions of a place, a line each; `when` makes a text of a time."""
     lines = []
     for count, version in enumerate(place.versions, 1):
@@ -73,7 +73,7 @@ def list_versions(place: Place, when: Callable[[float], str]) -> str:
     return "\n".join(lines)
 
 
-def whole(version: Version) -> str:
+def shown(version: Version) -> str:
     """Return what was asked and answered in a version, whole."""
     return "\n\n".join(
         f"you:\n{printable(turn.prompt)}\n\n{clean(turn.model, 40) or 'assistant'}:\n{printable(turn.reply)}"
@@ -81,10 +81,10 @@ def whole(version: Version) -> str:
     )
 
 
-def compare(one: Version, other: Version, names: tuple[str, str]) -> str:
+def compared(one: Version, other: Version, names: tuple[str, str]) -> str:
     """Return what differs, line by line: ``-`` is only in `one`, ``+`` only in `other`."""
     lines = difflib.unified_diff(
-        whole(one).splitlines(), whole(other).splitlines(), names[0], names[1], n=1, lineterm=""
+        shown(one).splitlines(), shown(other).splitlines(), names[0], names[1], n=1, lineterm=""
     )
     return "\n".join(lines) or "They are the same."
 
@@ -105,8 +105,8 @@ async def history(context: CommandContext, _arguments: Namespace) -> CommandOutp
         lines.append(f"     {name}{about}: {clean(turn.reply, _EXCERPT) or '(nothing)'}")
     if not lines:
         return CommandOutput("Nothing has been asked yet.")
-    shown = await in_thread(lambda: [_turn_html(count, turn, marks) for count, (turn, marks) in enumerate(turns, 1)])
-    return CommandOutput("\n".join(lines), "\n".join(filter(None, [paragraph(system), *shown])))
+    rendered = await in_thread(lambda: [_turn_html(count, turn, marks) for count, (turn, marks) in enumerate(turns, 1)])
+    return CommandOutput("\n".join(lines), "\n".join(filter(None, [paragraph(system), *rendered])))
 
 
 def _turn_html(count: int, turn: Turn, marks: list[str]) -> str:
@@ -230,12 +230,12 @@ def versions(context: CommandContext, arguments: Namespace) -> CommandOutput:
     chosen = [_version(place, count) for count in arguments.versions]
     match arguments.action, chosen:
         case None, []:
-            return CommandOutput(list_versions(place, _when))
+            return CommandOutput(listed(place, _when))
         case "show", [one]:
-            return CommandOutput(whole(one))
+            return CommandOutput(shown(one))
         case "diff", [one, other]:
             first, second = arguments.versions
-            return CommandOutput(compare(one, other, (f"version {first}", f"version {second}")))
+            return CommandOutput(compared(one, other, (f"version {first}", f"version {second}")))
         case "use", [one]:
             conversation.make_current(place, one)
             return CommandOutput(f"Version {arguments.versions[0]} is in force: {_prompts(place.current.turns)}.")
