@@ -91,7 +91,8 @@ def quantity(number: int, noun: str) -> str:
 
 def _text_row(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Return the cells of a row in columns; the last one is wrapped between words."""
-    first = "".join(f"{cell:<{width}}  " for cell, width in zip(cells[:-1], widths, strict=True))
+    gaps = [" " if width == 1 else "  " for width in widths]  # a mark stands close to what it marks
+    first = "".join(f"{cell:<{width}}{gap}" for cell, width, gap in zip(cells[:-1], widths, gaps, strict=True))
     room = max(_LINE - len(first), _LINE // 2)
     wrapped = textwrap.wrap(cells[-1], room, break_long_words=False, break_on_hyphens=False) or [""]
     return "\n".join([f"{first}{wrapped[0]}".rstrip(), *(" " * len(first) + line for line in wrapped[1:])])

@@ -121,7 +121,7 @@ def test_the_commands_show_and_change_things(kernel: Kernel, server: Server) -> 
     assert server.url in state and "1 turn" in state and "gpt-3.5-turbo" in state
     assert "scripted" in kernel.good("%berlin models").stdout
     kernel.good("%berlin use scripted")
-    assert "*  scripted" in kernel.good("%berlin models").stdout
+    assert "* scripted" in kernel.good("%berlin models").stdout
     kernel.good("%%berlin\nMore")
     assert server.asked[-1].body["options"]["model"] == "scripted"
     kernel.good("%config BerlinMagics.model = ''")
