@@ -11,7 +11,7 @@ from typing import Any
 
 from berlin_magic.errors import clean
 
-__all__ = ["CommandOutput", "inline_html", "paragraph", "printable", "quantity", "table"]
+__all__ = ["CommandOutput", "inline_html", "paragraph", "quantity", "table"]
 
 _WRAP = "white-space:pre-wrap;overflow-wrap:break-word;word-break:normal"
 _CELL = "text-align:left;vertical-align:top"
@@ -75,11 +75,6 @@ def paragraph(text: str) -> str:
 def inline_html(text: str) -> str:
     """Return text as HTML: nothing in it is markup, except that `code` in backquotes is set as code."""
     return _CODE.sub(r"<code>\2</code>", html.escape(text))
-
-
-def printable(text: str) -> str:
-    """Return untrusted text with its lines, and no terminal escape or other control character in them."""
-    return "\n".join("".join(char for char in line if char.isprintable() or char == "\t") for line in text.split("\n"))
 
 
 def quantity(number: int, noun: str) -> str:

@@ -18,10 +18,10 @@ from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.storage.database import Entry
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display.view import State, Status
-from berlin_magic.errors import clean
+from berlin_magic.errors import clean, printable
 from berlin_magic.kernel.arguments import argument, number
 from berlin_magic.kernel.command import CommandContext
-from berlin_magic.kernel.command_output import CommandOutput, paragraph, printable, quantity, table
+from berlin_magic.kernel.command_output import CommandOutput, paragraph, quantity, table
 
 __all__ = [
     "ID",
