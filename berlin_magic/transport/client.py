@@ -150,6 +150,9 @@ class _Careful(ResponseHandler):
 
     def data_received(self, data: bytes) -> None:
         """Take what has arrived."""
+        if not data:  # aiohttp asks for more of what it has, once for each of HTTP's chunks
+            super().data_received(data)
+            return
         head, end, body = data.partition(b"\r\n\r\n")
         super().data_received(head + end)
         if body and self.exception() is None:

@@ -200,26 +200,26 @@ async def requested(
 async def _answered(
     send: Callable[..., Awaitable[aiohttp.ClientResponse]], value: Mapping[str, object], seconds: float | None
 ) -> aiohttp.ClientResponse:
-    """Send `value` and return the response; send it once more if the connection was lost before it was written.
+    """Send `value` and return the response; send it once more if the server can't have read it.
 
     It goes over a connection that was kept, and that the server may just have closed. No server acts on a request that
     it has in part; of one that was written, as a short one is at once, it is not known whether it was read.
     """
     body = to_json(value).encode()
-    if len(body) <= _SMALL:
-        return await send(json=value)
-    upload = _Upload(body)
-    try:
-        async with upload.limited(seconds):
-            return await send(data=upload)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-        if upload.written:
+    for last in (False, True):
+        upload = _Upload(body) if len(body) > _SMALL else None
+        try:
+            if upload is None:
+                return await send(json=value)
+            async with upload.limited(seconds):
+                return await send(data=upload)
+        except aiohttp.ClientConnectorError:
             raise
-    again = _Upload(body)
-    async with again.limited(seconds):
-        return await send(data=again)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            refused = isinstance(error.__cause__, aiohttp.ClientConnectionResetError)  # before a byte was written
+            if last or not (refused if upload is None else not upload.written):
+                raise
+    raise AssertionError  # the last try returns or raises
 
 
 async def _route(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack: AsyncExitStack) -> dict[str, Any]:

@@ -89,6 +89,11 @@ class EventStreamDecoder:
         self._type = ""
         self._id = ""
 
+    @property
+    def pending(self) -> bool:
+        """Whether the next bytes may belong to an event that was taken in part, or begin the stream."""
+        return bool(self._at_start or self._line or self._data or self._type or self._after_cr)
+
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes of the stream and return the events that they complete.
 

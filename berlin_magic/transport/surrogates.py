@@ -17,6 +17,8 @@ class WholeCharacters:
 
     def take(self, piece: str, *, last: bool = False) -> str:
         """Return `piece` with whole characters; half of one at its end waits, unless it is the `last` piece."""
+        if piece.isascii() and not self._half:
+            return piece
         text = self._half + piece
         self._half = ""
         if text and not last and "\ud800" <= text[-1] <= "\udbff":

@@ -42,7 +42,7 @@ async def seen_by(server, path=CHAT, number=0) -> None:
 async def test_aclose_in_the_middle_closes_the_connection(server, script):
     server.on(CHAT, script)
     generator = ask(server)
-    assert await anext(generator) == "word "
+    assert (await anext(generator)).startswith("word ")
     await generator.aclose()
     await seen_by(server)
 
@@ -65,7 +65,7 @@ async def test_a_break_with_the_generator_dropped_closes_the_connection(server, 
             return piece
         return ""
 
-    assert await first_word() == "word "
+    assert (await first_word()).startswith("word ")
     await seen_by(server)
 
 
@@ -85,7 +85,7 @@ async def test_cancelling_the_task_in_the_middle_closes_the_connection(server, s
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert pieces[0] == "word "
+    assert pieces[0].startswith("word ")
     await seen_by(server)
 
 

@@ -3,8 +3,8 @@
 The stream is JSON objects, with blank lines, a line break or nothing between them (protocol page, "The stream").
 Older servers of the family send the same as server-sent events; what those put around an object counts as blank, so
 that an object is out with its closing brace there, too.
-Nothing here reads a socket. Every byte is looked at once, so that an object of several megabytes in many small
-reads costs no more than in one.
+Nothing here reads a socket. Objects that came whole are parsed where they stand, and their texts joined. Of the others
+every byte is looked at once, so that an object of several megabytes in many small reads costs no more than in one.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ __all__ = ["Chunk", "Decoder", "Refusal"]
 _BLANK = b" \t\r\n"
 # Between objects. A field with no name is a comment (WHATWG HTML, section 9.2.5 "Parsing an event stream").
 _BETWEEN = re.compile(rb"(?:[ \t\r\n]+|data:|(?:event|id|retry)?:[^\r\n]*[\r\n])*")
+_BETWEEN_TEXT = re.compile(_BETWEEN.pattern.decode())
+# Returns an object and where it ends, as `raw_decode` does with a frame of its own for each.
+_parsed = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _UNFINISHED_FIELD = re.compile(rb"(?:event|id|retry)?:")
 _DONE, _LAST_CHUNK = b"[DONE]", b'{"segment":"stop"}'
 _BOM = b"\xef\xbb\xbf"
@@ -89,7 +92,7 @@ class Decoder:
     def feed(self, data: bytes) -> Iterator[Chunk | Refusal]:
         """Take `data` and return an iterator over the chunks that it completes, oldest first.
 
-        They are decoded one at a time, so that what stands before an error is out before it is raised.
+        Texts that follow each other may come as one chunk. What stands before an error is out before it is raised.
 
         Raises
         ------
@@ -99,7 +102,59 @@ class Decoder:
             Where an object exceeds the limit.
         """
         self._buffer += data
-        return iter(self._next, None)
+        return self._items()
+
+    def _items(self) -> Iterator[Chunk | Refusal]:
+        if not self._depth:
+            yield from self._take_whole()
+        tried = False
+        while (item := self._next()) is not None:
+            yield item
+            if not tried:  # once, so that it costs no more than its bytes if the rest is unusual
+                tried = True
+                yield from self._take_whole()
+
+    def _take_whole(self) -> list[Chunk | Refusal]:
+        """Take the objects that are whole from the buffer, up to the first one that is not as it should be."""
+        end = self._buffer.rfind(b"}") + 1
+        try:
+            text = self._buffer[:end].decode() if end <= self._limit else ""
+        except UnicodeDecodeError:
+            return []
+        items: list[Chunk | Refusal] = []
+        texts: list[str] = []
+        named, position = False, 0
+        while position < end:
+            if text.startswith("\n\n{", position):  # as most servers do it
+                position += 2
+            elif between := _BETWEEN_TEXT.match(text, position):
+                position = between.end()
+            try:
+                value, after = _parsed(text, position)
+                content = value.get("content")
+                if content and content.__class__ is str and value.get("segment") == "text":
+                    texts.append(content)
+                    named = named or bool(value.get("id"))
+                else:
+                    item = _item(value)
+                    items += [*self._joined(texts, named=named), self._whole(item)]
+                    texts, named = [], False
+            except (ValueError, AttributeError, StopIteration, RecursionError):
+                break
+            position = after
+        items += self._joined(texts, named=named)
+        if position:
+            self._started = True
+            del self._buffer[: position if text.isascii() else len(text[:position].encode())]
+        return items
+
+    def _joined(self, texts: list[str], *, named: bool) -> list[Chunk | Refusal]:
+        return [self._whole(Chunk("text", "".join(texts), named=named))] if texts else []
+
+    def _whole(self, item: Chunk | Refusal) -> Chunk | Refusal:
+        if isinstance(item, Chunk):
+            return replace(item, content=self._characters.take(item.content, last=item.last))
+        return item
 
     def flush(self) -> None:
         """Say that nothing more will come: an object is complete with its closing brace, and out by then.
@@ -134,10 +189,7 @@ class Decoder:
         text = bytes(self._buffer[: self._position])
         del self._buffer[: self._position]
         self._position = 0
-        item = _decoded(text)
-        if isinstance(item, Chunk):
-            return replace(item, content=self._characters.take(item.content, last=item.last))
-        return item
+        return self._whole(_decoded(text))
 
     def _find_start(self) -> bool:
         """Move to the next object's opening brace; return whether there is one."""
@@ -193,14 +245,24 @@ class Decoder:
 
 def _decoded(text: bytes) -> Chunk | Refusal:
     try:
-        value = json.loads(text.decode("utf-8"))
+        return _item(json.loads(text.decode("utf-8")))
     except (ValueError, RecursionError):
         raise _incorrect(text) from None
+
+
+def _item(value: Mapping[str, Any]) -> Chunk | Refusal:
+    """Return what an object stands for.
+
+    Raises
+    ------
+    ValueError
+        If it is neither a chunk nor an envelope.
+    """
     if is_envelope(value):
         return Refusal(value)
     segment, content = value.get("segment"), value.get("content", value.get("text"))
     if not isinstance(segment, str) or not (content is None or isinstance(content, str)):
-        raise _incorrect(text)
+        raise ValueError("not a chunk")
     finish = value.get("finishReason")
     return Chunk(segment, content or "", finish if isinstance(finish, str) else "", bool(value.get("id")))
 

@@ -76,7 +76,7 @@ class CompletionDecoder:
             )
         if self._streamed:
             self._start.clear()
-            yield from self._steps(self._events.feed(data))
+            yield from self._read(data)
 
     def flush(self) -> Iterator[Delta]:
         """Say that nothing more will come, and return what was still to be had.
@@ -104,6 +104,38 @@ class CompletionDecoder:
             raise _incorrect(self._unknown)
         if not (self.done or self.finished):
             raise _cut()
+
+    def _read(self, data: bytes) -> Iterator[Delta]:
+        """Decode the events that came whole and hold some text and nothing else where they stand, and join their texts.
+
+        All others go to the decoder of event streams, in their turn.
+        """
+        blank = b"\r\n\r\n" if b"\r" in data else b"\n\n"
+        begin = data.find(blank) + len(blank) if self._events.pending else 0
+        end = data.rfind(blank) + len(blank)
+        try:
+            text = data[begin:end].decode() if begin + len(blank) <= end <= self._limit else ""
+        except UnicodeDecodeError:
+            text = ""
+        if not text:
+            yield from self._steps(self._events.feed(data))
+            return
+        yield from self._steps(self._events.feed(data[:begin]))
+        texts: list[str] = []
+        for event in text.split(blank.decode()):
+            if (said := _plain_text(event)) and not self.done:
+                texts.append(said)
+            elif event:
+                yield from self._joined(texts)
+                yield from self._steps(self._events.feed(event.encode() + blank))
+        yield from self._joined(texts)
+        yield from self._steps(self._events.feed(data[end:]))
+
+    def _joined(self, texts: list[str]) -> Iterator[Delta]:
+        if texts:
+            self._known = True
+            yield self._taken(Delta(text="".join(texts)))
+            texts.clear()
 
     def _steps(self, events: list[Event]) -> Iterator[Delta]:
         for event in events:
@@ -143,6 +175,37 @@ class CompletionDecoder:
             self.finished = True
             self.ended_apart = not (delta.text or delta.reasoning)
         return replace(delta, text=self._characters.take(delta.text, last=bool(delta.finish)))
+
+
+# Returns an object and where it ends, as `raw_decode` does with a frame of its own for each.
+_scanned = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
+_DATA = "data: "
+_USUAL = {"content", "role"}
+
+
+def _plain_text(event: str) -> str:
+    """Return the text of an event of the usual form, which holds nothing besides; else nothing."""
+    if not event.startswith("data: {"):
+        return ""
+    try:
+        value, end = _scanned(event, len(_DATA))
+        (choice,) = value["choices"]
+        delta = choice["delta"]
+        content = delta["content"]
+        usual = (
+            end == len(event)
+            and content.__class__ is str
+            and choice.get("finish_reason") is None
+            and not choice.get("index")
+            and not choice.get("error")
+            and "error" not in value
+            and value.get("usage") is None
+            and value.get("object") != "error"
+            and (len(delta) == 1 or not any(delta[name] for name in delta.keys() - _USUAL))
+        )
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration, RecursionError):
+        return ""
+    return content if usual else ""
 
 
 def _is_completion(value: object) -> bool:

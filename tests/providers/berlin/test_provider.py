@@ -62,7 +62,7 @@ def test_the_class_attributes_are_those_of_the_protocols_clients():
 
 async def test_login_then_the_question_with_the_token(usual):
     result = await outcome(ask_with_account(usual))
-    assert result.pieces == ["Hello ", "you"]
+    assert result.text == "Hello you"
     login, chat = usual.requests
     assert (login.method, login.path) == ("POST", LOGIN)
     assert login.json == {"account": ACCOUNT, "password": PASSWORD, "invite_code": ""}
@@ -210,7 +210,7 @@ async def test_an_older_server_of_the_family_is_asked_all_the_same(server):
     server.on(CHAT, [envelope(-1, [], "token", status=401)], [HEAD + events + b"data: [DONE]\n\n"])
     server.on(LOGIN, [envelope(0, {"token": NEW_TOKEN})])
     result = await outcome(ask_with_account(server))
-    assert result.pieces == ["Hello ", "you"]
+    assert result.text == "Hello you"
     assert tokens(server) == [TOKEN, NEW_TOKEN]
 
 

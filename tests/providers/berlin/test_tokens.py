@@ -321,7 +321,7 @@ async def test_where_none_is_shared_a_token_that_another_login_has_ended_is_rene
     server.on(CHAT, [EXPIRED], [EXPIRED], [EXPIRED], [ANSWER])
     asked = Berlin.stream("", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, shared=False)
     items = [item async for item in asked]
-    assert [item.text for item in items if isinstance(item, Text)] == ["Hello ", "you"]
+    assert "".join(item.text for item in items if isinstance(item, Text)) == "Hello you"
     assert ["logged in elsewhere" in item.text for item in items if isinstance(item, Notice)] == [True] * 3
     assert len(server.to(LOGIN)) == 4
 

@@ -45,7 +45,7 @@ def usual(server):
 
 async def test_the_question_is_a_streamed_chat_completion(usual):
     result = await outcome(ask(usual, key=KEY, temperature=0.5, max_tokens=None))
-    assert result.pieces == ["Hello ", "you"]
+    assert result.text == "Hello you"
     (request,) = usual.requests
     assert (request.method, request.path) == ("POST", CHAT)
     assert request.headers["authorization"] == f"Bearer {KEY}"
@@ -339,7 +339,7 @@ async def test_a_question_that_is_given_up_closes_the_connection_at_once(server,
 
     if way == "aclose":
         generator = ask(server)
-        assert await anext(generator) == "word "
+        assert (await anext(generator)).startswith("word ")
         await generator.aclose()
     else:
         task = asyncio.create_task(read())

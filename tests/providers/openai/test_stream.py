@@ -15,6 +15,17 @@ from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.stream import CompletionDecoder
 
 
+def merged(deltas: list[Delta]) -> list[Delta]:
+    """Return those that say something, and texts that follow each other as one: how many come at once is the cuts'."""
+    found: list[Delta] = []
+    for delta in deltas:
+        if found and delta == Delta(text=delta.text) and found[-1] == Delta(text=found[-1].text):
+            found[-1] = Delta(text=found[-1].text + delta.text)
+        elif delta != Delta():
+            found.append(delta)
+    return found
+
+
 def decoded(*reads: bytes, limit: int = 2**26) -> tuple[list[Delta], bool, str]:
     """Return the deltas that say something, whether the reply is complete, and the error that ended it."""
     decoder, deltas = CompletionDecoder(limit), []
@@ -25,8 +36,8 @@ def decoded(*reads: bytes, limit: int = 2**26) -> tuple[list[Delta], bool, str]:
         for delta in decoder.flush():
             deltas.append(delta)  # noqa: PERF402
     except BerlinError as error:
-        return [delta for delta in deltas if delta != Delta()], False, f"{type(error).__name__}: {error}"
-    return [delta for delta in deltas if delta != Delta()], decoder.finished or decoder.done, ""
+        return merged(deltas), False, f"{type(error).__name__}: {error}"
+    return merged(deltas), decoder.finished or decoder.done, ""
 
 
 def text(*reads: bytes) -> str:
