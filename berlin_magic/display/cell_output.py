@@ -29,9 +29,9 @@ class Outlet:
         self._publisher = shell.display_pub
         self._parent: Any = getattr(self._publisher, "parent_header", None)
 
-    def show(self, data: Bundle, metadata: Bundle | None = None) -> str:
-        """Display `data` as a new output; return the id by which `update` finds it again."""
-        name = uuid4().hex
+    def show(self, data: Bundle, metadata: Bundle | None = None, name: str = "") -> str:
+        """Display `data` as a new output; return the id by which `update` finds it again, `name` if there is one."""
+        name = name or uuid4().hex
         self._publish(data, metadata, name, update=False)
         return name
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from berlin_magic.display import status_line
 from berlin_magic.display.cell_output import Outlet
 from berlin_magic.display.markdown import Document, Patch, stylesheet
+from berlin_magic.display.slot import Slot
 from berlin_magic.display.view import Status
 
 __all__ = ["Pages", "PlainDisplay"]
@@ -156,6 +156,8 @@ class PlainDisplay:
     ----------
     outlet : Outlet
         Where to display.
+    slot : Slot
+        The first display, shown already.
     document : Document
         What to display; its patches are taken here.
     hint : str
@@ -163,8 +165,6 @@ class PlainDisplay:
     owns_cell : bool
         Whether the cell shows nothing but this reply, so that its outputs may be cleared at the end. If not, there is
         a single display, which shows the end of a long reply while it arrives.
-    single_for : float
-        Seconds in which everything stays in one display, however long it gets: something is expected to take its place.
     clock : callable
         Seconds that only go forward.
     """
@@ -172,21 +172,21 @@ class PlainDisplay:
     def __init__(
         self,
         outlet: Outlet,
+        slot: Slot,
         document: Document,
         *,
         hint: str = "",
         owns_cell: bool = True,
-        single_for: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outlet = outlet
+        self._slot = slot
         self._document = document
         self._hint = hint
         self._owns_cell = owns_cell
-        self._single_for = single_for
         self._clock = clock
         self._pages = Pages()
-        self._displays: list[str] = []
+        self._displays = [slot.name]
         self._pile = ""  # the HTML of the last display but one, where there is one
         self._turned = 0  # characters of HTML on finished pages
         self._sent = 0
@@ -194,34 +194,28 @@ class PlainDisplay:
         self._began = self._last = clock()
         self._shown: tuple[object, ...] = ()
 
-    def begin(self, status: Status) -> None:
-        """Open the first display."""
-        self._displays.append(self._outlet.show(self._bundle(status)))
-
     def draw(self, status: Status) -> None:
         """Bring the displays up to date, unless it is too early or too dear."""
         now = self._clock()
         fresh = (status.state, status.notes, status.characters, int(status.elapsed))
-        is_first_text = not self._total and status.characters
-        if fresh == self._shown or (now - self._last < _INTERVAL and not is_first_text):
+        is_first = not self._shown or (not self._total and status.characters)
+        if fresh == self._shown or (now - self._last < _INTERVAL and not is_first):
             return
         budget = _AT_ONCE + _PER_SECOND * (now - self._began) + _PER_BYTE * status.characters
-        if self._sent > budget and not is_first_text:
+        if self._sent > budget and not is_first:
             return
         self._last, self._shown, self._total = now, fresh, status.characters
         self._pages.apply(self._document.patches())
-        if self._pages.finished > _PAGE and now - self._began >= self._single_for:
+        if self._pages.finished > _PAGE:
             self._turn_page()
-        self._update(self._displays[-1], self._bundle(status))
+        self._update(self._displays[-1], self._growing(status), status_line.sentence(status, self._hint))
 
-    def replace(self, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
-        """Put one output in the place of all displays."""
-        if len(self._displays) == 1:
-            self._outlet.update(self._displays[0], data, metadata)
-        else:
+    def take_away(self) -> None:
+        """Leave at most one display, the slot; take away all of them if there are more."""
+        if len(self._displays) > 1:
             # An update to an empty bundle would leave an empty output in the saved notebook.
             self._outlet.clear()
-            self._displays = [self._outlet.show(data, metadata)]
+            self._slot.is_shown = False
 
     def _turn_page(self) -> None:
         page = self._pages.turn()
@@ -230,26 +224,29 @@ class PlainDisplay:
             return
         self._pile += page
         if len(self._displays) > 1:
-            self._update(self._displays[-2], {"text/html": _reply(self._pile), "text/plain": ""})
+            self._update(self._displays[-2], _reply(self._pile))
         if len(self._displays) == 1 or len(self._pile) > max(_PILE, self._turned // 8):
             if len(self._displays) == 1:
                 self._pile = f"<style>{stylesheet()}</style>{self._pile}"  # for all displays, sent only now and then
-                self._update(self._displays[-1], {"text/html": _reply(self._pile), "text/plain": ""})
+                self._update(self._displays[-1], _reply(self._pile))
             else:
                 self._pile = ""
             self._displays.append(self._outlet.show({"text/html": "", "text/plain": ""}))
 
-    def _bundle(self, status: Status) -> dict[str, str]:
+    def _growing(self, status: Status) -> str:
+        """Return the HTML of the display that is updated all the time."""
+        hint = " · ".join(filter(None, [self._hint, status_line.UNFINISHED if status.characters else ""]))
         hidden = self._turned and not self._owns_cell
         above = '<div style="opacity:.65">⋮ what stands above is shown at the end</div>' if hidden else ""
-        return {
-            "text/html": above + _reply(self._pages.html()) + status_line.as_html(status, self._hint),
-            "text/plain": status_line.sentence(status, self._hint),
-        }
+        return above + _reply(self._pages.html()) + status_line.as_html(status, hint)
 
-    def _update(self, name: str, data: Mapping[str, str]) -> None:
-        self._outlet.update(name, data)
-        self._sent += _ENVELOPE + sum(len(value.encode()) for value in data.values())
+    def _update(self, name: str, html: str, plain: str = "") -> None:
+        if name == self._slot.name:
+            size = self._slot.hold({"text/html": html})
+        else:
+            self._outlet.update(name, {"text/html": html, "text/plain": plain})
+            size = len(html.encode()) + len(plain.encode())
+        self._sent += _ENVELOPE + size
 
 
 def _reply(html: str) -> str:

@@ -1,18 +1,23 @@
-// The live view in the front end: applies the patches of a growing document to the page.
+// The front end's half of the live views: fills the slots of growing replies on the page.
 //
-// One reply is one element, made with the model, so that it is complete however late a view is drawn. The messages and
-// their patches are described in live.py and rendering/growing.py. The HTML in the patches is made by our own renderer;
-// whatever else may hold a stranger's words (model, notes) is only ever set as text.
+// There is one model for all replies of a kernel, and it is never displayed. A reply's slot is an output that has an
+// element of the class `berlin-slot-<id>`; the front end may draw it late, again, or in several places. Messages and
+// patches are described in live.py and markdown/growing.py. The HTML in the patches is made by our own renderer; what
+// else may hold a stranger's words (model, notes) is only ever set as text.
 
 const PAINT_AT_THE_LATEST = 300; // ms; a page in the background draws no frames
-const ACK_EVERY = 150; // ms
+const ACK_EVERY = 500; // ms; the kernel answers each of our messages with two of its own to all front ends
 const ANNOUNCE_EVERY = 8000; // ms between two remarks to a screen reader
 const CALL_AGAIN = [250, 1000, 3000]; // ms
+const TIME_TO_SHOW = 1500; // ms in which a front end has drawn an output that it knows of
+const TIME_TO_END = 5000; // ms in which the final output has come
+const ROOM_BELOW = 24; // px between the end of a reply that is followed and the edge
 const MATH = ".berlin-math"; // all that is ever given to the typesetter
 
 const TYPESET = new WeakMap(); // formula -> its TeX
 
 const WORDS = { waiting: "waiting for the first word", streaming: "", stopping: "stopping …" };
+const CUT = "cut: the kernel has ended · `%berlin show [N]` shows what is kept";
 
 function element(tag, className, attributes = {}) {
   const el = document.createElement(tag);
@@ -91,28 +96,28 @@ class Tree {
       slot.nodes = morph(slot.el, slot.nodes, parse(slot.tail));
       this.touch(slot.nodes);
     } else if (op === "add") {
-      this.settle(slot, rest[0]);
+      this.finishTail(slot, rest[0]);
     } else if (op === "open") {
       const mark = `[data-slot="${rest[0]}"]`;
-      const el = this.settle(slot, rest[1])
+      const el = this.finishTail(slot, rest[1])
         .map((node) => (node.matches?.(mark) ? node : node.querySelector?.(mark)))
         .find(Boolean);
       if (el) this.slots.set(rest[0], { el, tail: "", nodes: [] });
     } else if (op === "fill") {
-      this.settle(slot, "");
+      this.finishTail(slot, "");
       slot.el.replaceChildren(parse(rest[0]));
       this.touch([slot.el]);
     } else if (op === "loose") {
-      this.settle(slot, "");
+      this.finishTail(slot, "");
       slot.el.classList.remove("berlin-tight");
     } else if (op === "close") {
-      this.settle(slot, "");
+      this.finishTail(slot, "");
       this.slots.delete(id);
     }
   }
 
   // The tail becomes the finished children `html`.
-  settle(slot, html) {
+  finishTail(slot, html) {
     const nodes = morph(slot.el, slot.nodes, parse(html));
     slot.tail = "";
     slot.nodes = [];
@@ -152,6 +157,7 @@ function typesetter(model) {
     latex?.typeset(el);
   };
 }
+
 
 class StatusLine {
   constructor(onStop) {
@@ -200,6 +206,13 @@ class StatusLine {
     this.announce(state, notes);
   }
 
+  // The reply has ended: nothing to click, and no clock.
+  end(words) {
+    this.button.remove();
+    this.text.textContent = words ?? this.text.textContent;
+    if (words) this.voice.textContent = words;
+  }
+
   // A screen reader hears that a reply waits, that it comes, and now and then how far it is: never the stream itself.
   announce(state, notes) {
     const amount = Math.floor(this.characters / 1000);
@@ -214,92 +227,339 @@ class StatusLine {
   }
 }
 
-export default () => {
-  let reply;
-  const views = [];
-
-  function initialize({ model }) {
-    const body = element("div", "berlin-reply jp-RenderedHTMLCommon");
-    const status = new StatusLine(() => model.send({ stop: true }));
-    const root = element("div", "berlin-live");
-    root.append(body, status.el);
-    const tree = new Tree(body, typesetter(model));
-    let queue = [];
-    let taken = 0; // number of the last message that was taken
-    let acked = 0;
-    let scheduled = false;
-    let ackTimer;
-    let over = false;
-
-    function paint() {
-      if (!scheduled) return;
-      scheduled = false;
-      const messages = queue;
-      queue = [];
-      for (const message of messages) {
-        if (message.all) tree.reset();
-        for (const patch of message.p ?? []) tree.apply(patch);
-        status.take(message);
-      }
-      tree.typesetChanged();
-      ackTimer ??= setTimeout(ack, ACK_EVERY);
-    }
-
-    function ack() {
-      ackTimer = undefined;
-      if (over || acked === taken) return;
-      acked = taken;
-      model.send({ painted: acked });
-    }
-
-    function schedule() {
-      if (scheduled) return;
-      scheduled = true;
-      if (document.visibilityState === "visible") requestAnimationFrame(paint);
-      setTimeout(paint, PAINT_AT_THE_LATEST);
-    }
-
-    model.on("msg:custom", (message) => {
-      if (message.end) {
-        over = true;
-        clearInterval(clock);
-        clearTimeout(ackTimer);
-        model.send({ bye: true });
-      } else if (message.where) {
-        if (message.where === taken) model.send({ painted: taken });
-        else model.send({ again: true });
-      } else if (message.all || message.n === taken + 1) {
-        taken = message.n;
-        queue.push(message);
-        schedule();
-      } else if (message.n > taken) {
-        model.send({ again: true });
-      }
-    });
-    const clock = setInterval(() => root.isConnected && status.draw(), 1000);
-    reply = { root, tree };
-    // JupyterLab opens the subshell that hears us during a cell only now. What is sent before it is there reaches
-    // ipykernel 7.0 when the cell has ended (seen on 7.0.1); so call until an answer comes.
-    const name = Math.random();
-    const call = () => taken || over || model.send({ ready: name });
-    call();
-    const calls = CALL_AGAIN.map((delay) => setTimeout(call, delay));
-    return () => {
-      over = true;
-      clearInterval(clock);
-      calls.forEach(clearTimeout);
+// Keeps the end of a growing reply in sight for a reader who is there, until they scroll up.
+class Follower {
+  constructor(root) {
+    this.root = root;
+    this.follows = false;
+    this.onScroll = () => {
+      const { scrollTop, scrollHeight, clientHeight } = this.scroller;
+      const isUp = scrollTop < this.top && scrollTop + clientHeight < scrollHeight - 1;
+      this.follows = !isUp && (this.follows || this.seesEnd());
+      this.top = scrollTop;
     };
   }
 
-  function render({ el, signal }) {
-    views.push(el);
-    el.append(reply.root);
-    reply.tree.typesetChanged();
-    signal?.addEventListener("abort", () => {
-      views.splice(views.indexOf(el), 1);
-      if (el.contains(reply.root) && views.length) views[views.length - 1].append(reply.root);
+  // To be called when the root has been put somewhere.
+  attach() {
+    let scroller = this.root.parentElement;
+    while (scroller && !/auto|scroll/.test(getComputedStyle(scroller).overflowY)) scroller = scroller.parentElement;
+    scroller ??= document.scrollingElement;
+    if (scroller === this.scroller) return;
+    const isFirst = !this.scroller;
+    this.detach();
+    this.scroller = scroller;
+    this.top = scroller.scrollTop;
+    this.target = scroller === document.scrollingElement ? document : scroller;
+    this.target.addEventListener("scroll", this.onScroll, { passive: true });
+    if (isFirst) this.follows = this.seesEnd();
+  }
+
+  detach() {
+    this.target?.removeEventListener("scroll", this.onScroll);
+  }
+
+  edges() {
+    if (this.target === document) return { top: 0, bottom: this.scroller.clientHeight };
+    return this.scroller.getBoundingClientRect();
+  }
+
+  seesEnd() {
+    const { top, bottom } = this.edges();
+    const end = this.root.getBoundingClientRect().bottom;
+    return end > top && end <= bottom + 1;
+  }
+
+  // Scroll as far as `el`, the reply by default, goes on below the edge.
+  follow(el = this.root) {
+    if (!this.follows || !this.scroller || !el.isConnected) return;
+    const below = el.getBoundingClientRect().bottom + ROOM_BELOW - this.edges().bottom;
+    if (below > 0) this.scroller.scrollTop += below;
+  }
+}
+
+// One growing reply.
+class Reply {
+  constructor(id, page) {
+    this.id = id;
+    this.page = page;
+    this.body = element("div", "berlin-reply");
+    this.status = new StatusLine(() => this.send({ stop: true }));
+    this.root = element("div", "berlin-live mathjax_ignore");
+    this.root.append(this.body, this.status.el);
+    this.root.addEventListener("focusin", ({ target }) => (this.focused = target));
+    this.root.addEventListener("focusout", () =>
+      setTimeout(() => this.root.contains(document.activeElement) || (this.focused = undefined)),
+    );
+    this.tree = new Tree(this.body, page.typeset);
+    this.follower = new Follower(this.root);
+    this.slots = document.getElementsByClassName(`berlin-slot-${id}`);
+    this.queue = [];
+    this.taken = 0; // number of the last message that was taken
+    this.acked = 0;
+    this.scheduled = false;
+    this.over = false;
+    this.clock = setInterval(() => this.root.isConnected && this.status.draw(), 1000);
+  }
+
+  send(message) {
+    this.page.model.send({ id: this.id, ...message });
+  }
+
+  // Put the reply into its slot: the last one, if an output is shown in several places.
+  place() {
+    const slot = this.slots[this.slots.length - 1];
+    if (!slot || slot.contains(this.root)) return;
+    const { focused } = this;
+    this.slot?.replaceChildren(...this.under);
+    this.slot = slot;
+    this.under = [...slot.childNodes];
+    slot.replaceChildren(this.root);
+    this.follower.attach();
+    this.tree.typesetChanged();
+    this.page.select(this.root);
+    focused?.focus({ preventScroll: true });
+  }
+
+  take(message) {
+    if (message.end) return this.end();
+    if (message.where) {
+      this.send(message.where === this.taken ? { painted: this.taken } : { again: true });
+    } else if (message.all || message.n === this.taken + 1) {
+      this.taken = message.n;
+      this.queue.push(message);
+      this.schedule();
+    } else if (message.n > this.taken) {
+      this.send({ again: true });
+    }
+  }
+
+  schedule() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    if (document.visibilityState === "visible") requestAnimationFrame(() => this.paint());
+    setTimeout(() => this.paint(), PAINT_AT_THE_LATEST);
+  }
+
+  paint() {
+    if (!this.scheduled) return;
+    this.scheduled = false;
+    for (const message of this.queue.splice(0)) {
+      if (message.all) this.tree.reset();
+      for (const patch of message.p ?? []) this.tree.apply(patch);
+      this.status.take(message);
+    }
+    this.tree.typesetChanged();
+    this.follower.follow();
+    if (!this.over) this.ackTimer ??= setTimeout(() => this.ack(), ACK_EVERY);
+  }
+
+  ack() {
+    this.ackTimer = undefined;
+    if (this.over || this.acked === this.taken) return;
+    this.acked = this.taken;
+    this.send({ painted: this.acked });
+  }
+
+  stopTimers() {
+    this.paint();
+    this.over = true;
+    clearInterval(this.clock);
+    clearTimeout(this.ackTimer);
+  }
+
+  // The final output is about to come in the place of the slot.
+  end() {
+    if (this.over) return;
+    this.stopTimers();
+    this.status.end();
+    this.area = this.root.closest(".jp-OutputArea");
+    this.send({ bye: true });
+    setTimeout(() => this.page.drop(this), TIME_TO_END);
+  }
+
+  // The kernel has gone; what has arrived stays as it is.
+  cut() {
+    this.stopTimers();
+    this.status.end(CUT);
+    this.root.classList.replace("berlin-live", "berlin-cut");
+  }
+
+  // Return whether the final output has come.
+  hasEnded() {
+    if (!this.over || this.root.isConnected || this.slots.length) return false;
+    if (this.area) requestAnimationFrame(() => this.follower.follow(this.area));
+    return true;
+  }
+}
+
+// The document that the model belongs to, in JupyterLab and Notebook 7. A page that is loaded while a reply arrives is
+// not told any more of updates to its displays (tried with JupyterLab 4.6), and may not have been saved with the slot.
+class NotebookDocument {
+  constructor(context) {
+    this.context = context;
+  }
+
+  get isKnown() {
+    return Boolean(this.context?.model?.cells);
+  }
+
+  *outputs() {
+    const cells = this.context?.model?.cells;
+    for (let i = 0; i < (cells?.length ?? 0); i++) {
+      const cell = cells.get(i);
+      if (cell.outputs) yield cell;
+    }
+  }
+
+  find(id) {
+    for (const { outputs } of this.outputs()) {
+      for (let i = 0; i < outputs.length; i++) {
+        if (outputs.get(i).metadata?.berlin_live === id) return { outputs, i };
+      }
+    }
+    return undefined;
+  }
+
+  // Do what an update of the display `id` asks for, if nobody else has.
+  update(id, { data, metadata }) {
+    const found = this.find(id);
+    if (!found || found.outputs.get(found.i).data["text/plain"] === data["text/plain"]) return;
+    found.outputs.set(found.i, { output_type: "display_data", data, metadata });
+  }
+
+  addSlot(id, cellId) {
+    if (this.find(id)) return;
+    const markdown = `<div class="berlin-slot-${id}"></div>`;
+    for (const cell of this.outputs()) {
+      if (cell.id !== cellId) continue;
+      const data = { "text/markdown": markdown, "text/plain": "" };
+      cell.outputs.add({ output_type: "display_data", data, metadata: { berlin_live: id } });
+    }
+  }
+}
+
+// All replies of one kernel on this page.
+class Page {
+  constructor(model) {
+    this.model = model;
+    this.typeset = typesetter(model);
+    this.name = Math.random();
+    this.replies = new Map();
+    this.observer = new MutationObserver((records) => {
+      if (records.every(({ target }) => target.closest?.(".berlin-live"))) return;
+      for (const reply of [...this.replies.values()]) {
+        reply.place();
+        if (reply.hasEnded()) this.drop(reply);
+      }
+    });
+    this.calls = new Map(); // reply, or undefined for all of them -> timers
+    this.undo = [];
+    this.listen();
+    this.watchKernel();
+    this.call();
+  }
+
+  listen() {
+    this.model.on("msg:custom", (message) => this.take(message));
+    this.model.on("comm_live_update", () => this.lose()); // a restart, also after a crash
+    const note = () => {
+      const { anchorNode, anchorOffset, focusNode, focusOffset } = getSelection();
+      this.selected = [anchorNode, anchorOffset, focusNode, focusOffset];
+    };
+    document.addEventListener("selectionchange", note);
+    this.undo.push(() => document.removeEventListener("selectionchange", note));
+  }
+
+  watchKernel() {
+    let context;
+    try {
+      context = this.model.widget_manager?.context;
+    } catch {
+      context = undefined;
+    }
+    this.document = new NotebookDocument(context);
+    const session = context?.sessionContext;
+    const watch = (signal, slot) => {
+      if (!signal) return;
+      signal.connect(slot);
+      this.undo.push(() => signal.disconnect(slot));
+    };
+    watch(session?.statusChanged, (_, status) => status === "dead" && this.lose());
+    watch(session?.kernelChanged, (_, { oldValue }) => oldValue && this.lose());
+    watch(session?.iopubMessage, (_, { header, content }) => {
+      const id = content.transient?.display_id;
+      if (header.msg_type === "update_display_data" && this.replies.has(id)) this.document.update(id, content);
     });
   }
 
-  return { initialize, render };
-};
+  // JupyterLab opens the subshell that hears us during a cell only now. What is sent before it is there reaches
+  // ipykernel 7.0 when the cell has ended (seen on 7.0.1); so call until an answer comes.
+  call(id) {
+    this.stopCalling(id);
+    const send = () => this.model.send({ id, ready: this.name, document: this.document.isKnown });
+    this.calls.set(id, CALL_AGAIN.map((delay) => setTimeout(send, delay)));
+    send();
+  }
+
+  stopCalling(id) {
+    this.calls.get(id)?.forEach(clearTimeout);
+    this.calls.delete(id);
+  }
+
+  take(message) {
+    const { id } = message;
+    this.stopCalling(undefined);
+    if (message.hello && id) this.call(id);
+    else this.stopCalling(id);
+    let reply = this.replies.get(id);
+    if (!reply && message.end) this.model.send({ id, bye: true });
+    if (!reply && message.all) {
+      reply = new Reply(id, this);
+      this.replies.set(id, reply);
+      this.observer.observe(document.body, { childList: true, subtree: true });
+      reply.place();
+      if (message.cell) setTimeout(() => reply.over || this.document.addSlot(id, message.cell), TIME_TO_SHOW);
+    }
+    reply?.take(message);
+  }
+
+  select(root) {
+    const [anchor, anchorOffset, focus, focusOffset] = this.selected ?? [];
+    if (!anchor || !root.contains(anchor) || !root.contains(focus)) return;
+    try {
+      getSelection().setBaseAndExtent(anchor, anchorOffset, focus, focusOffset);
+    } catch {
+      // what was selected is shorter now
+    }
+  }
+
+  drop(reply) {
+    reply.stopTimers();
+    reply.follower.detach();
+    this.replies.delete(reply.id);
+    if (!this.replies.size) this.observer.disconnect();
+  }
+
+  lose() {
+    for (const id of [...this.calls.keys()]) this.stopCalling(id);
+    for (const reply of [...this.replies.values()]) {
+      reply.cut();
+      this.drop(reply);
+    }
+  }
+
+  close() {
+    for (const id of [...this.calls.keys()]) this.stopCalling(id);
+    for (const reply of [...this.replies.values()]) this.drop(reply);
+    this.undo.forEach((undo) => undo());
+  }
+}
+
+export default () => ({
+  initialize({ model }) {
+    const page = new Page(model);
+    return () => page.close();
+  },
+  render() {}, // the model is never displayed
+});

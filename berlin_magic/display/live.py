@@ -1,8 +1,9 @@
-"""The live view: the reply grows in a widget and ends as one plain output.
+"""The live view: the reply grows in the front end and ends as one plain output.
 
-It opens as a plain display. A widget is made along with it, out of sight, and takes the display's place as soon as the
-front end says that it is there: so nothing is lost where widgets are unknown, or where the kernel cannot hear the
-front end while the cell runs (ipykernel 6, nested loops).
+It opens as a plain display, the *slot*. A widget that is never displayed fills the slot on the page as soon as the
+front end says that it is there. If none answers, or if the kernel cannot hear the front end while the cell runs
+(ipykernel 6, nested loops), plain displays show the reply. The slot itself is updated each time that the reply has
+doubled: what is saved at any moment holds half of it, and the cost of all updates grows with the length alone.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from berlin_magic.display.cell_output import Outlet
 from berlin_magic.display.fallback import PlainDisplay
 from berlin_magic.display.markdown import Document, Patch
+from berlin_magic.display.slot import Slot, unfinished
 from berlin_magic.display.static import Rendered, final_output
 from berlin_magic.display.view import Status, View
 from berlin_magic.errors import clean
@@ -24,12 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveView"]
 
-_MOST_UNPAINTED = 8  # messages that the front end may be behind before draws are skipped
+_INTERVAL = 0.12  # seconds between two messages: half of a small one is its envelope
+_MOST_UNPAINTED = 15  # messages that the front end may be behind before draws are skipped
 _PATIENCE = 5.0  # seconds without an answer after which the front end is asked where it is
 _TIME_TO_ANSWER = 2.0  # seconds in which most front ends have answered
-_GRACE = 2.0  # seconds that a closing widget waits for the front end's last word
-_FAREWELL = 0.5  # seconds of them that the cell waits
+_GRACE = 2.0  # seconds in which messages of the front end still arrive after the end
+_FAREWELL = 0.5  # seconds that the cell waits for the front end's last message
 _LOOK = 0.005  # seconds between two looks whether it has come
+_LONG = 2000  # characters whose rendering would hold up the user's loop
 
 
 class LiveView(View):
@@ -42,9 +47,16 @@ class LiveView(View):
     stop : callable, optional
         Called, on the cell's loop, when the user clicks Stop; without it there is no button.
     hears : bool
-        Whether messages of the front end reach the kernel while the reply arrives. If not, no widget is made.
+        Whether messages of the front end reach the kernel while the reply arrives. If not, no widget is used.
     owns_cell : bool
         Whether the cell shows nothing but this reply.
+    updates : bool
+        Whether the front end is known to update displays. If not, nothing is displayed until the widget answers or
+        the reply has ended.
+    cell : str, optional
+        The id of the cell, if the front end sends one.
+    widget : callable, optional
+        Returns the widget; `berlin_magic.display.widget.live_widget` if absent.
     clock : callable
         Seconds that only go forward.
     """
@@ -56,32 +68,42 @@ class LiveView(View):
         stop: Callable[[], None] | None = None,
         hears: bool = True,
         owns_cell: bool = True,
+        updates: bool = True,
+        cell: str | None = None,
+        widget: Callable[[], LiveWidget] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
         self._stop = stop
         self._hears = hears
+        self._updates = updates
+        self._cell = cell
+        self._find_widget = widget
         self._pieces: list[str] = []
+        self._length = 0
         self._rendered: Rendered | None = None
         self._document = Document()
-        self._plain = PlainDisplay(
-            Outlet(shell),
-            self._document,
-            hint="" if hears else "■ stops it",
-            owns_cell=owns_cell,
-            single_for=_TIME_TO_ANSWER if hears else 0.0,
-            clock=clock,
-        )
+        self._outlet = Outlet(shell)
+        self._slot = Slot(self._outlet)
+        self._owns_cell = owns_cell
+        self._plain: PlainDisplay | None = None
+        self._began = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._widget: LiveWidget | None = None
         self._is_live = False
+        self._drawn = 0  # characters that had arrived at the last draw
+        self._saved = 0  # characters that the slot holds
+        self._saving: asyncio.Future[dict[str, str]] | None = None
         # Written by the front end's messages, which may come in another thread: only plain assignments.
         self._answered = False
+        self._needs_html = False
         self._callers: set[Any] = set()
         self._gone = False
         self._painted = 0
         self._wants_all = False
+        self._wants_slot = False
         self._sent = 0
+        self._due = 0.0
         self._asked = 0.0
         self._said: tuple[object, ...] = ()
 
@@ -91,66 +113,116 @@ class LiveView(View):
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             self._loop = None
-        self._plain.begin(status)
+        self._began = self._clock()
+        if self._updates:
+            self._slot.show(status)
         if self._hears:
-            from berlin_magic.display.widget import LiveWidget  # noqa: PLC0415  # slow: see its module
+            if self._find_widget is None:
+                from berlin_magic.display.widget import live_widget  # noqa: PLC0415  # slow: see its module
 
-            self._widget = LiveWidget()
-            self._widget.on_msg(self._take_message)
+                self._find_widget = live_widget
+            self._widget = self._find_widget()
+            self._widget.join(self._slot.name, self._take_message)
+            self._widget.post(self._slot.name, {"hello": True})
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the reply."""
         self._pieces.append(piece)
+        self._length += len(piece)
         self._document.feed(piece)
 
     def draw(self, status: Status) -> None:
-        """Show what is new, in the widget or in its stead."""
-        if self._widget is not None and self._answered and not self._is_live:
-            self._go_live(self._widget)
-        if self._is_live and self._widget is not None:
-            self._draw_live(self._widget, status)
-        else:
-            self._plain.draw(status)
+        """Show what is new, in the front end's half or in its stead."""
+        widget = self._widget
+        if widget is not None and self._answered and not self._is_live:
+            self._go_live(status)
+        unfinished = self._render_unfinished() if self._slot.is_shown else None
+        if unfinished is not None:
+            self._slot.hold(unfinished)
+        if widget is not None and self._is_live:
+            self._draw_live(widget, status)
+        elif self._slot.is_shown and (widget is None or self._clock() - self._began > _TIME_TO_ANSWER):
+            self._draw_plain(status)
 
-    def settle(self) -> None:
+    def prepare_finish(self) -> None:
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
-        """Leave one static output, and no widget."""
+        """Leave one static output."""
         if self._rendered is None:
-            self.settle()
-        assert self._rendered is not None  # noqa: S101 - it is what settling leaves
+            self.prepare_finish()
+        assert self._rendered is not None  # noqa: S101 - `prepare_finish` leaves it
         widget = self._widget
-        if widget is not None and self._is_live:
-            widget.send({"end": True})
-        self._plain.replace(*final_output(self._rendered, status, metadata))
+        if widget is not None:
+            widget.post(self._slot.name, {"end": True})
+        if self._plain is not None:
+            self._plain.take_away()
+        self._slot.finish(*final_output(self._rendered, status, metadata))
         if widget is None:
             return
-        if self._answered and self._loop is not None and not self._loop.is_closed():
-            # A message of the front end that is on its way would meet a closed comm, which the kernel logs as an error.
-            self._loop.call_later(_GRACE, self._close)
+        if self._loop is None or self._loop.is_closed():
+            widget.leave(self._slot.name)
         else:
-            self._close()
+            self._loop.call_later(_GRACE, widget.leave, self._slot.name)
 
     async def farewell(self) -> None:
-        """Wait for the front end's last word, where words of it have come during the cell.
+        """Wait for the front end's last message, if any have come during the cell.
 
-        A word that comes just when an awaited cell ends and another begins has ipykernel (7.4.0) tell the second's end
-        as the first's: the front end waits for the second for ever, and Run All never ends.
+        A message that comes just when an awaited cell ends and another begins has ipykernel (7.4.0) report the
+        second's end as the first's: the front end waits for the second for ever, and Run All never ends.
         """
-        if not (self._is_live and self._answered) or self._loop is None:
+        widget = self._widget
+        if widget is None or not widget.is_heard or self._loop is None:
             return
         latest = self._loop.time() + _FAREWELL
         while not self._gone and self._loop.time() < latest:  # noqa: ASYNC110 - an Event is for one thread
             await asyncio.sleep(_LOOK)
+        widget.is_heard = self._gone
         await asyncio.sleep(_LOOK)  # ipykernel has something to put back after each of them
 
-    def _go_live(self, widget: LiveWidget) -> None:
-        model = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
-        self._plain.replace({"application/vnd.jupyter.widget-view+json": model, "text/plain": ""}, {})
+    def _render_unfinished(self) -> dict[str, str] | None:
+        """Return what the slot is to hold from now on, if the reply has grown enough since the last time."""
+        if self._saving is not None:
+            if not self._saving.done():
+                return None
+            saving, self._saving = self._saving, None
+            return saving.result()
+        # Text goes on arriving until the next draw, and while this is rendered.
+        grown, self._drawn = self._length - self._drawn, self._length
+        if self._wants_slot and self._saved:
+            self._wants_slot = False
+        elif not self._length or self._length + 2 * grown < 2 * self._saved:
+            return None
+        self._saved = self._length
+        render = partial(unfinished, "".join(self._pieces), with_html=self._needs_html)
+        if self._length <= _LONG or self._loop is None:
+            return render()
+        self._saving = self._loop.run_in_executor(None, render)
+        return None
+
+    def _go_live(self, status: Status) -> None:
         self._is_live = True
         self._wants_all = True
+        if self._plain is not None:
+            self._plain.take_away()
+            self._plain = None
+        if not self._needs_html:
+            self._slot.drop_html()
+        if not self._slot.is_shown:
+            self._slot.show(status)
+
+    def _draw_plain(self, status: Status) -> None:
+        if self._plain is None:
+            self._plain = PlainDisplay(
+                self._outlet,
+                self._slot,
+                self._document,
+                hint="" if self._hears else "■ stops it",
+                owns_cell=self._owns_cell,
+                clock=self._clock,
+            )
+        self._plain.draw(status)
 
     def _draw_live(self, widget: LiveWidget, status: Status) -> None:
         said = (status.state, status.model, status.notes)
@@ -159,10 +231,13 @@ class LiveView(View):
             patches = [*self._document.replay(), *self._document.patches()]
             self._send(widget, status, patches, said, from_the_start=True)
             return
+        now = self._clock()
+        if now < self._due:
+            return
         if self._sent - self._painted >= _MOST_UNPAINTED:
-            if self._clock() - self._asked > _PATIENCE:
-                self._asked = self._clock()
-                widget.send({"where": self._sent})
+            if now - self._asked > _PATIENCE:
+                self._asked = now
+                widget.post(self._slot.name, {"where": self._sent})
             return
         patches = self._document.patches()
         if patches or said != self._said:
@@ -178,7 +253,9 @@ class LiveView(View):
         from_the_start: bool = False,
     ) -> None:
         self._sent += 1
-        self._asked = self._clock()
+        self._asked = now = self._clock()
+        # Draws come at their own pace: what one is too late, the next may be too early.
+        self._due = max(self._due + _INTERVAL, now + _INTERVAL / 4)
         message: dict[str, Any] = {
             "n": self._sent,
             "t": round(status.elapsed, 1),
@@ -188,6 +265,8 @@ class LiveView(View):
             message["p"] = patches
         if from_the_start:
             message["all"] = True
+            if len(self._callers) > 1:
+                message["cell"] = self._cell
         if from_the_start or said != self._said:
             self._said = said
             message["s"] = {
@@ -196,15 +275,16 @@ class LiveView(View):
                 "notes": [clean(note) for note in status.notes],
                 "stop": self._stop is not None,
             }
-        widget.send(message)
+        widget.post(self._slot.name, message)
 
-    def _take_message(self, _widget: object, content: Any, _buffers: object) -> None:
+    def _take_message(self, content: Mapping[str, Any]) -> None:
         # On ipykernel 7.0 to 7.3 this runs in a subshell's thread: note it, and leave the rest to the cell's thread.
-        if not isinstance(content, dict):
-            return
         caller = content.get("ready")
         if isinstance(caller, (int, float)) and caller not in self._callers:
+            # A page that is opened later may show a document without our slot, or with an old one.
+            self._wants_slot = bool(self._callers)
             self._callers.add(caller)
+            self._needs_html = self._needs_html or not content.get("document")
             self._answered = True
             self._wants_all = True
         if isinstance(content.get("painted"), int):
@@ -215,15 +295,9 @@ class LiveView(View):
             self._on_loop(self._stop)
         if content.get("bye"):
             self._gone = True
-            self._on_loop(self._close)
 
     def _on_loop(self, callback: Callable[[], None]) -> None:
         if self._loop is None:
             callback()
         elif not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback)
-
-    def _close(self) -> None:
-        widget, self._widget = self._widget, None
-        if widget is not None:
-            widget.close()

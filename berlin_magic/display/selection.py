@@ -5,7 +5,8 @@ Nothing slow is imported with this package; `prepare` imports what the view of a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,8 @@ def open_view(
     Returns
     -------
     View
-        In a terminal, text; under ``%%capture`` and where no front end reads along, the final output alone; otherwise
-        the live view.
+        In a terminal, text; under ``%%capture``, in an `ipywidgets.Output` and if no front end reads along, the final
+        output alone; otherwise the live view.
     """
     if _is_terminal(shell):
         from berlin_magic.display.terminal import TerminalView  # noqa: PLC0415  # each place imports only its own
@@ -55,11 +56,14 @@ def open_view(
         return StaticView(shell)
     from berlin_magic.display.live import LiveView  # noqa: PLC0415
 
+    cell = _cell(shell)
     return LiveView(
         shell,
         stop=stop,
         hears=background or (awaited and _hears_while_awaiting()),
         owns_cell=awaited or background,
+        updates=cell is not None,
+        cell=cell,
     )
 
 
@@ -86,7 +90,31 @@ def is_watched(shell: Any) -> bool:
     if isinstance(shell.display_pub, CapturingDisplayPublisher):
         return False
     request = shell.kernel.get_parent()
-    return bool(request.get("content", {}).get("allow_stdin", False))
+    return bool(request.get("content", {}).get("allow_stdin", False)) and not _is_captured_by_widget(request)
+
+
+def _is_captured_by_widget(request: Mapping[str, Any]) -> bool:
+    """Whether the front end puts what is displayed now into an `ipywidgets.Output`, which ignores updates."""
+    outputs = getattr(sys.modules.get("ipywidgets"), "Output", None)
+    if outputs is None:
+        return False
+    from ipywidgets.widgets import widget  # noqa: PLC0415  # loaded already
+
+    instances = list(getattr(widget, "_instances", {}).values())  # ipywidgets 8: no public name for them
+    request_id = request.get("header", {}).get("msg_id")
+    return any(isinstance(one, outputs) and one.msg_id == request_id for one in instances)
+
+
+def _cell(shell: Any) -> str | None:
+    """Return the id of the running cell, None for a front end that sends none.
+
+    Those that send one (JupyterLab, Notebook 7, VS Code, Colab) update displays. jupyter console, qtconsole and Spyder
+    send none, and show for ever what was displayed first.
+    """
+    metadata = shell.kernel.get_parent().get("metadata") or {}
+    colab = metadata.get("colab")
+    found = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
+    return found if isinstance(found, str) else None
 
 
 def _hears_while_awaiting() -> bool:

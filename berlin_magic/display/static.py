@@ -49,7 +49,7 @@ class Rendered:
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Render `text`."""
+        """Render `text`; its images become links."""
         return cls(to_plain(text), to_html(text), to_markdown(text))
 
 
@@ -82,7 +82,7 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
 
 
 class StaticView(View):
-    """Shows a reply once, when it is done: for nbclient and papermill, and under ``%%capture``."""
+    """Shows a reply once, when it is done: if nobody sees it grow, or the place ignores updates of a display."""
 
     def __init__(self, shell: Any) -> None:
         self._outlet = Outlet(shell)
@@ -99,13 +99,13 @@ class StaticView(View):
     def draw(self, status: Status) -> None:
         """Do nothing: there is nobody to show it to."""
 
-    def settle(self) -> None:
+    def prepare_finish(self) -> None:
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""
         if self._rendered is None:
-            self.settle()
-        assert self._rendered is not None  # noqa: S101 - it is what settling leaves
+            self.prepare_finish()
+        assert self._rendered is not None  # noqa: S101 - `prepare_finish` leaves it
         self._outlet.show(*final_output(self._rendered, status, metadata))

@@ -6,7 +6,10 @@ from berlin_magic.display.markdown import text_to_html
 from berlin_magic.display.view import State, Status
 from berlin_magic.errors import clean
 
-__all__ = ["as_html", "as_markdown", "sentence"]
+__all__ = ["UNFINISHED", "as_html", "as_markdown", "quiet", "sentence"]
+
+UNFINISHED = "still arriving; if the reply ends here, `%berlin show [N]` shows all of it"
+"""Stands in every file that is saved while a reply arrives."""
 
 _WORDS: dict[State, str] = {
     "waiting": "waiting for the first word",
@@ -39,7 +42,12 @@ def sentence(status: Status, hint: str = "") -> str:
 
 def as_html(status: Status, hint: str = "") -> str:
     """Return the status line as a paragraph of HTML that carries its own style."""
-    return f'<div class="berlin-status" style="{_QUIET}">{text_to_html(sentence(status, hint))}</div>'
+    return quiet(sentence(status, hint))
+
+
+def quiet(text: str) -> str:
+    """Return one line of `text` as a paragraph of HTML that looks like a status line."""
+    return f'<div class="berlin-status" style="{_QUIET}">{text_to_html(text)}</div>'
 
 
 def as_markdown(status: Status) -> str:

@@ -48,11 +48,11 @@ class Status:
 
 
 class View(ABC):
-    """Shows one reply. All methods but `settle` are called on the cell's own thread; none blocks or awaits.
+    """Shows one reply. All methods but `prepare_finish` are called on the cell's own thread; none blocks or awaits.
 
-    The order of calls is ``begin (feed* draw)* settle? finish farewell?``. Whoever drives the view decides how often
-    it calls `draw` (at once for the first text, then at most about 20 times a second, and a few times a second while
-    nothing arrives, for the elapsed time); a view may skip a draw when its front end is slow.
+    The order of calls is ``begin (feed* draw)* prepare_finish? finish farewell?``. Whoever drives the view decides how
+    often it calls `draw` (at once for the first text, then at most about 20 times a second, and a few times a second
+    while nothing arrives, for the elapsed time); a view may skip a draw when its front end is slow.
     """
 
     @abstractmethod
@@ -67,7 +67,7 @@ class View(ABC):
     def draw(self, status: Status) -> None:
         """Show what was fed since the last draw, and the status line."""
 
-    def settle(self) -> None:  # noqa: B027 - a view that has nothing slow to do has nothing to say
+    def prepare_finish(self) -> None:  # noqa: B027 - not every view has something slow to do
         """Do what is slow about `finish`, in whatever thread it is called; nothing is fed or drawn after it."""
 
     @abstractmethod

@@ -1,26 +1,56 @@
-"""The widget of the live view: its model, as the front end knows it.
+"""The widget of the live views: one model for all replies of a kernel.
 
 Importing this module imports ipywidgets, which takes a noticeable part of a second: do it in a thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib.resources import files
+from typing import Any
 
 from anywidget import AnyWidget
 
 from berlin_magic.display.markdown import stylesheet
 
-__all__ = ["LiveWidget"]
+__all__ = ["LiveWidget", "close_live_widget", "live_widget"]
 
 _HERE = files("berlin_magic.display")
 
+Receiver = Callable[[Mapping[str, Any]], None]
+
 
 class LiveWidget(AnyWidget):
-    """One reply in the front end. Everything that it shows comes as custom messages; it has no state of its own."""
+    """The front end's half of all live views of this kernel; it is never displayed.
+
+    A widget of its own for each reply would send the same code each time. One that is closed within two seconds, as
+    that of a quick reply was, also makes anywidget (0.11.0) log ``[anywidget] Failed to initialize model.``
+
+    Everything is a custom message. Each names the reply that it belongs to by ``id``; a message of the front end
+    without one is for all replies.
+    """
 
     _esm = _HERE.joinpath("live.js").read_text(encoding="utf-8")
     _css = _HERE.joinpath("live.css").read_text(encoding="utf-8") + stylesheet()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_heard = False
+        """Whether the last message that wanted an answer has got one."""
+        self._receivers: dict[str, Receiver] = {}
+        self.on_msg(self._receive)
+
+    def join(self, name: str, receive: Receiver) -> None:
+        """Pass messages for the reply `name` to `receive`, in whatever thread they come."""
+        self._receivers[name] = receive
+
+    def leave(self, name: str) -> None:
+        """Pass no more messages for the reply `name`."""
+        self._receivers.pop(name, None)
+
+    def post(self, name: str, message: Mapping[str, Any]) -> None:
+        """Send `message` to the front end, for the reply `name`."""
+        self.send({"id": name, **message})
 
     def close(self) -> None:
         """Close the model, and the layout that every widget brings along."""
@@ -28,3 +58,33 @@ class LiveWidget(AnyWidget):
         super().close()
         if layout is not None:
             layout.close()
+
+    def _receive(self, _widget: object, content: object, _buffers: object) -> None:
+        if not isinstance(content, dict):
+            return
+        self.is_heard = True
+        name = content.get("id")
+        for reply, receive in list(self._receivers.items()):
+            if name is None or name == reply:
+                receive(content)
+        if name is None and not self._receivers:
+            self.send({"hello": True})  # or it would go on calling
+
+
+_current: LiveWidget | None = None
+
+
+def live_widget() -> LiveWidget:
+    """Return the kernel's widget; make one if there is none, or if the user has closed all widgets."""
+    global _current  # noqa: PLW0603 - one for each kernel process
+    if _current is None or _current.comm is None:
+        _current = LiveWidget()
+    return _current
+
+
+def close_live_widget() -> None:
+    """Close the kernel's widget, if there is one."""
+    global _current
+    widget, _current = _current, None
+    if widget is not None:
+        widget.close()

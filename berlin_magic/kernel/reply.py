@@ -102,7 +102,7 @@ class ReplyTask:
                 self._interrupted = True
                 await cancel_and_wait(task)
             if self.turn.length > _LONG:
-                settling = asyncio.ensure_future(in_thread(self._view.settle))
+                settling = asyncio.ensure_future(in_thread(self._view.prepare_finish))
                 self._interrupted |= await wait_through_interrupts(settling)
                 settling.result()
         self._error = _error_of(task)

@@ -69,15 +69,21 @@ class FrontEnd:
             elif kind == "display_data":
                 cost.outputs = 1 if waiting_to_clear else cost.outputs + 1
                 waiting_to_clear = False
-            elif kind == "comm_open":
-                self.answer(content["comm_id"], {"ready": True})
-            elif kind == "comm_msg" and "n" in content["data"].get("content", {}):
-                self.answer(content["comm_id"], {"painted": content["data"]["content"]["n"]})
+            elif kind == "comm_msg":
+                self.answer(content["comm_id"], content["data"].get("content", {}))
             elif kind == "status" and content["execution_state"] == "idle":
                 return cost
 
-    def answer(self, comm: str, content: dict) -> None:
-        data = {"method": "custom", "content": content}
+    def answer(self, comm: str, message: dict) -> None:
+        if "hello" in message:
+            answer = {"ready": 0.5, "document": True}
+        elif "end" in message:
+            answer = {"bye": True}
+        elif "n" in message:
+            answer = {"painted": message["n"]}
+        else:
+            return
+        data = {"method": "custom", "content": {"id": message["id"], **answer}}
         message = self.client.session.msg("comm_msg", {"comm_id": comm, "data": data})
         self.client.shell_channel.send(message)
 

@@ -7,6 +7,7 @@ from display.status_of import status_of
 from berlin_magic.display.cell_output import Outlet
 from berlin_magic.display.fallback import PlainDisplay
 from berlin_magic.display.markdown import Document
+from berlin_magic.display.slot import Slot
 
 
 class Streamed:
@@ -16,12 +17,19 @@ class Streamed:
         self.shell = RecordingShell()
         self.clock = Clock()
         self.document = Document()
-        self.plain = PlainDisplay(Outlet(self.shell), self.document, clock=self.clock, **options)
+        outlet = Outlet(self.shell)
+        self.slot = Slot(outlet)
+        self.plain = PlainDisplay(outlet, self.slot, self.document, clock=self.clock, **options)
         self.length = 0
 
     def begin(self):
-        self.plain.begin(status_of("waiting"))
+        self.slot.show(status_of("waiting"))
+        self.plain.draw(status_of("waiting"))
         return self
+
+    def end(self, text):
+        self.plain.take_away()
+        self.slot.finish({"text/plain": text, "text/html": ""}, {})
 
     def add(self, text):
         for at in range(0, len(text), 100):
@@ -64,15 +72,15 @@ def test_a_long_reply_takes_several_displays_and_all_of_it_is_shown():
 
 def test_at_the_end_one_output_is_left():
     streamed = Streamed().begin().add(long_reply(60_000))
-    streamed.plain.replace({"text/plain": "all"}, {})
-    assert [output["data"] for output in streamed.shell.display_pub.outputs] == [{"text/plain": "all"}]
+    streamed.end("all")
+    assert [output["data"]["text/plain"] for output in streamed.shell.display_pub.outputs] == ["all"]
 
 
 def test_in_a_cell_that_shows_other_things_they_stay():
     streamed = Streamed(owns_cell=False)
     streamed.shell.display_pub.publish({"text/plain": "theirs", "text/html": ""})
     streamed.begin().add(long_reply(60_000))
-    streamed.plain.replace({"text/plain": "all", "text/html": ""}, {})
+    streamed.end("all")
     assert [output["data"]["text/plain"] for output in streamed.shell.display_pub.outputs] == ["theirs", "all"]
 
 

@@ -7,59 +7,51 @@ import pytest
 from display.recorded import Clock, RecordingShell
 from display.status_of import status_of
 
-from berlin_magic.display import widget
 from berlin_magic.display.live import LiveView
-
-WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"
+from berlin_magic.display.status_line import UNFINISHED
 
 
 class FakeWidget:
-    """What the live view needs of its widget, without a comm."""
-
-    model_id = "the-model"
+    """What a live view needs of the kernel's widget, without a comm."""
 
     def __init__(self) -> None:
-        self.messages: list[dict] = []
-        self.is_closed = False
-        self._take = lambda *_: None
-        made.append(self)
+        self.posted: list[dict] = []
+        self.is_heard = False
+        self.replies: dict = {}
 
-    def on_msg(self, take):
-        self._take = take
+    def join(self, name, receive):
+        self.replies[name] = receive
 
-    def send(self, message):
-        assert not self.is_closed
-        self.messages.append(message)
+    def leave(self, name):
+        self.replies.pop(name, None)
 
-    def close(self):
-        self.is_closed = True
+    def post(self, name, message):
+        assert name in self.replies
+        self.posted.append(message)
+
+    @property
+    def messages(self):
+        return [message for message in self.posted if "hello" not in message]
 
     def says(self, **content):
-        self._take(self, content, [])
-
-
-made: list[FakeWidget] = []
-
-
-@pytest.fixture(autouse=True)
-def _fake_widgets(monkeypatch):
-    made.clear()
-    monkeypatch.setattr(widget, "LiveWidget", FakeWidget)
+        self.is_heard = True
+        for receive in list(self.replies.values()):
+            receive(content)
 
 
 class Streamed:
     def __init__(self, **options) -> None:
         self.shell = RecordingShell()
         self.clock = Clock()
-        self.view = LiveView(self.shell, clock=self.clock, **options)
+        self.widget = FakeWidget()
+        self.view = LiveView(self.shell, clock=self.clock, widget=lambda: self.widget, **options)
         self.view.begin(status_of("waiting"))
-        self.widget = made[0] if made else None
         self.length = 0
 
-    def add(self, text):
+    def add(self, text, seconds=0.2):
         self.view.feed(text)
         self.length += len(text)
-        self.clock.now += 0.2
+        self.clock.now += seconds
         self.view.draw(status_of(characters=self.length))
 
     def finish(self, state="complete"):
@@ -70,14 +62,121 @@ class Streamed:
         [output] = self.shell.display_pub.outputs
         return output["data"]
 
+    @property
+    def metadata(self):
+        [output] = self.shell.display_pub.outputs
+        return output["metadata"]
+
 
 def test_it_shows_plain_text_until_the_widget_answers():
     streamed = Streamed()
     streamed.add("Hello ")
-    assert "Hello" in streamed.data["text/html"]
-    streamed.widget.says(ready=True)
+    assert "Hello" in streamed.data["text/markdown"]
+    assert streamed.widget.messages == []
+    streamed.widget.says(ready=True, document=True)
     streamed.add("world")
-    assert streamed.data[WIDGET_TYPE]["model_id"] == "the-model"
+    assert "world" in str(streamed.widget.messages)
+
+
+def test_the_display_is_found_on_the_page_by_the_name_that_the_messages_have():
+    streamed = Streamed()
+    [name] = streamed.widget.replies
+    assert f'class="berlin-slot-{name}"' in streamed.data["text/markdown"]
+    assert streamed.metadata == {"berlin_live": name}
+    streamed.widget.says(ready=True, document=True)
+    streamed.add("Hello")
+    assert f'class="berlin-slot-{name}"' in streamed.data["text/markdown"]
+    assert streamed.metadata == {"berlin_live": name}
+    streamed = Streamed()
+    [name] = streamed.widget.replies
+    streamed.widget.says(ready=True, document=False)
+    streamed.add("Hello")
+    assert f'class="berlin-slot-{name}"' in streamed.data["text/html"]
+
+
+@pytest.mark.parametrize("answer", [{"document": True}, {"document": False}, None])
+@pytest.mark.parametrize("piece", [3, 100, 1900])
+def test_at_any_moment_the_display_holds_half_of_what_has_arrived(answer, piece):
+    streamed = Streamed()
+    if answer:
+        streamed.widget.says(ready=True, **answer)
+    text = "Some words of a reply. " * 1000
+    for at in range(0, len(text), piece):
+        streamed.add(text[at : at + piece])
+        first = streamed.shell.display_pub.outputs[0]["data"]
+        for kind in ("text/plain", "text/markdown"):
+            assert 2 * first[kind].count("words") >= streamed.length // 23 - 1
+            assert first[kind].count(UNFINISHED) == 1
+        if answer == {"document": False}:
+            assert 2 * first["text/html"].count("words") >= streamed.length // 23 - 1
+            assert UNFINISHED in first["text/html"]
+
+
+def test_what_keeps_the_display_readable_grows_with_the_length_of_the_reply():
+    sent = []
+    for length in (10_000, 100_000):
+        streamed = Streamed()
+        streamed.widget.says(ready=True)
+        for _ in range(length // 100):
+            streamed.add("Some words of a reply, and some more. " * 3)
+        sent.append(streamed.shell.display_pub.sent)
+    assert sent[1] < 14 * sent[0]
+
+
+async def test_a_long_reply_is_rendered_for_the_file_without_holding_up_the_loop():
+    streamed = Streamed()
+    streamed.widget.says(ready=True, document=True)
+    streamed.add("Words. " * 10_000)
+    assert "Words" not in streamed.data["text/plain"]
+    while "Words" not in streamed.data["text/plain"]:
+        await asyncio.sleep(0.01)
+        streamed.add("")
+    assert streamed.data["text/plain"].count("Words.") == 10_000
+
+
+@pytest.mark.parametrize("frame", [0.01, 0.05, 0.07, 0.1])
+def test_messages_come_eight_or_nine_times_a_second_however_often_it_is_drawn(frame):
+    streamed = Streamed()
+    streamed.widget.says(ready=True)
+    for n in range(round(10 / frame)):
+        streamed.add(f"word{n} ", frame)
+        streamed.widget.says(painted=len(streamed.widget.messages))
+    assert 80 <= len(streamed.widget.messages) <= 90
+
+
+def test_in_a_front_end_that_may_ignore_updates_the_finished_output_is_displayed_once():
+    streamed = Streamed(updates=False)
+    streamed.add("Hello")
+    assert streamed.shell.display_pub.outputs == []
+    streamed.finish()
+    assert streamed.data["text/plain"] == "Hello"
+    assert streamed.shell.display_pub.updates == 0
+
+
+def test_in_a_front_end_that_may_ignore_updates_a_widget_that_answers_shows_the_reply_live():
+    streamed = Streamed(updates=False)
+    streamed.add("Hello")
+    streamed.widget.says(ready=True, document=True)
+    streamed.add(" world")
+    assert "world" in str(streamed.widget.messages)
+    assert "berlin-slot-" in streamed.data["text/markdown"]
+    streamed.finish()
+    assert streamed.data["text/plain"] == "Hello world"
+
+
+def test_a_page_that_is_opened_later_is_sent_all_and_the_display_and_the_cell():
+    streamed = Streamed(cell="cell-1")
+    streamed.widget.says(ready=0.5)
+    streamed.add("One. ")
+    assert "cell" not in streamed.widget.messages[-1]
+    before = streamed.shell.display_pub.updates
+    streamed.add("1")
+    assert streamed.shell.display_pub.updates == before
+    streamed.widget.says(ready=0.25)
+    streamed.add("2")
+    assert streamed.widget.messages[-1]["all"]
+    assert streamed.widget.messages[-1]["cell"] == "cell-1"
+    assert streamed.shell.display_pub.updates == before + 1
 
 
 def test_the_widget_is_first_sent_all_that_there_is_and_then_what_is_new():
@@ -111,7 +210,7 @@ def test_a_slow_front_end_is_sent_fewer_messages_and_loses_nothing():
     for n in range(100):
         streamed.add(f"word{n} ")
     behind = len(streamed.widget.messages)
-    assert behind < 15
+    assert behind < 20
     streamed.widget.says(painted=max(message.get("n", 0) for message in streamed.widget.messages))
     streamed.add("last")
     assert len(streamed.widget.messages) == behind + 1
@@ -149,25 +248,33 @@ def test_a_front_end_that_calls_twice_is_sent_all_once_and_another_one_gets_its_
     assert streamed.widget.messages[-1]["all"]
 
 
-def test_at_the_end_the_output_is_static_and_the_widget_closed():
+def test_at_the_end_the_output_is_static_and_the_widget_hears_no_more():
     streamed = Streamed()
     streamed.widget.says(ready=True)
     streamed.add("Hello")
     streamed.finish()
     assert streamed.data["text/plain"] == "Hello"
-    assert WIDGET_TYPE not in streamed.data
-    assert streamed.widget.is_closed
+    assert "berlin-slot-" not in streamed.data["text/html"]
+    assert streamed.metadata == {"berlin": {"turn": "1"}}
+    assert streamed.widget.messages[-1] == {"end": True}
+    assert streamed.widget.replies == {}
 
 
-async def test_on_a_loop_the_widget_closes_when_the_front_end_has_said_its_last_word():
+async def test_the_cell_waits_for_the_last_message_of_the_front_end_and_not_for_one_that_has_gone():
+    loop = asyncio.get_running_loop()
     streamed = Streamed()
     streamed.widget.says(ready=True)
     streamed.add("Hello")
     streamed.finish()
-    assert not streamed.widget.is_closed
-    streamed.widget.says(bye=True)
-    await asyncio.sleep(0)
-    assert streamed.widget.is_closed
+    loop.call_later(0.05, lambda: streamed.widget.says(bye=True))
+    await streamed.view.farewell()
+    assert streamed.view._gone
+    assert streamed.widget.is_heard
+    streamed = Streamed()
+    streamed.widget.says(ready=True)
+    streamed.finish()
+    await streamed.view.farewell()
+    assert not streamed.widget.is_heard
 
 
 async def test_stop_is_called_on_the_cells_loop_when_the_click_comes_in_another_thread():
@@ -190,7 +297,7 @@ def test_without_a_way_to_stop_there_is_no_button():
 def test_where_the_kernel_cannot_hear_there_is_no_widget_but_a_hint():
     streamed = Streamed(hears=False)
     streamed.add("Hello")
-    assert made == []
+    assert streamed.widget.posted == []
     assert "■" in streamed.data["text/html"]
     streamed.finish()
     assert "■" not in streamed.data["text/html"]
@@ -201,9 +308,9 @@ def test_an_answer_that_comes_late_takes_the_place_of_many_displays_too():
     for n in range(300):
         streamed.add(f"Paragraph {n} of a long reply, which goes on and on.\n\n")
     assert len(streamed.shell.display_pub.outputs) > 1
-    streamed.widget.says(ready=True)
+    streamed.widget.says(ready=True, document=True)
     streamed.add("more")
-    assert streamed.data[WIDGET_TYPE]
+    assert set(streamed.data) == {"text/markdown", "text/plain"}
     assert "Paragraph 0 of" in str(streamed.widget.messages[0]["p"])
     streamed.finish()
     assert streamed.data["text/plain"].endswith("more")

@@ -31,7 +31,9 @@ async def show(text: str, *, answered: bool, final: bool = True) -> None:
         view.draw(Status("streaming", "m", "p", now, at + PER_FRAME))
         await _until(lambda: not answered or view._sent - view._painted < 4)
     if final:
+        view.prepare_finish()
         view.finish(Status("complete", "m", "p", now, len(text)), {})
+        await view.farewell()
     sys.stdout.write(f"cpu {time.process_time() - cpu}\n")
 
 
