@@ -125,6 +125,15 @@ class Notebook:
 
     async def open(self) -> None:
         """Open the file in a fresh JupyterLab page, and wait until its kernel can run something."""
+        await self.open_page()
+        try:
+            await self._kernel_ready()
+        except TimeoutError:  # one of ipykernel 7.0.1 now and then does not survive its own start
+            await self._evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.restartKernel()")
+            await self._kernel_ready()
+
+    async def open_page(self) -> None:
+        """Open the file in a fresh JupyterLab page, whatever its kernel does."""
         await self.page.goto(f"{self.lab.url}/lab/tree/{self.path.name}?reset&token={self.lab.token}")
         await self.page.wait_for_function(
             """name => {
@@ -134,11 +143,6 @@ class Notebook:
             arg=self.path.name,
             timeout=60_000,
         )
-        try:
-            await self._kernel_ready()
-        except TimeoutError:  # one of ipykernel 7.0.1 now and then does not survive its own start
-            await self._evaluate("() => jupyterapp.shell.currentWidget.context.sessionContext.restartKernel()")
-            await self._kernel_ready()
 
     async def _kernel_ready(self) -> None:
         await self._evaluate(
