@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from berlin_magic.display import status_line
 from berlin_magic.display.cell_output import Outlet
 from berlin_magic.display.markdown import Document, Patch, stylesheet
+from berlin_magic.display.patches import utf16_prefix
 from berlin_magic.display.slot import Slot
 from berlin_magic.display.view import Status
 
@@ -77,7 +78,7 @@ class Pages:
         slot = next(slot for slot in self._slots if slot.name == patch[1])
         if kind == "tail":
             keep = int(patch[2])
-            slot.tail = _utf16_prefix(slot.tail, keep) + str(patch[3])
+            slot.tail = utf16_prefix(slot.tail, keep) + str(patch[3])
             return
         slot.tail = ""
         if kind == "add":
@@ -127,13 +128,6 @@ def _around(html: str, name: int) -> tuple[str, str, str]:
     depth = len(_BEGIN.findall(outside)) - len(_END.findall(outside))
     end = [match.start() for match in _END.finditer(html, found.end())][-depth - 1]
     return html[: found.end()], html[found.end() : end], html[end:]
-
-
-def _utf16_prefix(text: str, units: int) -> str:
-    """Return the first `units` UTF-16 code units of `text`, as JavaScript's ``slice`` counts them."""
-    if text.isascii() or units == 0:
-        return text[:units]
-    return text.encode("utf-16-le")[: 2 * units].decode("utf-16-le", "replace")
 
 
 _ENVELOPE = 900  # bytes of a display update that are not its content: headers, ids, keys

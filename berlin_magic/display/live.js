@@ -2,7 +2,7 @@
 //
 // There is one model for all replies of a kernel, and it is never displayed. A reply's slot is an output that has an
 // element of the class `berlin-slot-<id>`; the front end may draw it late, again, or in several places. Messages and
-// patches are described in live.py and markdown/growing.py. The HTML in the patches is made by our own renderer; what
+// patches are described in live.py, markdown/growing.py and patches.py. The HTML in the patches is made by our own renderer; what
 // else may hold a stranger's words (model, notes) is only ever set as text.
 
 const PAINT_AT_THE_LATEST = 300; // ms; a page in the background draws no frames
@@ -97,6 +97,8 @@ class Tree {
       this.touch(slot.nodes);
     } else if (op === "add") {
       this.finishTail(slot, rest[0]);
+    } else if (op === "keep") {
+      this.finishTail(slot, slot.tail.slice(0, rest[0]) + rest[1]);
     } else if (op === "open") {
       const mark = `[data-slot="${rest[0]}"]`;
       const el = this.finishTail(slot, rest[1])
@@ -421,20 +423,26 @@ class NotebookDocument {
     return undefined;
   }
 
-  // Do what an update of the display `id` asks for, if nobody else has.
+  // Put into the place of a slot what an update of its display says, if nobody else has.
   update(id, { data, metadata }) {
     const found = this.find(id);
     if (!found || found.outputs.get(found.i).data["text/plain"] === data["text/plain"]) return;
     found.outputs.set(found.i, { output_type: "display_data", data, metadata });
   }
 
+  // Show the slot in its cell, if the document was not saved with it: in the place of the cell's former reply.
   addSlot(id, cellId) {
     if (this.find(id)) return;
     const markdown = `<div class="berlin-slot-${id}"></div>`;
-    for (const cell of this.outputs()) {
-      if (cell.id !== cellId) continue;
-      const data = { "text/markdown": markdown, "text/plain": "" };
-      cell.outputs.add({ output_type: "display_data", data, metadata: { berlin_live: id } });
+    const data = { "text/markdown": markdown, "text/plain": "" };
+    const output = { output_type: "display_data", data, metadata: { berlin_live: id } };
+    for (const { id: cell, outputs } of this.outputs()) {
+      if (cell !== cellId) continue;
+      for (let i = 0; i < outputs.length; i++) {
+        const { berlin, berlin_live } = outputs.get(i).metadata ?? {};
+        if (berlin || berlin_live) return outputs.set(i, output);
+      }
+      return outputs.add(output);
     }
   }
 }
@@ -446,6 +454,7 @@ class Page {
     this.typeset = typesetter(model);
     this.name = Math.random();
     this.replies = new Map();
+    this.missed = new Set();
     this.observer = new MutationObserver((records) => {
       if (records.every(({ target }) => target.closest?.(".berlin-live"))) return;
       for (const reply of [...this.replies.values()]) {
@@ -489,7 +498,8 @@ class Page {
     watch(session?.kernelChanged, (_, { oldValue }) => oldValue && this.lose());
     watch(session?.iopubMessage, (_, { header, content }) => {
       const id = content.transient?.display_id;
-      if (header.msg_type === "update_display_data" && this.replies.has(id)) this.document.update(id, content);
+      if (header.msg_type !== "update_display_data" || !(this.replies.has(id) || this.missed.has(id))) return;
+      this.document.update(id, content);
     });
   }
 
@@ -510,6 +520,12 @@ class Page {
   take(message) {
     const { id } = message;
     this.stopCalling(undefined);
+    if (message.done) {
+      // The reply ended when no page was there; what it ended with comes next.
+      this.missed.add(id);
+      this.document.addSlot(id, message.cell);
+      this.model.send({ id, bye: true });
+    }
     if (message.hello && id) this.call(id);
     else this.stopCalling(id);
     let reply = this.replies.get(id);

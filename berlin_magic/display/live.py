@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from berlin_magic.display.cell_output import Outlet
 from berlin_magic.display.fallback import PlainDisplay
 from berlin_magic.display.markdown import Document, Patch
+from berlin_magic.display.patches import ShortPatches
 from berlin_magic.display.slot import Slot, unfinished
 from berlin_magic.display.static import Rendered, final_output
 from berlin_magic.display.view import Status, View
@@ -82,12 +83,15 @@ class LiveView(View):
         self._pieces: list[str] = []
         self._length = 0
         self._rendered: Rendered | None = None
+        self._finished: tuple[dict[str, str], dict[str, Any]] | None = None
         self._document = Document()
+        self._short = ShortPatches()
         self._outlet = Outlet(shell)
         self._slot = Slot(self._outlet)
         self._owns_cell = owns_cell
         self._plain: PlainDisplay | None = None
         self._began = 0.0
+        self._patience = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._widget: LiveWidget | None = None
         self._is_live = False
@@ -122,8 +126,9 @@ class LiveView(View):
 
                 self._find_widget = live_widget
             self._widget = self._find_widget()
-            self._widget.join(self._slot.name, self._take_message)
+            self._widget.join(self._slot.name, self._take_message, self._cell)
             self._widget.post(self._slot.name, {"hello": True})
+            self._patience = 0.0 if self._widget.is_heard is False else _TIME_TO_ANSWER
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the reply."""
@@ -141,7 +146,7 @@ class LiveView(View):
             self._slot.hold(unfinished)
         if widget is not None and self._is_live:
             self._draw_live(widget, status)
-        elif self._slot.is_shown and (widget is None or self._clock() - self._began > _TIME_TO_ANSWER):
+        elif self._slot.is_shown and self._clock() - self._began >= self._patience:
             self._draw_plain(status)
 
     def prepare_finish(self) -> None:
@@ -158,13 +163,14 @@ class LiveView(View):
             widget.post(self._slot.name, {"end": True})
         if self._plain is not None:
             self._plain.take_away()
-        self._slot.finish(*final_output(self._rendered, status, metadata))
+        self._finished = final_output(self._rendered, status, metadata)
+        self._slot.finish(*self._finished)
         if widget is None:
             return
         if self._loop is None or self._loop.is_closed():
-            widget.leave(self._slot.name)
+            self._leave()
         else:
-            self._loop.call_later(_GRACE, widget.leave, self._slot.name)
+            self._loop.call_later(_GRACE, self._leave)
 
     async def farewell(self) -> None:
         """Wait for the front end's last message, if any have come during the cell.
@@ -173,13 +179,26 @@ class LiveView(View):
         second's end as the first's: the front end waits for the second for ever, and Run All never ends.
         """
         widget = self._widget
-        if widget is None or not widget.is_heard or self._loop is None:
+        if widget is None or self._loop is None or not (self._answered or widget.is_heard):
             return
         latest = self._loop.time() + _FAREWELL
         while not self._gone and self._loop.time() < latest:  # noqa: ASYNC110 - an Event is for one thread
             await asyncio.sleep(_LOOK)
-        widget.is_heard = self._gone
         await asyncio.sleep(_LOOK)  # ipykernel has something to put back after each of them
+
+    def _leave(self) -> None:
+        widget = self._widget
+        assert widget is not None  # noqa: S101 - called if there is one
+        widget.leave(self._slot.name)
+        widget.is_heard = self._gone or self._answered
+        if not self._gone and self._cell is not None:
+            widget.keep(self._slot.name, self._cell, lambda: self._on_loop(self._show_again))
+
+    def _show_again(self) -> None:
+        """Send the finished output to a page that was not there when the reply ended."""
+        if self._widget is not None and self._finished is not None:
+            self._widget.post(self._slot.name, {"done": True, "cell": self._cell})
+            self._slot.finish(*self._finished)
 
     def _render_unfinished(self) -> dict[str, str] | None:
         """Return what the slot is to hold from now on, if the reply has grown enough since the last time."""
@@ -261,8 +280,10 @@ class LiveView(View):
             "t": round(status.elapsed, 1),
             "c": status.characters,
         }
+        if from_the_start:
+            self._short = ShortPatches()
         if patches:
-            message["p"] = patches
+            message["p"] = self._short.of(patches)
         if from_the_start:
             message["all"] = True
             if len(self._callers) > 1:

@@ -17,6 +17,8 @@ __all__ = ["LiveWidget", "close_live_widget", "live_widget"]
 
 _HERE = files("berlin_magic.display")
 
+_MOST_KEPT = 8  # replies that ended without anybody there to see it
+
 Receiver = Callable[[Mapping[str, Any]], None]
 
 
@@ -35,18 +37,26 @@ class LiveWidget(AnyWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_heard = False
-        """Whether the last message that wanted an answer has got one."""
+        self.is_heard: bool | None = None
+        """Whether the last reply that has ended has met a front end; None before the first."""
         self._receivers: dict[str, Receiver] = {}
+        self._kept: dict[str, tuple[str | None, Callable[[], None]]] = {}
         self.on_msg(self._receive)
 
-    def join(self, name: str, receive: Receiver) -> None:
-        """Pass messages for the reply `name` to `receive`, in whatever thread they come."""
+    def join(self, name: str, receive: Receiver, cell: str | None = None) -> None:
+        """Pass messages for the reply `name` in `cell` to `receive`, in whatever thread they come."""
         self._receivers[name] = receive
+        self._kept = {one: (where, show) for one, (where, show) in self._kept.items() if where != cell}
 
     def leave(self, name: str) -> None:
         """Pass no more messages for the reply `name`."""
         self._receivers.pop(name, None)
+
+    def keep(self, name: str, cell: str | None, show: Callable[[], None]) -> None:
+        """Call `show` if a page is opened later: the reply `name` in `cell` has ended without one."""
+        self._kept[name] = cell, show
+        while len(self._kept) > _MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
 
     def post(self, name: str, message: Mapping[str, Any]) -> None:
         """Send `message` to the front end, for the reply `name`."""
@@ -64,11 +74,15 @@ class LiveWidget(AnyWidget):
             return
         self.is_heard = True
         name = content.get("id")
+        if content.get("bye"):
+            self._kept.pop(str(name), None)
         for reply, receive in list(self._receivers.items()):
             if name is None or name == reply:
                 receive(content)
-        if name is None and not self._receivers:
+        if name is None:
             self.send({"hello": True})  # or it would go on calling
+            for _cell, show in list(self._kept.values()):
+                show()
 
 
 _current: LiveWidget | None = None

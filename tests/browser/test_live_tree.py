@@ -12,6 +12,7 @@ from browser.samples import EVERYTHING
 from playwright.async_api import Browser, Page
 
 from berlin_magic.display.markdown import Document
+from berlin_magic.display.patches import ShortPatches
 
 LIVE_JS = Path(__file__).parents[2] / "berlin_magic" / "display" / "live.js"
 TROUBLESOME = """Text with \N{GRINNING FACE} and **bold
@@ -122,15 +123,16 @@ async def test_the_page_shows_what_the_patches_say_however_the_text_was_cut(fron
         document.feed(text[at:end])
         at = end
         everything.append(document.patches())
+    short = ShortPatches()
     messages = [
-        {"n": n, "c": 1, "t": 0, "p": patches, **({"s": STATUS, "all": True} if n == 1 else {})}
+        {"n": n, "c": 1, "t": 0, "p": short.of(patches), **({"s": STATUS, "all": True} if n == 1 else {})}
         for n, patches in enumerate(everything, 1)
     ]
     size = chance.choice([1, 7, 1000])
     flat = []
     for at in range(0, len(messages), size):
         await take(front_end, *messages[at : at + size])
-        flat += [patch for message in messages[at : at + size] for patch in message["p"]]
+        flat += [patch for patches in everything[at : at + size] for patch in patches]
         assert await front_end.evaluate("shown()") == await front_end.evaluate("p => expected(p)", flat)
 
 
