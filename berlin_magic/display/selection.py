@@ -56,14 +56,14 @@ def open_view(
         return StaticView(shell)
     from berlin_magic.display.live import LiveView  # noqa: PLC0415
 
-    cell = _cell(shell)
+    request = shell.kernel.get_parent()
     return LiveView(
         shell,
         stop=stop,
         hears=background or (awaited and _hears_while_awaiting()),
         owns_cell=awaited or background,
-        updates=cell is not None,
-        cell=cell,
+        updates=_knows_updates(request),
+        cell=_cell(request),
     )
 
 
@@ -105,15 +105,17 @@ def _is_captured_by_widget(request: Mapping[str, Any]) -> bool:
     return any(isinstance(one, outputs) and one.msg_id == request_id for one in instances)
 
 
-def _cell(shell: Any) -> str | None:
-    """Return the id of the running cell, None for a front end that sends none.
+def _knows_updates(request: Mapping[str, Any]) -> bool:
+    """Whether the front end is one that updates displays.
 
-    Those that send one (JupyterLab, Notebook 7, VS Code, Colab) update displays. jupyter console, qtconsole and Spyder
-    send none, and show for ever what was displayed first.
+    JupyterLab, Notebook 7, VS Code and Colab send something of their own with a cell. jupyter console, qtconsole and
+    Spyder send nothing, and show for ever what was displayed first.
     """
-    metadata = shell.kernel.get_parent().get("metadata") or {}
-    colab = metadata.get("colab")
-    found = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
+    return bool(request.get("metadata"))
+
+
+def _cell(request: Mapping[str, Any]) -> str | None:
+    found = (request.get("metadata") or {}).get("cellId")
     return found if isinstance(found, str) else None
 
 

@@ -26,7 +26,7 @@ def final(kernel: Kernel, run: Run, parent: str, timeout: float = 10) -> dict[st
         content = message["content"]
         if message["msg_type"] == "update_display_data" and content["transient"]["display_id"] == name:
             assert message["parent_header"]["msg_id"] == parent, "an output wandered to another cell"
-            if "text/markdown" in content["data"]:
+            if "berlin" in content["metadata"]:
                 return dict(content["data"])
 
 

@@ -274,7 +274,7 @@ def test_a_fault_in_the_background_stays_in_its_own_output(kernel: Kernel, serve
     request = kernel.send("%%berlin --bg\nTell me")
     assert kernel.finish(request).status == "ok"
     end = time.monotonic() + 10
-    while not (shown and "text/markdown" in shown[-1]["data"]):
+    while not (shown and "berlin" in shown[-1]["metadata"]):
         message = kernel.client.get_iopub_msg(timeout=max(0.1, end - time.monotonic()))
         assert message["msg_type"] != "error"
         if message["msg_type"] == "update_display_data" and message["parent_header"]["msg_id"] == request:
