@@ -177,6 +177,60 @@ async def test_the_page_does_not_jump_under_a_reader_when_the_reply_ends(noteboo
     await nb.wait(1)
 
 
+SCROLLER = "document.querySelector('.jp-WindowedPanel-outer')"
+BELOW = f"""() => {{
+    const end = document.querySelector(".berlin-live").getBoundingClientRect().bottom;
+    return end - {SCROLLER}.getBoundingClientRect().bottom;
+}}"""
+
+
+async def longer_by(nb, characters):
+    before = await nb.page.evaluate("document.querySelector('.berlin-live .berlin-reply').textContent.length")
+    await nb.page.wait_for_function(
+        "length => document.querySelector('.berlin-live .berlin-reply').textContent.length > length",
+        arg=before + characters,
+    )
+
+
+async def test_the_page_follows_the_end_of_a_growing_reply_until_the_user_scrolls_up(notebook):
+    nb = await notebook(IMPORT, driving(long_reply(9000), 20), *["1"] * 3)
+    await started(nb)
+    await nb.page.wait_for_function("document.querySelector('.berlin-live').offsetHeight > 1200")
+    assert await nb.page.evaluate(BELOW) <= 2
+    await nb.page.mouse.move(500, 400)
+    await nb.page.mouse.wheel(0, -300)
+    await longer_by(nb, 100)
+    top = await nb.page.evaluate(f"{SCROLLER}.scrollTop")
+    await longer_by(nb, 800)
+    assert abs(await nb.page.evaluate(f"{SCROLLER}.scrollTop") - top) <= 2
+    for _ in range(10):
+        if await nb.page.evaluate(BELOW) <= 0:
+            break
+        await nb.page.mouse.wheel(0, 400)
+        await nb.page.wait_for_timeout(100)
+    await longer_by(nb, 1500)
+    assert await nb.page.evaluate(BELOW) <= 2
+    await nb.output(1).get_by_role("button", name="Stop").click()
+    await nb.wait(1)
+    end = "document.querySelector(\"[data-windowed-list-index='1'] .berlin-status\").getBoundingClientRect().bottom"
+    await nb.page.wait_for_function(f"{end} <= {SCROLLER}.getBoundingClientRect().bottom + 2")
+
+
+async def test_who_reads_below_a_growing_reply_is_not_pushed_down(notebook):
+    lines = "print('\\n'.join(map(str, range(60))))"
+    nb = await notebook(IMPORT, driving(long_reply(9000), 20), lines)
+    await nb.run(0)
+    await nb.run(2)
+    await started(nb)
+    await nb.page.wait_for_function("document.querySelector('.berlin-live').offsetHeight > 900")
+    await nb.page.evaluate(f"() => {{ {SCROLLER}.scrollTop = {SCROLLER}.scrollHeight; }}")
+    line = "document.querySelector(\"[data-windowed-list-index='2'] pre\").getBoundingClientRect().top"
+    await nb.page.wait_for_timeout(300)
+    before = await nb.page.evaluate(line)
+    await longer_by(nb, 800)
+    assert abs(await nb.page.evaluate(line) - before) <= 2
+
+
 async def test_moving_the_output_to_a_view_of_its_own_keeps_it_growing(notebook):
     nb = await notebook(IMPORT, driving(long_reply(6000), 6))
     await started(nb)

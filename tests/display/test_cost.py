@@ -25,6 +25,8 @@ class Cost:
     cpu: float
     messages: int
     outputs: int
+    drawn: int = 0  # messages for the live view
+    widgets: int = 0
 
 
 class FrontEnd:
@@ -69,7 +71,10 @@ class FrontEnd:
             elif kind == "display_data":
                 cost.outputs = 1 if waiting_to_clear else cost.outputs + 1
                 waiting_to_clear = False
+            elif kind == "comm_open":
+                cost.widgets += 1
             elif kind == "comm_msg":
+                cost.drawn += "n" in content["data"].get("content", {})
                 self.answer(content["comm_id"], content["data"].get("content", {}))
             elif kind == "status" and content["execution_state"] == "idle":
                 return cost
@@ -105,6 +110,27 @@ def test_traffic_and_time_grow_with_the_length_and_not_with_its_square(front_end
     assert long.bytes <= 20 * len(reply(100 * KILO).encode())
     assert long.cpu / 10 <= 2 * short.cpu
     assert long.outputs == 1
+
+
+def prose(characters: int) -> str:
+    """Return paragraphs of words."""
+    sentence = "The quick brown fox jumps over the lazy dog, and goes on for a while as the paragraphs of a model do. "
+    return (f"{sentence * 4}\n\n" * (characters // 400 + 1))[:characters]
+
+
+@pytest.mark.parametrize(
+    ("reply", "short_bound", "long_bound"), [(prose, 130 * KILO, 1250 * KILO), (long_reply, 155 * KILO, 1300 * KILO)]
+)
+def test_a_reply_is_drawn_eight_times_a_second_and_kept_readable_within_a_fixed_number_of_bytes(
+    front_end, reply, short_bound, long_bound
+):
+    front_end.show("The first reply brings the code of the widget.", answered=True)
+    short = front_end.show(reply(10 * KILO), answered=True)
+    long = front_end.show(reply(100 * KILO), answered=True)
+    assert short.bytes <= short_bound
+    assert long.bytes <= long_bound
+    assert long.drawn >= 8 * 50  # it takes 50 seconds at 2 kB a second
+    assert short.widgets == long.widgets == 0
 
 
 def test_a_code_block_of_200_kb_that_ends_at_the_end_keeps_the_bounds(front_end):
