@@ -33,7 +33,7 @@ from berlin_magic.display.view import Status
 from berlin_magic.display.selection import open_view, prepare
 from berlin_magic.display.static import Rendered, final_output
 from browser.samples import long_reply
-await prepare(get_ipython())
+prepare(get_ipython())
 LAST_WORD = {LAST_WORD!r}
 
 async def arriving(text, seconds):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from browser.samples import long_reply
 from browser.scripted_server import AT_ONCE, Reply
+from browser.test_cells_in_jupyterlab import question
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."
@@ -39,9 +40,9 @@ async def test_on_ipykernel_7_0_a_click_on_stop_ends_the_reply(notebook, kernels
     await nb.start(1)
     button = nb.output(1).get_by_role("button", name="Stop")
     await button.hover()
+    asked = await question(server)
     clicked = time.monotonic()
     await button.click()
-    [asked] = server.asked
     await asked.over.wait()
     assert asked.ended - clicked < AT_ONCE
     await nb.wait(1)
