@@ -229,7 +229,8 @@ class StatusLine {
   }
 }
 
-// Keeps the end of a growing reply in sight for a reader who is there, until they scroll up.
+// Keeps the end of a growing reply in sight for a reader who is there, until they scroll up; keeps what stands below the
+// reply in its place for a reader who is there (the browser does not: tried in JupyterLab 4.6).
 class Follower {
   constructor(root) {
     this.root = root;
@@ -254,11 +255,14 @@ class Follower {
     this.top = scroller.scrollTop;
     this.target = scroller === document.scrollingElement ? document : scroller;
     this.target.addEventListener("scroll", this.onScroll, { passive: true });
+    this.anchor = scroller.style.overflowAnchor;
+    scroller.style.overflowAnchor = "none"; // or it might be done twice
     if (isFirst) this.follows = this.seesEnd();
   }
 
   detach() {
     this.target?.removeEventListener("scroll", this.onScroll);
+    if (this.scroller) this.scroller.style.overflowAnchor = this.anchor;
   }
 
   edges() {
@@ -272,8 +276,20 @@ class Follower {
     return end > top && end <= bottom + 1;
   }
 
-  // Scroll as far as `el`, the reply by default, goes on below the edge.
-  follow(el = this.root) {
+  // Where the reply ends, in px below the upper edge.
+  get end() {
+    if (!this.scroller || !this.root.isConnected) return undefined;
+    return this.root.getBoundingClientRect().bottom - this.edges().top;
+  }
+
+  // Scroll, now that the reply, which had ended at `before`, has grown.
+  keepPlace(before) {
+    if (before <= 0) this.scroller.scrollTop += this.end - before;
+    else this.follow(this.root);
+  }
+
+  // Scroll as far as `el` goes on below the edge.
+  follow(el) {
     if (!this.follows || !this.scroller || !el.isConnected) return;
     const below = el.getBoundingClientRect().bottom + ROOM_BELOW - this.edges().bottom;
     if (below > 0) this.scroller.scrollTop += below;
@@ -346,13 +362,14 @@ class Reply {
   paint() {
     if (!this.scheduled) return;
     this.scheduled = false;
+    const { end } = this.follower;
     for (const message of this.queue.splice(0)) {
       if (message.all) this.tree.reset();
       for (const patch of message.p ?? []) this.tree.apply(patch);
       this.status.take(message);
     }
     this.tree.typesetChanged();
-    this.follower.follow();
+    this.follower.keepPlace(end);
     if (!this.over) this.ackTimer ??= setTimeout(() => this.ack(), ACK_EVERY);
   }
 
