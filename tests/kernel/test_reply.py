@@ -33,8 +33,8 @@ class NotedView(View):
         assert not self.finished
         self.drawn.append((self.text, status))
 
-    def settle(self) -> None:
-        self.settled_in = threading.current_thread()
+    def prepare_finish(self) -> None:
+        self.prepared_in = threading.current_thread()
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         self.finished.append((status, metadata))
@@ -211,7 +211,7 @@ async def test_a_long_reply_is_rendered_beside_the_loop() -> None:
     reply, view = Reply("word " * 1000), NotedView()
     _, task = await show(reply, view)
     (await task).check()
-    assert view.settled_in is not threading.current_thread()
+    assert view.prepared_in is not threading.current_thread()
     assert view.finished[0][0].state == "complete"
 
 
