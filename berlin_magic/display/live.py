@@ -308,6 +308,8 @@ class LiveView(View):
             self._needs_html = self._needs_html or not content.get("document")
             self._answered = True
             self._wants_all = True
+            # A page whose half of the view is ready only after a quick reply has shown its finished output.
+            self._gone = self._finished is not None
         if isinstance(content.get("painted"), int):
             self._painted = max(self._painted, content["painted"])
         if content.get("again"):

@@ -295,6 +295,15 @@ def test_what_nobody_saw_the_end_of_is_kept_for_a_page_that_comes_later():
     assert streamed.data["text/plain"] == "Hello"
 
 
+async def test_what_a_page_has_shown_before_it_answered_is_not_kept():
+    streamed = Streamed(cell="cell-1")
+    streamed.finish()
+    streamed.widget.says(ready=0.5)
+    streamed.view._leave()
+    assert streamed.widget.kept == ()
+    assert streamed.widget.is_heard
+
+
 def test_after_a_reply_that_no_front_end_answered_the_next_one_does_not_wait_for_it():
     streamed = Streamed()
     streamed.add("Hello")
