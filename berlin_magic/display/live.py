@@ -136,6 +136,16 @@ class LiveView(View):
         self._length += len(piece)
         self._document.feed(piece)
 
+    def restart(self) -> None:
+        """Forget the text so far, and begin the page's tree anew."""
+        self._pieces.clear()
+        self._document = Document()
+        self._length = self._drawn = self._saved = 0
+        self._wants_all = self._is_live
+        if self._plain is not None:
+            self._plain.take_away()
+            self._plain = None
+
     def draw(self, status: Status) -> None:
         """Show what is new, in the front end's half or in its stead."""
         widget = self._widget

@@ -99,6 +99,10 @@ class StaticView(View):
     def draw(self, status: Status) -> None:
         """Do nothing: there is nobody to show it to."""
 
+    def restart(self) -> None:
+        """Forget the text so far."""
+        self._pieces.clear()
+
     def prepare_finish(self) -> None:
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))

@@ -178,6 +178,14 @@ class TerminalView(View):
         """Take the next piece of the reply."""
         self._pending.append(piece)
 
+    def restart(self) -> None:
+        """Say that what was written was reasoning; it can't be taken back."""
+        self._pending.clear()
+        if self._written:
+            self._write(self._style.flush())
+            self._style = TerminalStyle(colour=self._is_terminal)
+            self._write(f"\n{_DIM_LINE}(so far the model was thinking){_PLAIN}\n\n" if self._is_terminal else "\n")
+
     def draw(self, status: Status) -> None:
         """Write what has arrived; until then, keep the waiting line up to date."""
         if self._pending:

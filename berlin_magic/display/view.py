@@ -50,9 +50,9 @@ class Status:
 class View(ABC):
     """Shows one reply. All methods but `prepare_finish` are called on the cell's own thread; none blocks or awaits.
 
-    The order of calls is ``begin (feed* draw)* prepare_finish? finish farewell?``. Whoever drives the view decides how
-    often it calls `draw` (at once for the first text, then at most about 20 times a second, and a few times a second
-    while nothing arrives, for the elapsed time); a view may skip a draw when its front end is slow.
+    The order of calls is ``begin (feed* restart? draw)* prepare_finish? finish farewell?``. Whoever drives the view
+    decides how often it calls `draw` (at once for the first text, then at most about 20 times a second, and a few times
+    a second while nothing arrives, for the elapsed time); a view may skip a draw when its front end is slow.
     """
 
     @abstractmethod
@@ -62,6 +62,10 @@ class View(ABC):
     @abstractmethod
     def feed(self, piece: str) -> None:
         """Take the next piece of the reply; cheap, draws nothing."""
+
+    @abstractmethod
+    def restart(self) -> None:
+        """Forget the text so far: it was reasoning, and the reply only begins."""
 
     @abstractmethod
     def draw(self, status: Status) -> None:

@@ -17,7 +17,7 @@ from berlin_magic.concurrency import (
 from berlin_magic.conversations.turns import Turn
 from berlin_magic.display.view import State, Status, View
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.messages import Event, Notice, Reasoning, Started, Text
+from berlin_magic.messages import Event, Notice, Reasoning, Started, Text, TextWasReasoning
 
 __all__ = ["ReplyResult", "ReplyTask"]
 
@@ -131,6 +131,10 @@ class ReplyTask:
         match event:
             case Text():
                 self._view.feed(event.text)
+            case TextWasReasoning():
+                self._view.restart()
+                self._thinking_since = self._started if self._thinking_since is None else self._thinking_since
+                self._thought_until = asyncio.get_running_loop().time()
             case Notice():
                 self._notice = event.text
             case Started():

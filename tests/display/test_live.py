@@ -360,3 +360,18 @@ def test_everything_stays_in_one_display_while_an_answer_is_likely():
     for _ in range(5):
         streamed.add("A long paragraph of a fast model, which goes on and on and on.\n\n" * 40)
     assert len(streamed.shell.display_pub.outputs) == 1
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_text_that_was_reasoning_leaves_the_page_and_the_output(live):
+    streamed = Streamed()
+    if live:
+        streamed.widget.says(ready=True, document=True)
+    streamed.add("Let me see. ")
+    streamed.view.restart()
+    streamed.add("It is 42.")
+    if live:
+        last = streamed.widget.messages[-1]
+        assert last["all"] and "Let me" not in str(last["p"]) and "It is 42." in str(last["p"])
+    streamed.finish()
+    assert streamed.data["text/plain"] == "It is 42." and "Let me" not in str(streamed.data)

@@ -37,6 +37,19 @@ def test_the_static_view_displays_once_at_the_end():
     assert not output["update"]
 
 
+def test_text_that_was_reasoning_is_no_part_of_the_output():
+    class Shell:
+        display_pub = CapturingDisplayPublisher()
+
+    view = StaticView(Shell())
+    view.begin(status_of("waiting"))
+    view.feed("Let me see.")
+    view.restart()
+    view.feed("42")
+    view.finish(status_of("complete"), {})
+    assert Shell.display_pub.outputs[0]["data"]["text/plain"] == "42"
+
+
 def test_the_text_itself_is_kept_but_for_what_would_command_a_terminal() -> None:
     data, _ = final_output(Rendered.of("a <b>\t**c**\n\x1b[31mred\x1b]0;title\x07 end"), status_of("complete"), {})
     assert data["text/plain"].startswith("a <b>\t**c**\n")

@@ -31,6 +31,20 @@ def test_text_is_written_as_it_arrives():
     assert out.getvalue().endswith("Hello")
 
 
+def test_text_that_was_reasoning_is_told_apart_from_the_reply():
+    out = Terminal()
+    view = TerminalView(out)
+    view.begin(status_of("waiting"))
+    for piece in ("Let me see.", None, "42"):
+        if piece is None:
+            view.restart()
+        else:
+            view.feed(piece)
+            view.draw(status_of())
+    view.finish(status_of("complete"), {})
+    assert "Let me see.\n" in out.getvalue() and "thinking" in out.getvalue().rpartition("see.")[2].rpartition("42")[0]
+
+
 def test_a_pipe_gets_the_text_alone():
     assert shown(io.StringIO()) == "Hello world.\n"
 

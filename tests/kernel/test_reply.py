@@ -29,6 +29,9 @@ class NotedView(View):
     def feed(self, piece: str) -> None:
         self.text += piece
 
+    def restart(self) -> None:
+        self.text = ""
+
     def draw(self, status: Status) -> None:
         assert not self.finished
         self.drawn.append((self.text, status))
