@@ -1,4 +1,4 @@
-"""The arrangement of places: in the notebook's order, and with what another copy of the notebook knows; pure."""
+"""Cells as places in a conversation: what each run of a cell did, and which one counts."""
 
 from __future__ import annotations
 
@@ -12,21 +12,20 @@ from berlin_magic.conversations.turn import Turn
 __all__ = [
     "Event",
     "Place",
+    "Removal",
+    "RemovalKind",
     "State",
-    "Strike",
-    "StrikeKind",
     "SystemPrompt",
     "Version",
-    "arranged",
+    "in_the_order_of",
     "merged",
+    "removed",
     "standing",
-    "struck",
-    "system_of",
 ]
 
 
-@dataclass(eq=False)
-class Strike:
+@dataclass(eq=False, slots=True)
+class Removal:
     """What takes turns out of the conversation: by their ids, so that a cell that is run again comes back.
 
     Attributes
@@ -37,30 +36,31 @@ class Strike:
         The ids of what it took out.
     """
 
-    kind: StrikeKind
+    kind: RemovalKind
     turns: tuple[str, ...]
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
-StrikeKind = Literal["reset", "undo", "drop"]
+RemovalKind = Literal["reset", "undo", "drop"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class SystemPrompt:
-    """The system prompt from its cell on."""
+    """The system prompt from its cell on; `from_file` as that of a turn."""
 
     text: str
+    from_file: str = field(default="", kw_only=True)
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
-Event = Turn | Strike | SystemPrompt
+Event = Turn | Removal | SystemPrompt
 """What a cell can do to a conversation."""
 
 State = Literal["in", "deleted"]
 """A place is part of the conversation; or its cell was deleted, or asks elsewhere by now."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Version:
     """What one run of a cell did, in order."""
 
@@ -74,7 +74,7 @@ class Version:
         return [event for event in self.events if isinstance(event, Turn)]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Place:
     """Where a cell stands: its versions, oldest first, one of them in force.
 
@@ -102,39 +102,21 @@ class Place:
     number: int = 0
 
 
-def system_of(places: Iterable[Place], base: str) -> str:
-    """Return the system prompt that holds after `places`: the last one set there, else `base`."""
-    for place in places:
-        for event in place.current.events:
-            if isinstance(event, SystemPrompt):
-                base = event.text
-    return base
-
-
-def struck(places: Iterable[Place]) -> set[str]:
+def removed(places: Iterable[Place]) -> set[str]:
     """Return the ids of the turns that have been taken out of the conversation.
 
     What a cell has taken out stays out when the cell is deleted: people delete the cell of a command that they have
     run.
     """
     return {
-        id_ for place in places for event in place.current.events if isinstance(event, Strike) for id_ in event.turns
+        id_ for place in places for event in place.current.events if isinstance(event, Removal) for id_ in event.turns
     }
 
 
-def standing(places: Iterable[Place], out: Collection[str]) -> list[Turn]:
-    """Return the turns of `places` that are part of the conversation, oldest first.
-
-    Parameters
-    ----------
-    places : iterable of Place
-        All, or those up to one of them.
-    out : collection of str
-        The ids of the turns that were taken out.
-    """
+def standing(place: Place, out: Collection[str]) -> list[Turn]:
+    """Return the turns of a place that are part of the conversation; `out` are the ids of those that were taken out."""
     return [
         event
-        for place in places
         for event in place.current.events
         if isinstance(event, Turn)
         and (place.state == "in" or event.given is not None)  # what was imported was no cell's own
@@ -142,7 +124,7 @@ def standing(places: Iterable[Place], out: Collection[str]) -> list[Turn]:
     ]
 
 
-def arranged(places: Iterable[Place], cells: Sequence[str]) -> list[Place]:
+def in_the_order_of(cells: Sequence[str], places: Iterable[Place]) -> list[Place]:
     """Return `places` in the order of `cells`; what is not among them stays behind what it stood behind."""
     order = {cell: number for number, cell in enumerate(cells)}
     groups: list[tuple[int, list[Place]]] = [(-1, [])]

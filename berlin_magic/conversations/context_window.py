@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from berlin_magic.messages import Message, text_in
 
-__all__ = ["Measure", "estimate", "left_out"]
+__all__ = ["Measure", "estimate", "fitting"]
 
 Measure = Callable[[str], int]
 """Counts the tokens of a text."""
@@ -23,35 +23,35 @@ def estimate(text: str) -> int:
     return -(-ascii_characters // 4) + len(text) - ascii_characters
 
 
-def left_out(
-    turns: Sequence[Iterable[Message]], fixed: Iterable[Message], limit: int | None, measure: Measure = estimate
+def fitting(
+    newest_first: Iterable[Iterable[Message]], fixed: Iterable[Message], limit: int, measure: Measure = estimate
 ) -> int:
-    """Return how many of the `turns`, from the oldest on, have to be left out.
+    """Return how many of the earlier turns fit; no more of them are looked at than that.
 
     Parameters
     ----------
-    turns : sequence of iterable of Message
-        The messages of each earlier turn, oldest first.
+    newest_first : iterable of iterable of Message
+        The messages of each earlier turn, the newest first.
     fixed : iterable of Message
         What is sent in any case: the system prompt and the new question.
-    limit : int or None
-        The most tokens that the whole may have; None for no limit.
+    limit : int
+        The most tokens that the whole may have.
     measure : callable
         Counts the tokens of a text.
 
     Returns
     -------
     int
-        Never a gap: what is sent is an unbroken row up to the newest turn.
+        Never with a gap: what is sent is an unbroken row up to the newest turn.
     """
-    if limit is None:
-        return 0
     left = limit - _cost(fixed, measure)
-    for count in range(len(turns), 0, -1):
-        left -= _cost(turns[count - 1], measure)
+    count = 0
+    for messages in newest_first:
+        left -= _cost(messages, measure)
         if left < 0:
-            return count
-    return 0
+            break
+        count += 1
+    return count
 
 
 def _cost(messages: Iterable[Message], measure: Measure) -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from berlin_magic.concurrency import in_thread, run_sync
 from berlin_magic.conversations import export
-from berlin_magic.conversations.replay import Mode, Replays, StoredReply, digest
+from berlin_magic.conversations.replay import Digests, Mode, Replays, StoredReply
 from berlin_magic.conversations.server_side_context import continued
 from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.thinking import ThinkingParser
@@ -111,6 +111,7 @@ class Conversation(Turns):
         self.renewed = False
         self.replay: Mode = "off"
         self._host = host or Host()
+        self._digests = Digests()
 
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} turn{'' if len(self) == 1 else 's'}>"
@@ -221,7 +222,7 @@ class Conversation(Turns):
             Where to ask, in place of the conversation's own; it is not recorded.
         """
         way = unseen_way(way)
-        turn.request = digest(turn.asked, turn.model or os.environ.get("BERLIN_MODEL", ""), turn.options)
+        turn.request = self._digests.of(turn, turn.model or os.environ.get("BERLIN_MODEL", ""))
         try:
             stored = self._stored(turn, replay or self.replay)
             async with aclosing(self._asked(turn, way) if stored is None else _replayed(turn, stored)) as events:
@@ -260,7 +261,7 @@ class Conversation(Turns):
         file = Path(path)
         talk = cls(**settings)
         if file.suffix == ".ipynb":
-            talk.read(notebook_file.read(file).records.get("", {}))
+            talk.read(notebook_file.read(file).told())
             return talk
         text = file.read_text(encoding="utf-8")
         record = export.record_in(text) if file.suffix != ".jsonl" else None
@@ -287,7 +288,8 @@ class Conversation(Turns):
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
-        messages = turn.asked[-1:] if turn.alone else turn.asked
+        asked = turn.asked
+        messages = asked[-1:] if turn.alone else asked
         try:
             stream = events_of(
                 provider.stream(turn.model, messages, **there.settings, **kept, **turn.options), provider.name
@@ -310,10 +312,11 @@ class Conversation(Turns):
     def _stored(self, turn: Turn, mode: Mode) -> StoredReply | None:
         if mode == "off":
             return None
-        own = Replays()
+        own = Replays("this conversation")
         own.add_turns(self.every_turn())
+        asked = turn.asked
         for replays in [own, *self._host.replays()]:
-            if (found := replays.find(turn.asked, turn.request)) is not None:
+            if (found := replays.find(asked, turn.request)) is not None:
                 return found
         if mode == "only":
             question = " ".join(turn.prompt.split())
@@ -339,7 +342,8 @@ class Conversation(Turns):
 
 
 async def _replayed(turn: Turn, stored: StoredReply) -> AsyncGenerator[Event, None]:
-    turn.replayed, turn.model, turn.provider = True, stored.model or turn.model, stored.provider
+    turn.replayed, turn.replayed_from = True, stored.found_in
+    turn.model, turn.provider = stored.model or turn.model, stored.provider
     yield Text(stored.text)
 
 

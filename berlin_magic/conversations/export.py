@@ -8,7 +8,7 @@ from typing import Any
 
 from berlin_magic.conversations.serialization import FORMAT, Record
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.messages import Message, checked, text_in
+from berlin_magic.messages import Message, text_in, with_parts
 
 __all__ = ["SUFFIXES", "exported", "messages_in", "record_in"]
 
@@ -79,11 +79,22 @@ def messages_in(text: str, suffix: str) -> list[Message]:
         Where there are none, or what is there is no message.
     """
     if suffix == ".jsonl":
-        return checked([json.loads(line) for line in text.split("\n") if line.strip()])
-    content = json.loads(text)
+        return _messages([_parsed(line) for line in text.split("\n") if line.strip()])
+    content = _parsed(text)
     if isinstance(content, Mapping) and isinstance(content.get("messages"), list):
         content = content["messages"]  # the body of a chat completion request
-    return checked(content)
+    return _messages(content)
+
+
+def _messages(content: Any) -> list[Message]:
+    return [{"role": one["role"], "content": one["content"] or ""} for one in with_parts(content)]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def record_in(text: str) -> Record | None:
@@ -94,7 +105,7 @@ def record_in(text: str) -> Record | None:
     ValueError
         Where it is one of a newer version.
     """
-    content: Any = json.loads(text)
+    content: Any = _parsed(text)
     if not isinstance(content, dict) or "events" not in content or not isinstance(content.get("format"), int):
         return None
     if content["format"] > FORMAT:

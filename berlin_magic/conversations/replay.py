@@ -6,17 +6,19 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from berlin_magic.conversations import export
+from berlin_magic.conversations.serialization import Record
 from berlin_magic.conversations.storage import notebook_file
-from berlin_magic.conversations.turn import Turn
+from berlin_magic.conversations.turn import Link, Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import ReplayFileError
 from berlin_magic.messages import Message, text_in
 
-__all__ = ["Mode", "Replays", "StoredReply", "digest", "mode_of", "replays_from"]
+__all__ = ["Digests", "Mode", "Replays", "StoredReply", "digest", "mode_of", "replays_from"]
 
 Mode = Literal["off", "auto", "only"]
 """Always ask; ask where no reply is stored; never ask."""
@@ -24,11 +26,12 @@ Mode = Literal["off", "auto", "only"]
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply, and who gave it."""
+    """A reply, who gave it, and where it was found."""
 
     text: str
     model: str = ""
     provider: str = ""
+    found_in: str = ""
 
 
 def mode_of(text: str) -> Mode:
@@ -47,7 +50,7 @@ def digest(messages: Iterable[Message], model: str | None = None, options: Mappi
     messages : iterable of Message
         Context and question.
     model : str, optional
-        The model by its name, "" where the user names none. None where it is not known, as in a plain list of
+        The model by its name, "" if the user names none. None if it is not known, as in a plain list of
         messages: such a digest is never equal to one with a model.
     options : mapping, optional
         The engine's; one that is None counts as not given.
@@ -57,10 +60,49 @@ def digest(messages: Iterable[Message], model: str | None = None, options: Mappi
     return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
-class Replays:
-    """Replies by the digests of their requests."""
+class Digests:
+    """The digests of requests that follow each other: what was digested before is not digested again.
+
+    The JSON that `digest` digests begins with the messages, so that the state after the earlier ones can be kept.
+    """
 
     def __init__(self) -> None:
+        self._system: str | None = None
+        self._link: Link | None = None
+        self._state = hashlib.sha256()
+        self._count = 0
+
+    def of(self, turn: Turn, model: str) -> str:
+        """Return `digest` of the turn's request."""
+        before = turn.before
+        if before is None or turn.left_out:
+            return digest(turn.asked, model, turn.options)
+        new = list(takewhile(lambda link: link is not self._link, before.backwards()))
+        if self._system != turn.system or len(new) == before.length:
+            new = list(before.backwards())
+            self._system, self._state, self._count = turn.system, hashlib.sha256(b"[["), 0
+            self._add([{"role": "system", "content": turn.system}] if turn.system else [])
+        for link in reversed(new):
+            self._add(() if link.turn is None else link.turn.standing)
+        self._link = before
+        state = self._state.copy()
+        given = {name: value for name, value in turn.options.items() if value is not None}
+        rest = json.dumps([[["user", turn.content]], model, given], sort_keys=True).removeprefix("[[")
+        state.update(f"{', ' * bool(self._count)}{rest}".encode())
+        return state.hexdigest()
+
+    def _add(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            text = json.dumps([message["role"], message["content"]], sort_keys=True)
+            self._state.update(f"{', ' * bool(self._count)}{text}".encode())
+            self._count += 1
+
+
+class Replays:
+    """Replies by the digests of their requests; `found_in` says where they are from."""
+
+    def __init__(self, found_in: str = "this notebook") -> None:
+        self._found_in = found_in
         self._replies: dict[str, StoredReply] = {}
 
     def add(self, request: str, reply: StoredReply) -> None:
@@ -68,17 +110,17 @@ class Replays:
         self._replies[request] = reply
 
     def add_turns(self, turns: Iterable[Turn]) -> None:
-        """Keep the replies of the turns that are complete."""
+        """Keep the replies of the turns that are complete, and not from a file that nobody has vouched for."""
         for turn in turns:
-            if turn.finish == "complete" and turn.request and turn.reply:
-                self.add(turn.request, StoredReply(turn.reply, turn.model, turn.provider))
+            if turn.finish == "complete" and turn.request and turn.length and not turn.from_file:
+                self.add(turn.request, StoredReply(turn.reply, turn.model, turn.provider, self._found_in))
 
     def add_messages(self, messages: Iterable[Message]) -> None:
         """Keep the answers of a plain list of messages; model and options are not told there, and so not compared."""
         before: list[Message] = []
         for message in messages:
             if message["role"] == "assistant":
-                self.add(digest(before), StoredReply(text_in(message["content"])))
+                self.add(digest(before), StoredReply(text_in(message["content"]), found_in=self._found_in))
             before.append(message)
 
     def find(self, messages: Iterable[Message], request: str) -> StoredReply | None:
@@ -100,23 +142,19 @@ def replays_from(path: Path) -> Replays:
     ReplayFileError
         Where it can't be read, or is none of these.
     """
-    replays = Replays()
+    replays = Replays(path.name)
     try:
         if path.suffix == ".ipynb":
             file = notebook_file.read(path)
-            for record in (*file.records.values(), file.apart):
-                turns = Turns()
-                turns.read(record)
-                replays.add_turns(turns.every_turn())
+            for record in (*map(file.told, sorted(file.names)), file.told_once()):
+                replays.add_turns(_turns(record))
             return replays
         text = path.read_text(encoding="utf-8")
         record_ = export.record_in(text) if path.suffix != ".jsonl" else None
         if record_ is None:
             replays.add_messages(export.messages_in(text, path.suffix))
         else:
-            turns = Turns()
-            turns.read(record_)
-            replays.add_turns(turns.every_turn())
+            replays.add_turns(_turns(record_))
     except OSError as error:
         raise ReplayFileError(f"Replies can't be replayed from {path}: {error.strerror}.\nCheck the path.") from None
     except ValueError as error:
@@ -124,3 +162,9 @@ def replays_from(path: Path) -> Replays:
             f"Replies can't be replayed from {path}: {error}.\nGive a notebook, or an export of a conversation."
         ) from None
     return replays
+
+
+def _turns(record: Record) -> list[Turn]:
+    turns = Turns()
+    turns.read(record)
+    return turns.every_turn()

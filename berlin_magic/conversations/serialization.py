@@ -1,25 +1,25 @@
-"""A journal: who is told of every change of a conversation, as it happens."""
+"""Serialization: a conversation as plain JSON, checked when it is read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+import json
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Protocol, get_args
 
-from berlin_magic.conversations.cells import Event, Place, State, Strike, StrikeKind, SystemPrompt, Version
-from berlin_magic.conversations.turn import Finish, Turn
+from berlin_magic.conversations.cells import Event, Place, Removal, RemovalKind, State, SystemPrompt, Version
+from berlin_magic.conversations.turn import Finish, Link, Turn
 from berlin_magic.messages import (
     ImagePart,
-    Message,
     Part,
     ReasoningPart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
-    checked,
+    with_parts,
 )
 
-__all__ = ["FORMAT", "Journal", "Record", "as_of", "event_record", "place_record", "places_of"]
+__all__ = ["FORMAT", "Journal", "Record", "checked_id", "event_record", "place_record", "places_of", "turn_record"]
 
 FORMAT = 2
 """The version of this form; readers refuse a higher one. In version 1 a turn had a ``reply``, a text, and no parts."""
@@ -54,10 +54,11 @@ def event_record(place: Place, version: Version, event: Event, find: Find) -> Re
     match event:
         case Turn():
             return {**where, "kind": "turn", **turn_record(event, find)}
-        case Strike():
+        case Removal():
             return {**where, "kind": event.kind, "turns": list(event.turns)}
         case SystemPrompt():
-            return {**where, "kind": "system", "text": event.text}
+            said = {"from_file": event.from_file} if event.from_file else {}
+            return {**where, "kind": "system", "text": event.text, **said}
 
 
 def turn_record(turn: Turn, find: Find) -> Record:
@@ -67,17 +68,16 @@ def turn_record(turn: Turn, find: Find) -> Record:
         record["parts"] = [part_record(part) for part in turn.parts]
     if turn.question:
         record["question"] = [part_record(part) for part in turn.question]
-    usual = Turn("")
     for name in _PLAIN:
-        if (value := getattr(turn, name)) != getattr(usual, name):
+        if (value := getattr(turn, name)) != _USUAL[name]:
             record[name] = value
     if turn.options:
         record["options"] = dict(turn.options)
     if turn.given is not None:
         record["given"] = [dict(message) for message in turn.given]
-    if turn.chain:
-        record["parent"] = turn.chain[-1]
-        parent = find(turn.chain[-1])
+    if turn.before is not None:
+        record["parent"] = turn.before.id
+        parent = find(turn.before.id)
         if parent is None or not turn.extends(parent):  # else the parent's own chain tells the rest
             record["chain"] = list(turn.chain)
     return record
@@ -94,13 +94,21 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
     "request": (str,),
     "server": (str,),
     "replayed": (bool,),
+    "replayed_from": (str,),
     "edited": (bool,),
+    "from_file": (str,),
     "reason": (str,),
     "prompt_tokens": (int,),
     "completion_tokens": (int,),
     "begun": (int, float),
     "ended": (int, float),
 }
+_USUAL: Mapping[str, Any] = {name: getattr(Turn(""), name) for name in _PLAIN}
+
+_LONGEST_ID = 8192  # characters: VS Code's ids of cells hold the path
+_LATEST = 1 << 36  # seconds since the epoch, in the year 4147; every system can show it
+_LARGEST = 1 << 53  # the largest whole number that every reader of JSON has
+_DEEPEST = 20  # levels of lists and dicts in options
 
 
 def places_of(
@@ -124,7 +132,7 @@ def places_of(
     read = _read(events, problems)
     versions: dict[tuple[str, str], tuple[int, Version]] = {}
     for record, event in sorted(read.values(), key=lambda entry: int(entry[0]["position"])):
-        run = record.get("run") if isinstance(record.get("run"), str) else None
+        run = _id_or_none(record.get("run"))
         where = (record["place"], record["version"])
         _, version = versions.setdefault(where, (record["number"], Version(run, id=record["version"])))
         version.events.append(event)
@@ -146,32 +154,11 @@ def places_of(
     return sorted(found.values(), key=lambda place: place.number)
 
 
-def as_of(record: Mapping[str, Any], ids: Collection[str]) -> Record:
-    """Return of a conversation's record what stood there when the turns with these `ids` were its newest.
-
-    So a copy of a notebook begins with what the file held, its former versions included, and not with what was asked
-    in the original since.
-    """
-    latest: dict[str, int] = {}
-    for event in record["events"]:
-        if event.get("id") in ids:
-            latest[event["place"]] = max(event["number"], latest.get(event["place"], 0))
-    return {
-        **record,
-        "places": [
-            {name: value for name, value in place.items() if name != "current"}
-            for place in record["places"]
-            if place.get("key") in latest
-        ],
-        "events": [event for event in record["events"] if event.get("number", 0) <= latest.get(event.get("place"), -1)],
-    }
-
-
 def _heads(places: Iterable[Mapping[str, Any]], problems: list[str]) -> dict[str, Mapping[str, Any]]:
     heads = {}
     for record in places:
         try:
-            heads[_text(record, "key")] = record
+            heads[checked_id(record.get("key"))] = record
         except (ValueError, AttributeError) as error:
             problems.append(f"a place is left out: {error}")
     return heads
@@ -183,10 +170,10 @@ def _read(events: Iterable[Mapping[str, Any]], problems: list[str]) -> dict[str,
         try:
             event = _event(record)
             for name in ("place", "version"):
-                _text(record, name)
+                checked_id(record.get(name))
             for name in ("number", "position"):
                 _whole(record, name)
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             problems.append(f"something that was asked is left out: {error}")
         else:
             read.setdefault(event.id, (record, event))
@@ -197,26 +184,27 @@ def _place(key: str, head: Mapping[str, Any], version: Version) -> Place:
     cell, number = head.get("cell"), head.get("number")
     state: State = "deleted" if head.get("state") == "deleted" else "in"
     return Place(
-        cell if isinstance(cell, str) else None,
+        _id_or_none(cell),
         [version],
         version,
         state,
         key,
-        number if isinstance(number, int) else 1 << 53,
+        int(number) if isinstance(number, int) and _is_number(number, _LARGEST) else _LARGEST,
     )
 
 
 def _event(record: Mapping[str, Any]) -> Event:
-    id_ = _text(record, "id")
+    id_ = checked_id(record.get("id"))
     kind: Any = record.get("kind")
     if kind == "turn":
         return turn_of(record, id_)
     if kind == "system":
-        return SystemPrompt(_text(record, "text", empty=True), id_)
+        from_file = str(record.get("from_file") or "")
+        return SystemPrompt(_text(record, "text", empty=True), id_, from_file=from_file)
     turns = record.get("turns")
-    if kind not in get_args(StrikeKind) or not isinstance(turns, list) or not all(isinstance(t, str) for t in turns):
+    if kind not in get_args(RemovalKind) or not isinstance(turns, list) or not all(map(_id_or_none, turns)):
         raise ValueError(f"no such kind: {kind!r:.40}")
-    return Strike(kind, tuple(turns), id_)
+    return Removal(kind, tuple(turns), id_)
 
 
 def turn_of(record: Mapping[str, Any], id_: str) -> Turn:
@@ -228,13 +216,14 @@ def turn_of(record: Mapping[str, Any], id_: str) -> Turn:
     for name, types in _PLAIN.items():
         if name in record:
             value = record[name]
-            if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+            if not _is_plain(value, types):
                 raise ValueError(f"{name} is {value!r:.40}")
             setattr(turn, name, value)
-    if isinstance(options := record.get("options"), Mapping):
-        turn.options = dict(options)
+    if options := record.get("options"):
+        turn.options = _checked_options(options)
     if record.get("given") is not None:
-        turn.given = tuple(checked(record["given"]))
+        messages = with_parts(record["given"])
+        turn.given = tuple({"role": one["role"], "content": one["content"] or ""} for one in messages)
     if "parts" in record:
         turn.parts = [part_of(part) for part in record["parts"]]
     elif reply := record.get("reply"):  # version 1
@@ -277,29 +266,73 @@ _FIELDS: Mapping[type[Part], tuple[str, ...]] = {kind: tuple(one.name for one in
 
 
 def _link(turns: Mapping[str, Turn], read: Mapping[str, tuple[Mapping[str, Any], Event]]) -> None:
-    """Give every turn its chain, and the context that follows from it."""
+    """Let every turn know what stood before it; rows that begin alike share their beginning."""
+    linked: set[str] = set()
+    for turn in turns.values():
+        chain = read[turn.id][0].get("chain")
+        if isinstance(chain, list) and all(map(_id_or_none, chain)):
+            for id_ in chain:
+                known = turns.get(id_)
+                shared = known is not None and id_ in linked and known.before is turn.before
+                turn.before = known.link if known is not None and shared else Link(id_, known, turn.before)
+            linked.add(turn.id)
     for start in turns.values():
         path: dict[str, Turn] = {}
-        turn: Turn | None = start
-        while turn is not None and not turn.chain and turn.id not in path:
-            path[turn.id] = turn
-            turn = turns.get(_parent(read[turn.id][0]))
+        turn_: Turn | None = start
+        while turn_ is not None and turn_.id not in linked and turn_.id not in path:
+            path[turn_.id] = turn_
+            turn_ = turns.get(_id_or_none(read[turn_.id][0].get("parent")) or "")
         for turn in reversed(path.values()):
-            record = read[turn.id][0]
-            chain = record.get("chain")
-            if isinstance(chain, list) and all(isinstance(entry, str) for entry in chain):
-                turn.chain = tuple(chain)
-            elif parent := _parent(record):
-                turn.chain = (*(turns[parent].chain if parent in turns else ()), parent)
-    for turn in turns.values():
-        system: list[Message] = [{"role": "system", "content": turn.system}] if turn.system else []
-        sent = [turns[id_] for id_ in turn.chain[turn.left_out :] if id_ in turns]
-        turn.context = (*system, *(message for one in sent for message in one.standing))
+            linked.add(turn.id)
+            if parent := _id_or_none(read[turn.id][0].get("parent")):
+                known = turns.get(parent)
+                turn.before = Link(parent, None) if known is None else known.link
 
 
-def _parent(record: Mapping[str, Any]) -> str:
-    parent = record.get("parent")
-    return parent if isinstance(parent, str) else ""
+def checked_id(value: object) -> str:
+    """Return an id; ValueError if it is not a text that can be stored and looked up."""
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_ID:
+        raise ValueError(f"an id is {value!r:.40}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"an id is {value!a:.40}") from None
+    return value
+
+
+def _id_or_none(value: object) -> str | None:
+    try:
+        return checked_id(value)
+    except ValueError:
+        return None
+
+
+def _is_plain(value: object, types: tuple[type, ...]) -> bool:
+    """Say whether a value of a turn is of one of these types, and in the range that it can have."""
+    if isinstance(value, str):
+        return str in types
+    if isinstance(value, bool) or value is None:
+        return type(value) in types
+    return isinstance(value, types) and _is_number(value, _LATEST if float in types else _LARGEST)
+
+
+def _is_number(value: object, largest: int) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= largest
+
+
+def _checked_options(options: object) -> dict[str, Any]:
+    """Return a question's options; ValueError if they are not plain JSON of a usual depth."""
+    if not isinstance(options, Mapping) or _depth_exceeds(options, _DEEPEST):
+        raise ValueError(f"the options are {options!r:.40}")
+    json.dumps(options, allow_nan=False)
+    return dict(options)
+
+
+def _depth_exceeds(value: object, levels: int) -> bool:
+    if not isinstance(value, Mapping | list):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return levels == 0 or any(_depth_exceeds(one, levels - 1) for one in inner)
 
 
 def _text(record: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
@@ -311,7 +344,7 @@ def _text(record: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
 
 def _whole(record: Mapping[str, Any], name: str) -> int:
     value = record.get(name)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or not _is_number(value, _LARGEST):
         raise ValueError(f"{name} is {value!r:.40}")
     return value
 

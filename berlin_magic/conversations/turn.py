@@ -6,21 +6,62 @@ Pure: no network, kernel or clock.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from types import MappingProxyType
 from typing import Any, Literal
 
 from berlin_magic import messages
 from berlin_magic.errors import clean
 from berlin_magic.messages import Content, Event, Message, Part, ReasoningPart, TextPart, ToolCallPart, content_of
 
-__all__ = ["Finish", "Turn"]
+__all__ = ["Finish", "Link", "Turn", "copied", "same_chain"]
 
 Finish = Literal["running", "complete", "stopped", "cut", "failed"]
 """How a turn stands: being answered; answered whole; stopped by the user; cut by network or server; not answered."""
 
 
-@dataclass(eq=False)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Link:
+    """A turn and what stood before it. Lists of turns that begin alike share their beginning.
+
+    Attributes
+    ----------
+    id : str
+        The turn's id.
+    turn : Turn or None
+        The turn; None if it is not known here.
+    previous : Link or None
+        What stood before it.
+    length : int
+        How many turns that makes.
+    """
+
+    id: str
+    turn: Turn | None = field(repr=False)
+    previous: Link | None = field(default=None, repr=False)
+    length: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "length", 1 if self.previous is None else self.previous.length + 1)
+
+    def backwards(self) -> Iterator[Link]:
+        """Yield this link and those before it, the newest first."""
+        link: Link | None = self
+        while link is not None:
+            yield link
+            link = link.previous
+
+
+Compared = MutableMapping[tuple[Link | None, Link | None], bool]
+"""What was found of rows of turns: whether they are the same."""
+
+
+@dataclass(eq=False, slots=True)
 class Turn:
     """One question and its reply; each is made of parts.
 
@@ -30,8 +71,8 @@ class Turn:
         The question, as the user wrote it.
     question : tuple of Part
         What was sent for it, if that is not just the prompt: texts and images. Empty otherwise.
-    context : tuple of Message
-        What was sent before it when it was asked: the system prompt, then the messages of earlier turns.
+    before : Link or None
+        The turns that stood before it when it was asked; never rewritten.
     cell, run : str or None
         The id of the cell that asked, where the front end tells it, and which execution of that cell.
     model : str
@@ -42,8 +83,6 @@ class Turn:
         How it ended.
     id : str
         Unique, for life.
-    chain : tuple of str
-        The ids of the turns that stood before it when it was asked, oldest first; never rewritten.
     left_out : int
         So many of them, from the oldest on, did not fit the budget and were not sent.
     stale_before : int
@@ -62,6 +101,11 @@ class Turn:
         Whether the reply was taken from the store.
     edited : bool
         Whether it comes from a notebook file whose cell has another question by now.
+    from_file : str
+        Whether it comes from a notebook file that the user has not vouched for: "unsaid" until the user has been told,
+        then "said"; empty for what was asked here, named or trusted.
+    replayed_from : str
+        Where the stored reply was found.
     reason : str
         Why the engine ended the reply, in its own word (`events.Finish`); empty where it did not tell.
     prompt_tokens, completion_tokens : int or None
@@ -77,23 +121,24 @@ class Turn:
     """
 
     prompt: str
-    context: tuple[Message, ...] = ()
+    before: Link | None = field(default=None, repr=False)
     cell: str | None = None
     run: str | None = None
     model: str = ""
     wanted: str = field(default="", kw_only=True)
     finish: Finish = "running"
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    chain: tuple[str, ...] = field(default=(), repr=False)
     left_out: int = 0
     stale_before: int = 0
     system: str = ""
     provider: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     request: str = field(default="", repr=False)
     server: str = ""
     replayed: bool = False
     edited: bool = False
+    from_file: str = field(default="", kw_only=True)
+    replayed_from: str = field(default="", kw_only=True)
     reason: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -106,7 +151,30 @@ class Turn:
     _open: list[str] = field(default_factory=list, repr=False)  # what the last part grows by; joined when it is read
     _length: int = field(default=0, repr=False)
     _messages: tuple[Message, ...] | None = field(default=None, repr=False)
-    _extends: bool | None = field(default=None, repr=False)
+    _link: Link | None = field(default=None, repr=False)
+
+    @property
+    def link(self) -> Link:
+        """It, and what it was asked on: what a question right after it is asked on."""
+        if self._link is None:
+            self._link = Link(self.id, self, self.before)
+        return self._link
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The ids of the turns that stood before it when it was asked, oldest first."""
+        links = [] if self.before is None else [link.id for link in self.before.backwards()]
+        return tuple(reversed(links))
+
+    @property
+    def context(self) -> tuple[Message, ...]:
+        """What was sent before it when it was asked: the system prompt, then the messages of earlier turns."""
+        turns: list[Turn] = []
+        if self.before is not None:
+            sent = self.before.length - self.left_out
+            turns = [link.turn for link in islice(self.before.backwards(), max(sent, 0)) if link.turn is not None]
+        first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
+        return (*first, *(message for turn in reversed(turns) for message in turn.standing))
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -202,11 +270,35 @@ class Turn:
 
     def extends(self, parent: Turn) -> bool:
         """Say whether it was asked on `parent` and on exactly what `parent` had been asked on."""
-        if not self.chain or self.chain[-1] != parent.id:
-            return False
-        if self._extends is None:  # chains never change, and comparing them all for each question is the square of them
-            self._extends = self.chain[:-1] == parent.chain
-        return self._extends
+        return self.before is not None and self.before.id == parent.id and self.before.previous is parent.before
+
+
+def same_chain(
+    one: Link | None, other: Link | None, known: MutableMapping[tuple[Link | None, Link | None], bool]
+) -> bool:
+    """Say whether two rows of turns are the same: the same turns, or others with the same text.
+
+    What it finds out on the way is kept in `known`, so that comparing a whole conversation takes one step a turn.
+    """
+    passed = []
+    same = True
+    while one is not other:
+        if (one, other) in known:
+            same = known[one, other]
+            break
+        if one is None or other is None or one.length != other.length or not _same_text(one, other):
+            same = False
+            break
+        passed.append((one, other))
+        one, other = one.previous, other.previous
+    known.update(dict.fromkeys(passed, same))
+    return same
+
+
+def _same_text(one: Link, other: Link) -> bool:
+    if one.id == other.id:
+        return True
+    return one.turn is not None and other.turn is not None and one.turn.standing == other.turn.standing
 
 
 def copied(messages: tuple[Message, ...]) -> list[Message]:

@@ -9,26 +9,25 @@ from berlin_magic.conversations import serialization
 from berlin_magic.conversations.cells import (
     Event,
     Place,
-    Strike,
+    Removal,
     SystemPrompt,
     Version,
-    arranged,
+    in_the_order_of,
     merged,
+    removed,
     standing,
-    struck,
-    system_of,
 )
-from berlin_magic.conversations.context_window import Measure, estimate, left_out
+from berlin_magic.conversations.context_window import Measure, estimate, fitting
+from berlin_magic.conversations.order import Order
 from berlin_magic.conversations.serialization import Journal, Record
-from berlin_magic.conversations.staleness import stale_turns
 from berlin_magic.conversations.turn import Finish, Turn, copied
 from berlin_magic.messages import Message, Part, Text, content_of, text_in
 
-__all__ = ["Finish", "Layout", "Turn", "Turns"]
+__all__ = ["GO_ON", "Finish", "Places", "Turn", "Turns"]
 
 
-class Layout:
-    """What a conversation is made of; `Turns` adds how it grows.
+class Places:
+    """Where the turns of a conversation stand; `Turns` adds how it grows.
 
     Attributes
     ----------
@@ -39,19 +38,23 @@ class Layout:
     def __init__(self, system: str = "") -> None:
         self._system = system
         self._places: list[Place] = []
+        self._by_cell: dict[str, Place] = {}
         self._by_id: dict[str, Turn] = {}
+        self._where: dict[str, tuple[Place, Version]] = {}
+        self._prompts: list[Place] | None = None  # the places that set a system prompt
+        self._order = Order()
         self.journal: Journal | None = None
 
     @property
     def system(self) -> str:
         """The system prompt, as it holds at the end; setting it holds from there on."""
-        return system_of(self._places, self._system)
+        return self._system_before(len(self._places))
 
     @system.setter
     def system(self, text: str) -> None:
         if text == self.system:
             return
-        if any(isinstance(event, SystemPrompt) for place in self._places for event in place.current.events):
+        if self._setting_prompts():
             self.set_system(text)
             return
         self._system = text
@@ -66,7 +69,7 @@ class Layout:
     def system_for(self, cell: str | None) -> str:
         """Return the system prompt that a question of `cell` is asked with."""
         own = self._find(cell)
-        return system_of(self._places if own is None else self._places[: self._places.index(own) + 1], self._system)
+        return self._system_before(len(self._places) if own is None else own.number + 1)
 
     def set_system(self, text: str, *, cell: str | None = None, run: str | None = None) -> None:
         """Set the system prompt for what stands after `cell`."""
@@ -78,40 +81,66 @@ class Layout:
         """Where its cells stand, the deleted ones included."""
         return tuple(self._places)
 
+    def place_of_cell(self, cell: str | None) -> Place | None:
+        """Return where a cell stands; None if it has none."""
+        return self._find(cell)
+
     def leave(self, cells: Collection[str]) -> None:
         """Let the turns of these cells leave the conversation; running one again brings it back to its place."""
-        for place in self._places:
-            if place.cell in cells and place.state == "in":
+        for cell in cells:
+            place = self._by_cell.get(cell)
+            if place is not None and place.state == "in":
                 place.state = "deleted"
-                self._note_place(place)
+                self._changed(place)
 
     def arrange(self, cells: Sequence[str]) -> None:
         """Put the places in the order of `cells`; what is not among them stays behind what it stood behind."""
-        self._places = arranged(self._places, cells)
+        self._places = in_the_order_of(cells, self._places)
         self._renumber()
+
+    def name_cell(self, cell: str, turns: Iterable[str]) -> None:
+        """Let `cell` be the cell that the turns with these ids were asked in.
+
+        What was asked with no cell known, or with another id for it, is then replaced when the cell is run again.
+        """
+        found = {self._where[id_][0].key: self._where[id_][0] for id_ in turns if id_ in self._where}
+        places = sorted(found.values(), key=lambda place: place.number)
+        if own := self._by_cell.get(cell):
+            places = [own, *(place for place in places if place is not own)]
+        if not places or (own is not None and len(places) == 1):
+            return
+        first, *others = places
+        if first is not own:
+            self._by_cell.pop(first.cell or "", None)
+            first.cell = cell
+        for other in others:
+            self._join(first, other)
+        for version in first.versions:
+            for turn in version.turns:
+                turn.cell = cell
+        self._reindex()
 
     def before(self, place: Place) -> list[Turn]:
         """Return the turns that stand before what `place` does next."""
-        return standing(self._places[: self._places.index(place) + 1], struck(self._places))
+        return list(self._order.turns(self._places, place.number + 1))
 
     def stale(self) -> set[str]:
         """Return the ids of the turns that were asked on something else than what stands before them now."""
-        return stale_turns(standing(self._places, struck(self._places)), self._by_id.get)
+        return self._order.stale(self._places)
 
     def place_of(self, turn: Turn) -> Place:
-        """Return where `turn` stands, also where it is a former version; ValueError where it is not of these."""
-        for place in reversed(self._places):  # the newest is asked for most
-            if any(turn in version.events for version in place.versions):
-                return place
-        raise ValueError("the turn is not of this conversation")
+        """Return where `turn` stands, also if it is a former version; ValueError if it is not of these."""
+        if self._by_id.get(turn.id) is not turn:
+            raise ValueError("the turn is not of this conversation")
+        return self._where[turn.id][0]
 
     def make_current(self, place: Place, version: Version) -> None:
         """Put a former version of `place` in force again."""
         if version not in place.versions:
             raise ValueError("the version is not of this place")
-        place.current = version
+        former, place.current = place.current, version
         place.state = "in"
-        self._note_place(place)
+        self._changed(place, former, version)
 
     def find(self, id_: str) -> Turn | None:
         """Return the turn with this id, former versions and deleted cells included."""
@@ -146,13 +175,15 @@ class Layout:
         problems: list[str] = []
         if isinstance(text := record.get("system"), str) and not self._system:
             self._system = text
-        self._admit(serialization.places_of(record.get("places", []), record.get("events", []), problems))
+        places, events = record.get("places", []), record.get("events", [])
+        self._places = merged(self._places, serialization.places_of(places, events, problems))
+        self._renumber()
         return problems
 
     def forget(self) -> None:
         """Lose everything, former versions too; what is running goes on, and joins nothing."""
         self._places.clear()
-        self._by_id.clear()
+        self._reindex()
 
     def note_everything(self) -> None:
         """Tell the journal all that there is."""
@@ -163,50 +194,132 @@ class Layout:
                     self._note_event(place, version, event)
 
     def note(self, turn: Turn) -> None:
-        """Tell the journal what has become of `turn`."""
-        if self.journal is not None and turn.id in self._by_id:
-            place = self.place_of(turn)
-            self._note_event(place, next(v for v in place.versions if turn in v.events), turn)
+        """Take note of what has become of `turn`, and tell the journal."""
+        if turn.id in self._where:
+            place, version = self._where[turn.id]
+            self._order.cut(place)
+            self._note_event(place, version, turn)
 
-    def _admit(self, places: Iterable[Place]) -> None:
-        self._places = merged(self._places, places)
-        self._renumber()
+    def tell_from_file(self) -> None:
+        """Take note that the user was told of what comes from a notebook file."""
+        self._set_from_file("unsaid", "said")
+
+    def trust(self, requests: Mapping[str, object]) -> int:
+        """Count what comes from a notebook file as the user's own; return how many turns that are.
+
+        Parameters
+        ----------
+        requests : mapping
+            The digests of the turns' requests as the file tells them, by which their replies can be replayed.
+        """
+        turns = [turn for turn in self._by_id.values() if turn.from_file]
+        for turn in turns:
+            if isinstance(request := requests.get(turn.id), str):
+                turn.request = request
+        self._set_from_file("unsaid", "")
+        self._set_from_file("said", "")
+        return len(turns)
+
+    def _set_from_file(self, before: str, after: str) -> None:
         for place in self._places:
             for version in place.versions:
-                self._by_id.update((turn.id, turn) for turn in version.turns)
+                for event in version.events:
+                    if not isinstance(event, Removal) and event.from_file == before:
+                        event.from_file = after
+                        self._note_event(place, version, event)
 
     def _find(self, cell: str | None) -> Place | None:
-        return next((place for place in self._places if cell is not None and place.cell == cell), None)
+        return None if cell is None else self._by_cell.get(cell)
 
     def _version(self, cell: str | None, run: str | None) -> tuple[Place, Version]:
-        """Return the place of a cell and the version that this run of it makes; both made where there is none."""
+        """Return the place of a cell and the version that this run of it makes; both made if there is none."""
         place = self._find(cell)
         if place is None:
             version = Version(run)
-            place = Place(cell, [version], version, number=self._next_number())
+            place = Place(cell, [version], version, number=len(self._places))
             self._places.append(place)
+            if cell is not None:
+                self._by_cell[cell] = place
             self._note_place(place)
         elif run is None or place.current.run != run or place.state != "in":
-            version = Version(run)
+            former, version = place.current, Version(run)
             place.versions.append(version)
             place.current, place.state = version, "in"
-            self._note_place(place)
+            self._changed(place, former)
         return place, place.current
 
     def _add(self, place: Place, version: Version, event: Event) -> None:
         version.events.append(event)
         if isinstance(event, Turn):
             self._by_id[event.id] = event
+            self._where[event.id] = place, version
+            self._order.cut(place)
+        else:
+            self._forget_what_follows_from(place, version)
         self._note_event(place, version, event)
 
-    def _next_number(self) -> int:
-        return self._places[-1].number + 1 if self._places else 0
+    def _changed(self, place: Place, *versions: Version) -> None:
+        """Take note that something else counts at `place`: in place of, or with, what these versions did."""
+        self._forget_what_follows_from(place, *versions)
+        self._note_place(place)
+
+    def _forget_what_follows_from(self, place: Place, *versions: Version) -> None:
+        events = [event for version in versions for event in version.events]
+        if any(isinstance(event, SystemPrompt) for event in events):
+            self._prompts = None
+        self._order.cut(place, removals=any(isinstance(event, Removal) for event in events))
+
+    def _setting_prompts(self) -> list[Place]:
+        if self._prompts is None:
+            self._prompts = [
+                place
+                for place in self._places
+                if any(isinstance(event, SystemPrompt) for event in place.current.events)
+            ]
+        return self._prompts
+
+    def _system_before(self, end: int) -> str:
+        """Return the system prompt that holds after the places up to number `end`: the last one set there."""
+        places = [place for place in self._setting_prompts() if place.number < end]
+        texts = [
+            event.text for place in places[-1:] for event in place.current.events if isinstance(event, SystemPrompt)
+        ]
+        return texts[-1] if texts else self._system
+
+    def _join(self, place: Place, other: Place) -> None:
+        """Let what `other` did have been done at `place`: as a sequence, if neither knew its cell; else as versions."""
+        fresh = len(place.versions) == len(other.versions) == 1 and other.cell is None and place.current.run is None
+        if fresh:
+            place.current.events += other.current.events
+        else:
+            place.versions += other.versions
+            place.current, place.state = other.current, other.state
+        self._places.remove(other)
+        if other.cell is not None:
+            self._by_cell.pop(other.cell, None)
 
     def _renumber(self) -> None:
         for number, place in enumerate(self._places):
             if place.number != number:
                 place.number = number
                 self._note_place(place)
+        self._reindex()
+
+    def _reindex(self) -> None:
+        """Set up anew what is looked up by cells and by ids."""
+        self._order.clear()
+        self._prompts = None
+        self._by_cell.clear()
+        self._by_id.clear()
+        self._where.clear()
+        for place in self._places:
+            if place.cell is not None:
+                self._by_cell.setdefault(place.cell, place)
+            for version in place.versions:
+                for event in version.events:
+                    if isinstance(event, Turn):
+                        self._by_id[event.id] = event
+                        self._where[event.id] = place, version
 
     def _note_place(self, place: Place) -> None:
         if self.journal is not None:
@@ -217,7 +330,7 @@ class Layout:
             self.journal.event(serialization.event_record(place, version, event, self._by_id.get))
 
 
-class Turns(Layout):
+class Turns(Places):
     """The turns of a conversation, oldest first, as a sequence: iterate, index, slice.
 
     A cell is a place. A new cell's turns come last; running the cell again replaces its turns where they stand, and
@@ -242,25 +355,28 @@ class Turns(Layout):
         self.measure: Measure = estimate
 
     def __iter__(self) -> Iterator[Turn]:
-        return iter(standing(self._places, struck(self._places)))
+        return iter(tuple(self._order.turns(self._places)))
 
     def __len__(self) -> int:
-        return len(standing(self._places, struck(self._places)))
+        return len(self._order.turns(self._places))
 
     @overload
     def __getitem__(self, index: int) -> Turn: ...
     @overload
     def __getitem__(self, index: slice) -> Self: ...
     def __getitem__(self, index: int | slice) -> Turn | Self:
+        turns = self._order.turns(self._places)
         if isinstance(index, int):
-            return list(self)[index]
+            return turns[index]
         part = self._alike()
         part.system = self.system
-        for number, turn in enumerate(list(self)[index]):
-            place = self.place_of(turn)
-            event = serialization.event_record(place, place.current, turn, lambda _: None)
-            event |= {"place": turn.id, "number": 0, "position": 0}
-            part.read({"places": [{"key": turn.id, "number": number}], "events": [event]})
+        places, events = [], []
+        for number, turn in enumerate(turns[index]):
+            place, version = self._where[turn.id]
+            event = serialization.event_record(place, version, turn, lambda _: None)
+            places.append({"key": turn.id, "number": number})
+            events.append({**event, "place": turn.id, "number": 0, "position": 0})
+        part.read({"places": places, "events": events})
         return part
 
     @property
@@ -301,21 +417,20 @@ class Turns(Layout):
             What is sent for the prompt, if that is more than its text.
         """
         place, version = self._version(cell, run)
-        earlier = [turn for turn in self.before(place) if turn.standing]
+        answers, count = self._order.answers(self._places, place.number + 1)
         chosen = self.system_for(cell) if system is None else system
         content = content_of(question) if question else prompt
         fixed: list[Message] = [{"role": "system", "content": chosen}, {"role": "user", "content": content}]
-        count = left_out([turn.standing for turn in earlier], fixed, self.context_limit, self.measure)
-        stale = self.stale()
+        newest_first = (answers[number].standing for number in range(count - 1, -1, -1))
+        kept = count if self.context_limit is None else fitting(newest_first, fixed, self.context_limit, self.measure)
         turn = Turn(
             prompt,
-            _messages(earlier[count:], chosen),
+            self._order.link(count),
             cell,
             run,
             model,
-            chain=tuple(turn.id for turn in earlier),
-            left_out=count,
-            stale_before=sum(one.id in stale for one in earlier[count:]),
+            left_out=count - kept,
+            stale_before=self._order.stale_between(count - kept, count),
             system=chosen,
             options=dict(options or {}),
             begun=begun,
@@ -334,7 +449,7 @@ class Turns(Layout):
 
     def going_on(self, cell: str | None = None, run: str | None = None) -> str | None:
         """Return the question that has the last reply gone on with; None where that is complete, or there is none."""
-        return _GO_ON if self.partial(cell, run) is not None else None
+        return GO_ON if self.partial(cell, run) is not None else None
 
     def partial(self, cell: str | None = None, run: str | None = None) -> Turn | None:
         """Return the last turn before a question of this cell, where its reply is not complete; None otherwise."""
@@ -355,7 +470,7 @@ class Turns(Layout):
         """
         place, version = self._version(cell, run)
         gone = list(self)
-        self._add(place, version, Strike("reset", tuple(turn.id for turn in gone)))
+        self._add(place, version, Removal("reset", tuple(turn.id for turn in gone)))
         return len(gone)
 
     def undo(self, count: int = 1, *, cell: str | None = None, run: str | None = None) -> list[Turn]:
@@ -364,7 +479,7 @@ class Turns(Layout):
             raise ValueError(f"at least one turn can be taken back, not {count}")
         place, version = self._version(cell, run)
         gone = self.before(place)[-count:]
-        self._add(place, version, Strike("undo", tuple(turn.id for turn in gone)))
+        self._add(place, version, Removal("undo", tuple(turn.id for turn in gone)))
         return gone
 
     def drop(self, number: int, *, cell: str | None = None, run: str | None = None) -> Turn:
@@ -377,13 +492,14 @@ class Turns(Layout):
         """
         own = self._find(cell)
         again = own is not None and (run is None or own.current.run != run)
-        places = [place for place in self.places if not (again and place is own)]
-        turns = standing(places, struck(places))
+        places = [place for place in self._places if not (again and place is own)]
+        out = removed(places)
+        turns = [turn for place in places for turn in standing(place, out)]
         if not 1 <= number <= len(turns):
             raise ValueError(f"there is no turn {number}: the conversation has {len(turns)}")
         gone = turns[number - 1]
         place, version = self._version(cell, run)
-        self._add(place, version, Strike("drop", (gone.id,)))
+        self._add(place, version, Removal("drop", (gone.id,)))
         return gone
 
     def add_messages(
@@ -392,15 +508,15 @@ class Turns(Layout):
         """Append what was said elsewhere, and return it as turns.
 
         A question and its answer make one turn; whatever else there is stands in a turn of its own, so that no message
-        is lost. Leading system messages become the system prompt, where there is none.
+        is lost. A leading system message becomes the system prompt, from there on.
         """
         left = list(messages)
         if not left:
             return []
-        begins = not self.system and not len(self)
         place, version = self._version(cell, run)
-        if begins and left[0]["role"] == "system" and left[0]["content"]:
-            self._add(place, version, SystemPrompt(text_in(left.pop(0)["content"])))
+        if left[0]["role"] == "system" and isinstance(text := left[0]["content"], str) and text:
+            self._add_system(place, version, text)
+            del left[0]
         turns: list[Turn] = []
         while left:
             pair = [message["role"] for message in left[:2]] == ["user", "assistant"]
@@ -418,6 +534,40 @@ class Turns(Layout):
             turns.append(turn)
         return turns
 
+    def add_turns(self, other: Turns, *, cell: str | None = None, run: str | None = None) -> list[Turn]:
+        """Append what another conversation says, as it stands there, and return it.
+
+        Its system prompt holds from there on, if it has one; a turn keeps its model and how it ended.
+        """
+        said = [turn for turn in other if turn.standing]
+        if not said and not other.system:
+            return []
+        place, version = self._version(cell, run)
+        if other.system:
+            self._add_system(place, version, other.system)
+        turns = []
+        for one in said:
+            turn = Turn(
+                one.prompt,
+                cell=cell,
+                run=run,
+                model=one.model,
+                finish=one.finish,
+                provider=one.provider,
+                reason=one.reason,
+                begun=one.begun,
+                ended=one.ended,
+                given=tuple(copied(one.standing)),
+            )
+            turn.parts = one.parts
+            self._add(place, version, turn)
+            turns.append(turn)
+        return turns
+
+    def _add_system(self, place: Place, version: Version, text: str) -> None:
+        if self._system_before(place.number + 1) != text:
+            self._add(place, version, SystemPrompt(text))
+
     def fork(self) -> Self:
         """Return a copy that goes its own way: places, versions and all. What was running is cut off in the copy."""
         copy = self._alike()
@@ -431,10 +581,15 @@ class Turns(Layout):
         return other
 
 
-_GO_ON = (
+def _prompts_in(place: Place) -> list[SystemPrompt]:
+    return [event for event in place.current.events if isinstance(event, SystemPrompt)]
+
+
+GO_ON = (
     "Continue your last reply exactly where it broke off. Begin with the very next word, and repeat nothing of what is "
     "already there."
 )
+"""What is asked to have a reply gone on with."""
 
 
 def _messages(turns: Iterable[Turn], system: str) -> tuple[Message, ...]:

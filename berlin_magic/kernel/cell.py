@@ -1,10 +1,12 @@
-"""What the front end tells with each execution: which cell runs, in which run, in which file.
+"""The running cell, as the front end tells of it: its id, its run, its source, its file.
 
 What is sent, as tried or read in November 2026, in the execute request's ``metadata`` and beside it:
 
 - JupyterLab and Notebook 7: ``cellId``, the cell's nbformat id; ``deletedCells``, the ids of those that were deleted
   since the last execution. ``JPY_SESSION_NAME`` in the kernel's environment is the absolute path; stale after a rename.
-- VS Code: ``cellId`` is ``vscode-notebook-cell:<path>#…``, stable while the window is open; the path is also in
+- nbformat 4.4 and older, and notebooks kept as text (jupytext's ``.py`` and ``.md``), have no cell ids in the file:
+  JupyterLab makes up new ones each time it opens it.
+- VS Code: ``cellId`` is ``vscode-notebook-cell:<path>#…``, numbered in the order of opening; the path is also in
   ``__vsc_ipynb_file__`` in the user's namespace (read in its source).
 - Colab: ``metadata.colab.cell_id`` (likewise).
 - nbclient, papermill, jupyter console, the terminal: nothing. As a kernel that is started from within a notebook
@@ -16,6 +18,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from berlin_magic.conversations.serialization import checked_id
 
 __all__ = ["Cell", "cell_of", "path_of", "source_of"]
 
@@ -36,11 +40,15 @@ def cell_of(shell: Any) -> Cell:
     id_ = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
     run = (parent.get("header") or {}).get("msg_id")
     deleted = metadata.get("deletedCells")
-    return Cell(
-        id_ if isinstance(id_, str) and id_ else None,
-        run if isinstance(run, str) else None,
-        tuple(one for one in deleted if isinstance(one, str) and one != id_) if isinstance(deleted, list) else (),
-    )
+    gone = [one for one in map(_id, deleted) if one and one != id_] if isinstance(deleted, list) else []
+    return Cell(_id(id_), _id(run), tuple(gone))
+
+
+def _id(value: object) -> str | None:
+    try:
+        return checked_id(value)
+    except ValueError:  # what can't be stored is not an id
+        return None
 
 
 def path_of(shell: Any) -> Path | None:
@@ -49,9 +57,13 @@ def path_of(shell: Any) -> Path | None:
         return None
     names = shell.user_ns
     for told in (names.get("__vsc_ipynb_file__"), names.get("__session__"), os.environ.get("JPY_SESSION_NAME")):
-        if isinstance(told, str) and told.endswith(".ipynb"):
+        if isinstance(told, str) and Path(told).suffix in _NOTEBOOKS:
             return Path(told).absolute()
     return None
+
+
+_NOTEBOOKS = {".ipynb", ".md", ".markdown", ".Rmd", ".qmd", ".py", ".R", ".jl"}
+"""Suffixes of notebooks: Jupyter's own, and those that jupytext keeps as text for a Python kernel, mostly."""
 
 
 def source_of(shell: Any) -> str:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Collection
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from berlin_magic.concurrency import in_thread
+from berlin_magic.conversations.cells import SystemPrompt
 from berlin_magic.conversations.conversation import Conversation, Host
 from berlin_magic.conversations.replay import Mode, Replays, mode_of, replays_from
 from berlin_magic.conversations.serialization import Record
+from berlin_magic.conversations.storage.cell_ids import CellIds, is_lasting
+from berlin_magic.conversations.storage.cell_source import digest, question_in
 from berlin_magic.conversations.storage.database import Store, StoredJournal
-from berlin_magic.conversations.storage.notebook_identity import Origin
+from berlin_magic.conversations.storage.notebook_file import Entry
+from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook
 from berlin_magic.conversations.storage.schema import default_path
 from berlin_magic.errors import NotConfiguredError
-from berlin_magic.kernel.cell import Cell, cell_of, path_of
+from berlin_magic.kernel.cell import Cell, cell_of, path_of, source_of
 
 __all__ = ["Notebook", "conversation", "conversation_of", "notebook_of"]
 
@@ -47,11 +51,14 @@ class Notebook:
     def __init__(self, shell: Any) -> None:
         self._shell = shell
         self._lock = threading.RLock()
-        self._open = False
         self._conversations: dict[str, tuple[str, Conversation]] = {}
-        self._origin: Origin | None = None
-        self._told: Path | None = None  # by an earlier cell: a widget's callback, say, has none
+        self._opened: OpenedNotebook | None = None
+        self._ids: CellIds | None = None
+        self._path: Path | None = path_of(shell)  # by an earlier cell: a widget's callback, say, has none
+        self._first = cell_of(shell).id  # the cell that loads the extension
         self._apart: list[Conversation] = []
+        self._left_out: dict[str, list[Entry]] = {}
+        self._untold: list[Conversation] = []  # what has turns of a file that the user was not told of
         self._deleted: set[str] = set()
         self._warnings: list[str] = []
         self._replay_files: dict[str, Replays] = {}
@@ -69,23 +76,32 @@ class Notebook:
     @property
     def id(self) -> str:
         """The notebook's own id, which goes into its outputs."""
-        return self._found_out().id
+        return self._file.id
 
     @property
     def store(self) -> Store | None:
-        """Where it is stored; None where it is not."""
-        return self._origin.store if self._origin is not None else None
+        """Where it is stored; None if it is not."""
+        return self._opened.store if self._opened is not None else None
 
     def open(self) -> None:
-        """Find out which notebook it is, and what is known of it; once. It reads files: a thread is a good place."""
+        """Find out which notebook it is, what is known of it, and which cell runs. It reads files: best in a thread."""
         with self._lock:
-            if self._open:
-                return
-            self._open = True
-            path = path_of(self._shell) or self._told
-            self._origin = Origin(path, cell_of(self._shell).id, self._chosen_store())
-            self._warnings += self._origin.warnings
-            self.conversation()
+            if self._opened is None:
+                ran = [id_ for id_ in (self._first, cell_of(self._shell).id) if id_ is not None and is_lasting(id_)]
+                self._opened = OpenedNotebook(self._path or path_of(self._shell), ran, self._chosen_store())
+                self._ids = CellIds(self._opened.cells, self._cells_asking)
+                self._warnings += self._opened.warnings
+                for name in sorted(self._opened.names() | {""}):
+                    self.conversation(name)
+            self.cell()
+
+    def cell(self) -> Cell:
+        """Return the running cell, by an id that lasts."""
+        sent = cell_of(self._shell)
+        if sent.id is None:
+            return sent
+        with self._lock:
+            return Cell(self._lasting(sent.id, source_of(self._shell)), sent.run, sent.deleted)
 
     def conversation(self, name: str = "") -> Conversation:
         """Return the conversation of that name, a new one where there is none; "" is the usual one."""
@@ -104,9 +120,9 @@ class Notebook:
 
     def names(self) -> list[str]:
         """Return the names of its conversations, the usual one first."""
-        origin = self._found_out()
-        stored = origin.store.conversations(origin.id) if origin.store is not None else {}
-        return sorted({"", *self._conversations, *stored, *origin.names()})
+        file = self._file
+        stored = file.store.conversations(file.id) if file.store is not None else {}
+        return sorted({"", *self._conversations, *stored, *file.names()})
 
     def open_ids(self) -> set[str]:
         """Return the ids of its conversations, as far as they have been used."""
@@ -114,7 +130,7 @@ class Notebook:
 
     def apply(self) -> None:
         """Hand the settings on to the conversations."""
-        if self._origin is not None and (self.history, self.database) != self._kept:
+        if self._opened is not None and (self.history, self.database) != self._kept:
             self._keep_elsewhere()
         for _, talk in self._conversations.values():
             self._configure(talk)
@@ -123,19 +139,59 @@ class Notebook:
         """Take note that `cell` asks in `talk`: its turns in other conversations, of an earlier run, leave those."""
         if cell.id is None:
             return
-        self._found_out().add_cell(cell.id)
+        self._file.note({cell.id: digest(source_of(self._shell))})
         for _, other in tuple(self._conversations.values()):
-            if other is not talk and any(
-                place.cell == cell.id and place.current.run != cell.run for place in other.places
-            ):
+            place = other.place_of_cell(cell.id) if other is not talk else None
+            if place is not None and place.current.run != cell.run:
                 other.leave({cell.id})
+
+    def announce(self, talk: Conversation) -> None:
+        """Say once, before a question is sent, what comes along with it from a file that nobody has vouched for."""
+        if not any(talk is one for one in self._untold):
+            return
+        self._untold = [one for one in self._untold if one is not talk]
+        turns = [turn for turn in talk if turn.from_file and turn.standing]
+        with_prompt = bool(talk.system) and talk.system in {prompt.text for prompt in _prompts_from_file(talk)}
+        if turns or with_prompt:
+            what = [f"{len(turns)} earlier turn{'' if len(turns) == 1 else 's'}"] * bool(turns)
+            what += ["a system prompt"] * with_prompt
+            how = ["`%berlin reset` leaves the turns out"] * bool(turns)
+            how += ['`%berlin system ""` the system prompt'] * with_prompt
+            self._warnings.append(
+                f"{' and '.join(what)} come along from the notebook file and were not asked by you here: "
+                f"{', '.join(how)}, `%berlin trust` vouches for them."
+            )
+        talk.tell_from_file()
+
+    def trust(self) -> str:
+        """Vouch for what the notebook file holds now, and take in what was left out of it; return what to tell."""
+        file = self._file
+        file.trust()
+        if file.file is None:
+            return "There is no notebook file to trust."
+        count = 0
+        for name in sorted(file.names()):
+            talk = self.conversation(name)
+            entries = {entry.id: entry for entry in file.file.entries if entry.conversation == name}
+            requests = {id_: entry.told.get("request") for id_, entry in entries.items()}
+            count += talk.trust(requests)
+            before = len(talk.every_turn())
+            record, _ = file.take(name, talk)
+            self._take(talk, record)
+            count += len(talk.every_turn()) - before
+            self._settle(name, talk)
+            talk.note_everything()
+        self._left_out.clear()
+        return f"Trusted what {file.path} holds now: {count} turn{'' if count == 1 else 's'}."
 
     def before_cell(self, *_info: object) -> None:
         """Take note of what the front end tells: where the file is, which cells were deleted; before each cell."""
-        self._told = path_of(self._shell) or self._told
+        self._path = path_of(self._shell) or self._path
         if deleted := cell_of(self._shell).deleted:
             self._deleted.update(deleted)
-            self._leave(deleted)
+            self._leave()
+        if self._opened is not None:
+            self._opened.note()
 
     def forget(self, name: str) -> bool:
         """Delete a conversation for good, in memory and in the store; say whether that has succeeded."""
@@ -161,7 +217,7 @@ class Notebook:
         own = Replays()
         for _, talk in tuple(self._conversations.values()):
             own.add_turns(talk.every_turn())
-        own.add_turns([*self._found_out().apart(), *(turn for talk in self._apart for turn in talk)])
+        own.add_turns([*self._file.once(), *(turn for talk in self._apart for turn in talk)])
         named = self.replay_from or os.environ.get("BERLIN_REPLAY", "")
         if not named:
             return [own]
@@ -187,44 +243,78 @@ class Notebook:
             _stores[path] = Store(path)
         return _stores[path]
 
-    def _found_out(self) -> Origin:
-        self.open()
-        assert self._origin is not None  # noqa: S101 - what `open` is for
-        return self._origin
+    @property
+    def _file(self) -> OpenedNotebook:
+        if self._opened is None:
+            self.open()
+        assert self._opened is not None  # noqa: S101 - what `open` is for
+        return self._opened
+
+    def _lasting(self, sent: str, source: str) -> str:
+        """Return the id that lasts for one that the front end sends."""
+        file, ids = self._file, self._ids
+        if ids is None or (file.lasting and is_lasting(sent)):
+            return sent
+        if file.look_again():
+            for name, (_, talk) in tuple(self._conversations.items()):
+                self._settle(name, talk)
+        ids.see(file.file_cells())
+        return ids.find(sent, digest(source), question_in(source))
+
+    def _cells_asking(self, question: str) -> Iterator[str]:
+        """Yield the ids of the cells whose last question this is."""
+        for _, talk in tuple(self._conversations.values()):
+            for place in talk.places:
+                turns = place.current.turns
+                if place.cell is not None and place.state == "in" and turns and turns[-1].prompt == question:
+                    yield place.cell
 
     def _keep_elsewhere(self) -> None:
-        origin = self._found_out()
-        origin.store = self._chosen_store()
-        origin.note()
+        file = self._file
+        file.keep_in(self._chosen_store())
         for name, (id_, talk) in self._conversations.items():
             talk.journal = None
-            if origin.store is not None:
-                talk.journal = StoredJournal(origin.store, id_, origin.id, name, talk.first_system)
+            if file.store is not None:
+                talk.journal = StoredJournal(file.store, id_, file.id, name, talk.first_system)
                 talk.note_everything()
 
     def _found(self, name: str) -> tuple[str, Conversation]:
-        origin = self._found_out()
-        store = origin.store
-        host = Host(cell=lambda: cell_of(self._shell)[:2], replays=self.replays, stored=self.flush)
+        file = self._file
+        store = file.store
+        host = Host(cell=lambda: self.cell()[:2], replays=self.replays, stored=self.flush)
         talk = Conversation(model=self.model, host=host, **self.connection)
-        id_ = store.conversations(origin.id).get(name, "") if store is not None else ""
+        id_ = store.conversations(file.id).get(name, "") if store is not None else ""
         if store is not None and id_:
             self._take(talk, store.record(id_))
         stored = len(talk.every_turn())
-        self._take(talk, origin.of_the_original(name) if not id_ else None)
-        self._take(talk, origin.remembered(name))
-        if (order := origin.order(talk)) is not None:
-            talk.arrange(order)
-        talk.leave(self._deleted)
+        record, left = file.take(name, talk)
+        self._take(talk, record)
+        if left:
+            self._left_out[name] = left
+            self._warnings.append(_left_out(left))
+        if any(turn.from_file == "unsaid" for turn in talk.every_turn()) or any(_prompts_from_file(talk)):
+            self._untold.append(talk)
+        renamed = self._settle(name, talk)
         id_ = id_ or uuid.uuid4().hex
         if store is not None and not store.broken:
-            talk.journal = StoredJournal(store, id_, origin.id, name, talk.first_system)
-            if len(talk.every_turn()) > stored:
+            talk.journal = StoredJournal(store, id_, file.id, name, talk.first_system)
+            if renamed or len(talk.every_turn()) > stored:
                 talk.note_everything()
         if self.system and not talk.system:
             talk.system = self.system
         self._configure(talk)
         return id_, talk
+
+    def _settle(self, name: str, talk: Conversation) -> bool:
+        """Put a conversation in the file's order, by the ids of its cells; say whether a cell has another id now."""
+        del name
+        cells = [place.cell for place in talk.places]
+        self._file.name_cells(talk)
+        renamed = [place.cell for place in talk.places] != cells
+        if order := self._file.order():
+            talk.arrange(order)
+        talk.leave(self._deleted)
+        return renamed
 
     def _configure(self, talk: Conversation) -> None:
         talk.model, talk.connection, talk.context_limit = self.model, dict(self.connection), self.context_limit
@@ -237,9 +327,28 @@ class Notebook:
                 + problems[0]
             )
 
-    def _leave(self, cells: Collection[str]) -> None:
+    def _leave(self) -> None:
+        known = self._ids.known if self._ids is not None else lambda _: None
+        self._deleted |= {id_ for id_ in map(known, self._deleted) if id_ is not None}
         for _, talk in tuple(self._conversations.values()):
-            talk.leave(cells)
+            talk.leave(self._deleted)
+
+
+def _prompts_from_file(talk: Conversation) -> Iterator[SystemPrompt]:
+    for place in talk.places:
+        for event in place.current.events:
+            if isinstance(event, SystemPrompt) and event.from_file == "unsaid":
+                yield event
+
+
+def _left_out(entries: list[Entry]) -> str:
+    first, count = entries[0], len(entries)
+    return (
+        f"{count} thing{'' if count == 1 else 's'} that the notebook file tells of a conversation "
+        f"{'is' if count == 1 else 'are'} left out, as its cells do not show {'it' if count == 1 else 'them'}: "
+        f"{first.why} (cell {first.number + 1}). If you trust the file, `%berlin trust` takes "
+        f"{'it' if count == 1 else 'them'} in."
+    )
 
 
 def notebook_of(shell: Any) -> Notebook:

@@ -200,7 +200,7 @@ class ReplyTask:
             yield f"ended with “{turn.reason}”"
         yield from self._notes
         if turn.replayed:
-            yield "replay"
+            yield f"replay from {clean(turn.replayed_from, 80)}" if turn.replayed_from else "replay"
 
 
 _EMBEDDED_NOTE = "answered by the embedded server"  # whose answers say themselves what it is

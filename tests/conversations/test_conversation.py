@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from berlin_magic.conversations import export
-from berlin_magic.conversations.context_window import estimate, left_out
+from berlin_magic.conversations.context_window import estimate, fitting
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import BerlinError, ContextOnServerError, IncorrectAnswerError
@@ -156,10 +156,10 @@ def test_a_server_that_keeps_the_context_does_not_hold_what_was_stopped() -> Non
 
 
 def test_a_budget_leaves_an_unbroken_row() -> None:
-    turns = [[{"role": "user", "content": "x" * size}] for size in (40, 4000, 40)]
-    assert left_out(turns, [], None) == 0
-    assert left_out(turns, [], 100) == 2, "the first would fit, but would leave a gap"
-    assert left_out(turns, [{"role": "user", "content": "x" * 900}], 100) == 3
+    newest_first = [[{"role": "user", "content": "x" * size}] for size in (40, 4000, 40)]
+    assert fitting(newest_first, [], 100) == 1, "the last would fit, but would leave a gap"
+    assert fitting(newest_first, [{"role": "user", "content": "x" * 900}], 100) == 0
+    assert fitting(newest_first, [], 10_000) == 3
     assert (estimate("abcd"), estimate("abcde"), estimate("漢字"), estimate("")) == (1, 2, 2, 0)
 
 

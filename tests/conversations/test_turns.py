@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from berlin_magic.conversations.cells import standing, struck
+from berlin_magic.conversations.cells import removed, standing
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.messages import Text
@@ -279,7 +279,8 @@ class AnyDoings(RuleBasedStateMachine):
         """What stands before `turn`, by going through the places one by one."""
         place = self.turns.place_of(turn)
         before = self.turns.places[: self.turns.places.index(place) + 1]
-        found = standing(before, struck(self.turns.places))
+        out = removed(self.turns.places)
+        found = [one for place in before for one in standing(place, out)]
         return [one.id for one in found if one is not turn and one.standing]
 
     @rule(cell=CELLS, prompt=st.text(max_size=3), reply=st.text(max_size=3), same=st.booleans())

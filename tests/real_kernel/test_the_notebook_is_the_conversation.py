@@ -136,6 +136,10 @@ def test_a_notebook_moved_to_a_machine_that_knows_nothing_goes_on(
     four.run(other, "b")
     assert sent(server)[-1] == "ab"
     other.good("%config BerlinMagics.replay = 'only'")
+    refused = other.run(four.cells["o"], cell="o")
+    assert "NotStoredError" in refused.error, "an answer of a file that nobody vouches for is not replayed"
+    four.save(elsewhere)
+    assert "Trusted" in other.good("%berlin trust", cell="t").stdout
     assert four.run(other, "o")[0].metadata["replayed"]
 
 
@@ -170,8 +174,12 @@ def test_undone_and_imported_turns_travel_with_the_file(
     elsewhere = four.save(tmp_path / "elsewhere" / "there.ipynb")
     other = start(elsewhere, database="empty.db")
     four.cells["d"] = "%%berlin\nQuestion d?"
-    four.run(other, "d")
-    assert sent(server)[-1] == "axcd"
+    (run,) = four.run(other, "d")
+    assert sent(server)[-1] == "acd" and "1 thing that the notebook file tells" in run.stderr
+    assert "2 earlier turns come along from the notebook file" in run.stderr
+    assert "Trusted" in other.good("%berlin trust", cell="t").stdout
+    (run,) = four.run(other, "d")
+    assert sent(server)[-1] == "axcd" and run.stderr == ""
 
 
 def test_a_renamed_notebook_keeps_its_conversation_and_a_copy_is_a_fork(

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -38,7 +38,7 @@ def json_of(stored: Any) -> Any:
     """Return the value that was stored; an empty dict, which is no record of anything, where it is not readable."""
     try:
         return json.loads(stored)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return {}
 
 
@@ -48,11 +48,23 @@ _PATIENCE = 60.0  # seconds that `forget` waits for its turn
 
 
 class Known(NamedTuple):
-    """A notebook as the store knows it: its id, where its file was last, and the ids of its cells."""
+    """A notebook as the store knows it.
+
+    Attributes
+    ----------
+    id, path : str
+        Its id, and where its file was last; empty for no file.
+    cells : dict
+        The ids of its cells, each with the digest of what stood in it when it last asked, or nothing.
+    file, state : str
+        Which file on the disk it was, and how that was when it was last looked at (`notebook_identity.Stamp`).
+    """
 
     id: str
     path: str
-    cells: frozenset[str]
+    cells: Mapping[str, str]
+    file: str = ""
+    state: str = ""
 
 
 class Entry(NamedTuple):
@@ -152,26 +164,56 @@ class Store:
         )
         return dict(rows)
 
-    def notebooks(self, *, id_: str | None = None, path: str | None = None, cell: str | None = None) -> list[Known]:
-        """Return the notebooks with this id, at this path, or at no path and with this cell; the latest first."""
-        rows: list[tuple[str, str, str]] = self._read(
-            lambda connection: connection.execute(
-                "SELECT id, path, cells FROM notebooks WHERE id = ? OR path = ?"
-                " OR (path = '' AND instr(cells, ?)) ORDER BY seen DESC",
-                (id_, path, None if cell is None else json.dumps(cell)),
-            ).fetchall(),
-            [],
-        )
-        return [Known(known, where, frozenset(json_of(cells))) for known, where, cells in rows]
+    def notebooks(self, *, path: str = "", file: str = "", cell: str = "") -> list[Known]:
+        """Return the notebooks at this path, those of this file, or those at no path with this cell; the latest first.
 
-    def note_notebook(self, id_: str, path: str, cells: Iterable[str]) -> None:
-        """Note where a notebook is, and its cells."""
+        What is empty is not looked for.
+        """
+
+        def read(connection: sqlite3.Connection) -> list[Known]:
+            rows = connection.execute(
+                "SELECT id, path, file, state FROM notebooks WHERE (path = ?1 AND path != '') OR (file = ?2"
+                " AND file != '') OR (path = '' AND ?3 != '' AND id IN (SELECT notebook FROM cells WHERE cell = ?3))"
+                " ORDER BY seen DESC",
+                (_as_text(path), file, _as_text(cell)),
+            ).fetchall()
+            query = "SELECT cell, source FROM cells WHERE notebook = ? ORDER BY rowid"
+            return [
+                Known(id_, where, dict(connection.execute(query, (id_,))), found, state)
+                for id_, where, found, state in rows
+            ]
+
+        return self._read(read, [])
+
+    def note_notebook(self, id_: str, path: str, cells: Mapping[str, str], *, file: str = "", state: str = "") -> None:
+        """Note where a notebook is, and cells of it, each with the digest of its source, if it has asked."""
         self.put(
-            (
-                _NOTEBOOK,
-                (id_, path, json.dumps(sorted(cells)), time.time()),
-            )
+            (_NOTEBOOK, (id_, _as_text(path), file, state, time.time())),
+            *[(_CELL, (id_, _as_text(cell), source)) for cell, source in cells.items()],
         )
+
+    def events(self, ids: Iterable[str]) -> dict[str, Record]:
+        """Return the records of what the user has asked or done, by their ids; no record of what a file has told."""
+
+        def read(connection: sqlite3.Connection) -> dict[str, Record]:
+            found: dict[str, Record] = {}
+            query = "SELECT conversation, record FROM events WHERE id = ? ORDER BY number"
+            for id_ in ids:
+                for conversation, text in connection.execute(query, (id_,)).fetchall():
+                    record = {**json_of(text), **_parts(connection, conversation, id_).get(id_, {})}
+                    if not record.get("from_file"):
+                        found[id_] = record
+            return found
+
+        return self._read(read, {})
+
+    def trust(self, digests: Iterable[str]) -> None:
+        """Keep that the user has vouched for what has these digests."""
+        self.put(*[("INSERT OR IGNORE INTO trusted VALUES (?)", (one,)) for one in digests])
+
+    def trusted(self, digests: Iterable[str]) -> set[str]:
+        """Return those of the `digests` that the user has vouched for."""
+        return self._among(digests, "SELECT 1 FROM trusted WHERE digest = ?")
 
     def forget(self, conversation: str, turns: Iterable[str]) -> bool:
         """Delete a conversation for good, and say whether that has succeeded.
@@ -192,10 +234,11 @@ class Store:
 
     def forgotten(self, turns: Iterable[str]) -> set[str]:
         """Return those of `turns` that the user has had deleted."""
+        return self._among(turns, "SELECT 1 FROM forgotten WHERE id = ?")
 
+    def _among(self, values: Iterable[str], query: str) -> set[str]:
         def read(connection: sqlite3.Connection) -> set[str]:
-            query = "SELECT 1 FROM forgotten WHERE id = ?"
-            return {turn for turn in turns if connection.execute(query, (turn,)).fetchone()}
+            return {value for value in values if connection.execute(query, (value,)).fetchone()}
 
         return self._read(read, set())
 
@@ -234,33 +277,41 @@ class Store:
             self._warnings.append(warning)
 
 
-def _parts(connection: sqlite3.Connection, conversation: str) -> dict[str, dict[str, list[Record]]]:
-    """Return the parts of each turn, by its id and by the name that they have in its record."""
+def _parts(
+    connection: sqlite3.Connection, conversation: str, turn: str | None = None
+) -> dict[str, dict[str, list[Record]]]:
+    """Return the parts of one turn or of each, by its id and by the name that they have in its record."""
     found: dict[str, dict[str, list[Record]]] = {}
-    deltas = connection.execute(
-        "SELECT turn, type, text FROM deltas WHERE conversation = ? ORDER BY number", (conversation,)
-    )
-    for (turn, kind), rows in groupby(deltas, key=lambda row: row[:2]):
+    which = "conversation = ?" if turn is None else "conversation = ? AND turn = ?"
+    values = (conversation,) if turn is None else (conversation, turn)
+    deltas = connection.execute(f"SELECT turn, type, text FROM deltas WHERE {which} ORDER BY number", values)  # noqa: S608 - ours
+    for (id_, kind), rows in groupby(deltas, key=lambda row: row[:2]):
         text = "".join(unpacked(text) for _, _, text in rows)
-        found.setdefault(turn, {}).setdefault("parts", []).append({"type": kind, "text": text})
+        found.setdefault(id_, {}).setdefault("parts", []).append({"type": kind, "text": text})
     whole = connection.execute(
-        "SELECT turn, side, type, text, more FROM parts WHERE conversation = ? ORDER BY turn, side, position",
-        (conversation,),
+        f"SELECT turn, side, type, text, more FROM parts WHERE {which} ORDER BY turn, side, position",  # noqa: S608 - ours
+        values,
     )
-    for (turn, side), rows in groupby(whole, key=lambda row: row[:2]):
+    for (id_, side), rows in groupby(whole, key=lambda row: row[:2]):
         parts = [
             {"type": kind, **({"text": unpacked(text)} if text else {}), **json_of(more)}
             for _, _, kind, text, more in rows
         ]
-        found.setdefault(turn, {})["question" if side == "question" else "parts"] = parts
+        found.setdefault(id_, {})["question" if side == "question" else "parts"] = parts
     return found
 
 
 _TABLES = ("places", "events", "parts", "deltas")
 _NOTEBOOK = (
-    "INSERT INTO notebooks VALUES (?, ?, ?, ?)"
-    " ON CONFLICT (id) DO UPDATE SET path = excluded.path, cells = excluded.cells, seen = excluded.seen"
+    "INSERT INTO notebooks VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE"
+    " SET path = excluded.path, file = excluded.file, state = excluded.state, seen = excluded.seen"
 )
+_CELL = "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (notebook, cell) DO UPDATE SET source = excluded.source"
+
+
+def _as_text(value: str) -> str:
+    """Return `value` as SQLite takes it for text; half a surrogate pair, as in a file's name, becomes an escape."""
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 class StoredJournal:

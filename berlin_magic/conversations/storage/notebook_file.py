@@ -13,15 +13,69 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
-from berlin_magic.conversations.cells import Event, Place, Strike, Version
-from berlin_magic.conversations.serialization import Record, event_record, turn_record
+from berlin_magic.conversations.cells import Event, Place, Removal, Version
+from berlin_magic.conversations.serialization import Record, checked_id, event_record, turn_record
+from berlin_magic.conversations.storage import visible_text
+from berlin_magic.conversations.storage.cell_source import commands_in, digest, option_in, question_in
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.conversations.turns import Turns
+from berlin_magic.conversations.turns import GO_ON, Turns
 
-__all__ = ["FORMAT", "NotebookFile", "command_record", "output_record", "read"]
+__all__ = ["FORMAT", "Entry", "FileCell", "NotebookFile", "command_record", "output_record", "read", "record_of"]
 
 FORMAT = 2
 """The version of the metadata; readers leave a higher one alone, with a warning. Version 1 had no ``parts``."""
+
+
+_WITH_IDS = 5  # the first minor version of nbformat 4 whose cells have ids
+
+
+@dataclass(frozen=True, slots=True)
+class FileCell:
+    """A cell of the file: its id, if it lasts; the digest of its source; the ids of the turns that it tells of."""
+
+    id: str
+    source: str
+    turns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something that an output tells: a turn, or what a command did.
+
+    Attributes
+    ----------
+    conversation : str
+        The name of its conversation.
+    once : bool
+        Whether it was asked outside of any conversation.
+    cell, number : str and int
+        The id of its cell, if that lasts, and which one in the file it is.
+    told : dict
+        The event's record, as the metadata tells it.
+    shown : dict or None
+        The same, of nothing but what a reader of the notebook sees; None if it shows nothing of the kind.
+    why : str
+        Why that is so.
+    """
+
+    conversation: str
+    once: bool
+    cell: str
+    number: int
+    told: Record
+    shown: Record | None
+    why: str = ""
+
+    @property
+    def id(self) -> str:
+        """The event's id."""
+        return str(self.told["id"])
+
+    @property
+    def digest(self) -> str:
+        """What tells it from everything else, by which a user's trust in it is remembered."""
+        text = json.dumps([self.conversation, self.told], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass
@@ -30,26 +84,53 @@ class NotebookFile:
 
     Attributes
     ----------
-    notebook : str
-        The notebook's own id; empty where no output of ours is in it.
-    cells : list of str
-        The ids of its cells, in order.
-    asked : list of tuple
-        For each cell in order, its id and the ids of what was asked there.
-    records : dict
-        The conversations by their names, each as `Turns.read` takes it.
-    apart : dict
-        What was asked outside of any conversation, as a record of its own: only good to be replayed.
+    notebooks : list of str
+        The ids of the notebooks that its outputs name; the first one first.
+    lasting : bool
+        Whether its cells have ids that last. Those of nbformat 4.4 and older have none.
+    cells : list of FileCell
+        Its cells, in order.
+    entries : list of Entry
+        What its outputs tell, in order.
     problems : list of str
         What could not be read, and was left out.
     """
 
-    notebook: str = ""
-    cells: list[str] = field(default_factory=list)
-    asked: list[tuple[str, list[str]]] = field(default_factory=list)
-    records: dict[str, Record] = field(default_factory=dict)
-    apart: Record = field(default_factory=lambda: {"places": [], "events": []})
+    notebooks: list[str] = field(default_factory=list)
+    lasting: bool = True
+    cells: list[FileCell] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> set[str]:
+        """The names of its conversations."""
+        return {entry.conversation for entry in self.entries}
+
+    def told(self, name: str = "") -> Record:
+        """Return all that it tells of a conversation, as `Turns.read` takes it: for a file that the user has named."""
+        chosen = [entry for entry in self.entries if entry.conversation == name and not entry.once]
+        return record_of((entry, entry.told) for entry in chosen)
+
+    def told_once(self) -> Record:
+        """Return what was asked outside of any conversation: only good to be replayed."""
+        return record_of((entry, entry.told) for entry in self.entries if entry.once)
+
+
+def record_of(events: Iterable[tuple[Entry, Record]]) -> Record:
+    """Return the record of a conversation in which these events stand where their entries say."""
+    places: dict[str, Record] = {}
+    found: dict[str, Record] = {}
+    counts: dict[str, int] = {}
+    for entry, event in events:
+        if entry.id in found:
+            continue
+        key = f"{entry.conversation}/{entry.cell or entry.id}"
+        places.setdefault(key, {"key": key, "cell": entry.cell or None, "number": entry.number})
+        position = counts[key] = counts.get(key, -1) + 1
+        where = {"place": key, "version": key, "number": 0, "position": position}
+        found[entry.id] = {**event, "id": entry.id, **where}
+    return {"places": list(places.values()), "events": list(found.values())}
 
 
 def output_record(
@@ -93,11 +174,11 @@ def output_record(
         record["versions"] = len(place.versions)
         version = next(version for version in place.versions if turn in version.events)
         before = version.events[: version.events.index(turn)]
-        struck = [event_record(place, version, event, turns.find) for event in before if isinstance(event, Strike)]
+        struck = [event_record(place, version, event, turns.find) for event in before if isinstance(event, Removal)]
         if struck:
             record["struck"] = struck
-    if prompt == _prompt_in(source):
-        record["asked"] = _digest(prompt)
+    if prompt == question_in(source):
+        record["asked"] = digest(prompt)
     else:
         record["prompt"] = prompt
     return {
@@ -129,86 +210,161 @@ def read(path: Path) -> NotebookFile:
     Raises
     ------
     OSError
-        Where it can't be read.
+        If it can't be read.
     ValueError
-        Where it is no notebook.
+        If it is not a notebook.
     """
-    content = json.loads(path.read_bytes())
+    try:
+        content = json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(content, dict) or not isinstance(content.get("cells"), list):
         raise ValueError("it holds no cells")
-    found = NotebookFile()
-    for number, cell in enumerate(content["cells"]):
-        if isinstance(cell, dict):
-            _read_cell(found, cell, number)
+    cells = [cell if isinstance(cell, dict) else {} for cell in content["cells"]]
+    minor = content.get("nbformat_minor")
+    lasting = minor >= _WITH_IDS if isinstance(minor, int) else any("id" in cell for cell in cells)
+    found = NotebookFile(lasting=lasting)
+    for number, cell in enumerate(cells):
+        _read_cell(found, cell, number)
+    found.notebooks = list(dict.fromkeys(found.notebooks))
     return found
 
 
 def _read_cell(found: NotebookFile, cell: Mapping[str, Any], number: int) -> None:
-    named = cell.get("id")
-    id_ = named if isinstance(named, str) else None  # before nbformat 4.5 cells had none
-    if id_:
-        found.cells.append(id_)
-    prompt = _prompt_in(_text(cell.get("source")))
+    id_ = str(cell["id"]) if found.lasting and _is_id(cell.get("id")) else ""
+    source = _text(cell.get("source"))
     asked: list[str] = []
-    for reply, metadata in _ours(cell):
+    seen = _Seen(source, _is_shown(cell))
+    for data, metadata in _ours(cell):
         try:
-            events = _events(metadata, reply, prompt)
-        except (ValueError, TypeError, AttributeError) as error:
+            conversation = metadata.get("conversation", "")
+            name = checked_id(conversation) if conversation else ""
+            events = _events(metadata, data, seen.question)
+            for event in events:
+                shown, why = seen.shown(event, data)
+                found.entries.append(Entry(name, metadata.get("once") is True, id_, number, event, shown, why))
+            if _is_id(metadata.get("notebook")):
+                found.notebooks.append(metadata["notebook"])
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             found.problems.append(f"an output of cell {number + 1} is left out: {error}")
             continue
-        found.notebook = found.notebook or str(metadata.get("notebook", ""))
-        _take(found, metadata, events, id_, number)
-        asked += [event["id"] for event in events]
-    if id_:
-        found.asked.append((id_, asked))
+        asked += [event["id"] for event in events if event.get("kind") == "turn"]
+    found.cells.append(FileCell(id_, digest(source), tuple(asked)))
 
 
-def _take(
-    found: NotebookFile, metadata: Mapping[str, Any], events: list[Record], cell: str | None, number: int
-) -> None:
-    """Put what an output tells into the record of its conversation."""
-    name = str(metadata.get("conversation", ""))
-    record = found.records.setdefault(name, {"places": [], "events": []})
-    if metadata.get("once") is True:
-        record = found.apart
-    place = f"{name}/{cell or events[0]['id']}"
-    if not any(known["key"] == place for known in record["places"]):
-        record["places"].append({"key": place, "cell": cell, "number": number})
-    known = {event["id"] for event in record["events"]}
-    for event in events:
-        if event["id"] not in known:
-            position = sum(other["place"] == place for other in record["events"])
-            record["events"].append({**event, "place": place, "version": place, "number": 0, "position": position})
-
-
-def _ours(cell: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the text and the metadata of each output of ours."""
+def _ours(cell: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Yield the data and the metadata of each output of ours; of the data, texts as texts."""
     outputs = cell.get("outputs")
     for output in outputs if isinstance(outputs, list) else []:
         metadata = output.get("metadata") if isinstance(output, dict) else None
         ours = metadata.get("berlin") if isinstance(metadata, dict) else None
         if isinstance(ours, dict):
             data = output.get("data")
-            yield _text(data.get("text/plain") if isinstance(data, dict) else ""), ours
+            forms = data if isinstance(data, dict) else {}
+            yield {kind: _text(form) if isinstance(form, list) else form for kind, form in forms.items()}, ours
 
 
-def _events(metadata: Mapping[str, Any], reply: str, prompt: str | None) -> list[Record]:
-    if not isinstance(metadata.get("format"), int) or metadata["format"] > FORMAT:
+def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], question: str | None) -> list[Record]:
+    """Return the records of what an output tells."""
+    if type(metadata.get("format")) is not int or not 1 <= metadata["format"] <= FORMAT:
         raise ValueError(f"its format is {metadata.get('format')!r:.20}")
     if "events" in metadata:
-        events = [dict(event) for event in metadata["events"] if isinstance(event.get("id"), str)]
+        events = [{**event, "id": checked_id(event.get("id"))} for event in metadata["events"]]
+        for event in events:
+            event.pop("from_file", None)
         if not events:
             raise ValueError("it tells of nothing")
         return events
-    if not isinstance(metadata.get("turn"), str):
-        raise ValueError(f"its turn is {metadata.get('turn')!r:.40}")
-    event = {**metadata, "id": metadata["turn"], "kind": "turn", "parts": _texts(metadata.get("parts"), reply)}
+    reply = _text(data.get("text/plain"))
+    event = {**metadata, "id": checked_id(metadata.get("turn")), "kind": "turn"}
+    event["parts"] = _texts(metadata.get("parts"), reply)
+    event.pop("from_file", None)
     if "prompt" not in metadata:
-        event["prompt"] = prompt or ""
-        event["edited"] = prompt is None or _digest(prompt) != metadata.get("asked")
+        event["prompt"] = question or ""
+        event["edited"] = question is None or digest(question) != metadata.get("asked")
     struck = metadata.get("struck")
-    before = [dict(one) for one in struck if isinstance(one.get("id"), str)] if isinstance(struck, list) else []
+    before = [{**one, "id": checked_id(one.get("id"))} for one in struck] if isinstance(struck, list) else []
     return [*before, event]
+
+
+class _Seen:
+    """What a reader sees of a cell: its question, and the commands in it."""
+
+    def __init__(self, source: str, is_shown: bool) -> None:
+        self._commands = commands_in(source)
+        goes_on = any(word == "continue" for word, _ in self._commands)
+        self.question = GO_ON if goes_on else question_in(source)
+        self._system = option_in(source, "--system")
+        self._new = option_in(source, "--new") is not None
+        self._is_shown = is_shown
+        self._turns = 0
+
+    def shown(self, event: Record, data: Mapping[str, Any]) -> tuple[Record | None, str]:
+        """Return of an event what is seen of it, or None and why."""
+        if not self._is_shown:
+            return None, "the cell is folded"
+        match event.get("kind"):
+            case "turn":
+                return self._turn(event, data)
+            case "system":
+                texts = [argument for word, argument in self._commands if word == "system"]
+                if not texts:
+                    return None, "a system prompt that is not in the cell"
+                text = "" if texts[-1] in {"''", '""', "--clear"} else texts[-1].strip("\"'")
+                return {**_only(event, "id", "kind"), "text": text, "from_file": "unsaid"}, ""
+            case "reset" | "undo" | "drop" as kind:
+                if any(word == kind for word, _ in self._commands) or (kind == "reset" and self._new):
+                    return _only(event, "id", "kind", "turns"), ""
+        return None, "a command that is not in the cell"
+
+    def _turn(self, event: Record, data: Mapping[str, Any]) -> tuple[Record | None, str]:
+        if self.question is None or "given" in event:
+            return None, "a question that is not in the cell"
+        self._turns += 1
+        if self._turns > 1:
+            return None, "a second answer to the question of a cell"
+        if not visible_text.agrees(data):
+            return None, "an answer that is not the one which is shown"
+        if visible_text.hides_characters(self.question):
+            return None, "a question with characters that are not shown"
+        edited = event.get("edited") is True or event["prompt"] != self.question
+        reply = _text(data.get("text/plain"))
+        seen = {**_only(event, *_SEEN), "prompt": self.question, "edited": edited, "from_file": "unsaid"}
+        if self._system is not None and self._system == event.get("system"):
+            seen["system"] = self._system
+        return {**seen, "parts": [{"type": "text", "text": reply}] if reply else []}, ""
+
+
+# What an output may tell of a turn that its reader does not see, as it goes nowhere: marks of the history, and names.
+# Never `wanted`, `server`, `request`, `options`: a file does not choose who is asked, nor how, nor what is replayed.
+_SEEN = (
+    *("id", "kind", "finish", "model", "provider", "parent", "chain", "left_out", "stale_before", "reason"),
+    *("prompt_tokens", "completion_tokens", "begun", "ended"),
+)
+
+
+def _only(event: Mapping[str, Any], *names: str) -> Record:
+    return {name: event[name] for name in names if name in event}
+
+
+def _is_shown(cell: Mapping[str, Any]) -> bool:
+    """Say whether a front end shows the cell's source and outputs, and not a bar in place of them."""
+    metadata = cell.get("metadata")
+    if not isinstance(metadata, dict):
+        metadata = {}
+    jupyter, tags = metadata.get("jupyter"), metadata.get("tags")
+    folded = [metadata.get(name) for name in ("collapsed", "hidden", "inputHidden")]
+    if isinstance(jupyter, dict):
+        folded += [jupyter.get("source_hidden"), jupyter.get("outputs_hidden")]
+    folded += ["hide" in str(tag) for tag in (tags if isinstance(tags, list) else [])]
+    return cell.get("cell_type", "code") == "code" and not any(folded)
+
+
+def _is_id(value: object) -> bool:
+    try:
+        return bool(checked_id(value))
+    except ValueError:
+        return False
 
 
 def _outline(part: Record) -> Record:
@@ -230,13 +386,3 @@ def _text(value: object) -> str:
     """Return a text that a notebook may hold as a list of lines."""
     lines = value if isinstance(value, list) else [value]
     return "".join(line for line in lines if isinstance(line, str))
-
-
-def _prompt_in(source: str) -> str | None:
-    """Return the question in the source of a ``%%berlin`` cell; None in any other."""
-    line, _, body = source.partition("\n")
-    return body.strip("\n") if line.split(maxsplit=1)[:1] == ["%%berlin"] else None
-
-
-def _digest(prompt: str) -> str:
-    return hashlib.sha256(prompt.encode("utf-8", "surrogatepass")).hexdigest()[:16]

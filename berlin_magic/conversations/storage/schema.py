@@ -14,14 +14,26 @@ from berlin_magic.errors import StoreError
 
 __all__ = ["SCHEMA_VERSION", "Opened", "connected", "default_path", "opened", "unusable"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _OURS = 0x4265726C  # "Berl", in the file's header: whose database it is (sqlite.org/pragma.html#pragma_application_id)
 _BUSY = 15.0  # seconds that a write waits for another kernel's
 
-_SCHEMA = """
-CREATE TABLE notebooks (id TEXT PRIMARY KEY, path TEXT NOT NULL, cells TEXT NOT NULL, seen REAL NOT NULL);
+# `notebooks`: `file` says which file on the disk it was, `state` how that was when it was last looked at. `cells`:
+# `source` is the digest of what stood in the cell when it last asked. `trusted`: digests of what notebook files hold.
+_NOTEBOOKS = """
+CREATE TABLE notebooks (
+    id TEXT PRIMARY KEY, path TEXT NOT NULL, file TEXT NOT NULL, state TEXT NOT NULL, seen REAL NOT NULL
+);
 CREATE INDEX notebooks_by_path ON notebooks (path);
+CREATE INDEX notebooks_by_file ON notebooks (file);
+CREATE TABLE cells (notebook TEXT NOT NULL, cell TEXT NOT NULL, source TEXT NOT NULL, PRIMARY KEY (notebook, cell));
+CREATE INDEX cells_by_cell ON cells (cell);
+CREATE TABLE trusted (digest TEXT PRIMARY KEY);
+CREATE INDEX events_by_id ON events (id);
+"""
+
+_SCHEMA = """
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY, notebook TEXT NOT NULL, name TEXT NOT NULL, system BLOB NOT NULL, changed REAL NOT NULL
 );
@@ -59,7 +71,14 @@ INSERT INTO parts SELECT conversation, id, 'reply', 0, 'text', reply, '{}' FROM 
 INSERT INTO deltas SELECT number, conversation, turn, 'text', text FROM pieces;
 DROP TABLE events_1;
 DROP TABLE pieces
-"""
+""",
+    "ALTER TABLE notebooks RENAME TO notebooks_2;\nDROP INDEX notebooks_by_path;\n"  # noqa: S608 - likewise
+    + _NOTEBOOKS
+    + """INSERT INTO notebooks SELECT id, path, '', '', seen FROM notebooks_2;
+INSERT OR IGNORE INTO cells SELECT n.id, cell.value, '' FROM notebooks_2 AS n, json_each(n.cells) AS cell
+    WHERE json_valid(n.cells);
+DROP TABLE notebooks_2
+""",
 ]
 
 
@@ -145,7 +164,7 @@ def _check_and_migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)  # another kernel may have done it meanwhile
-        scripts = [_SCHEMA + _PARTS] if version == 0 else _MIGRATIONS[version - 1 :]
+        scripts = [_SCHEMA + _PARTS + _NOTEBOOKS] if version == 0 else _MIGRATIONS[version - 1 :]
         for script in scripts if version < SCHEMA_VERSION else []:
             for statement in script.split(";\n"):
                 connection.execute(statement)

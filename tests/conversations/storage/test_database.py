@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from berlin_magic.conversations.storage import schema
-from berlin_magic.conversations.storage.database import Store, StoredJournal
+from berlin_magic.conversations.storage.database import Known, Store, StoredJournal
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.messages import ImagePart, Reasoning, ReasoningPart, Text, TextPart, ToolCall, ToolCallPart
@@ -351,13 +351,34 @@ def test_what_is_forgotten_is_gone_from_the_disk(path: Path) -> None:
     assert store.forgotten([secret.id, "other"]) == {secret.id}
 
 
-def test_a_notebook_is_found_by_its_id_and_by_its_path(path: Path) -> None:
+def test_a_notebook_is_found_by_its_path_and_by_its_file(path: Path) -> None:
     store = Store(path)
-    store.note_notebook("id", "/there/a.ipynb", ["x", "y"])
-    store.note_notebook("id", "/elsewhere/b.ipynb", ["x", "z"])
+    store.note_notebook("id", "/there/a.ipynb", {"x": "", "y": "digest"}, file="1:2:", state="3:4")
+    store.note_notebook("id", "/elsewhere/b.ipynb", {"z": ""}, file="1:2:", state="5:6")
     assert store.notebooks(path="/there/a.ipynb") == []
-    assert store.notebooks(path="/elsewhere/b.ipynb") == store.notebooks(id_="id")
-    assert store.notebooks(id_="id")[0].cells == {"x", "z"}
+    (known,) = store.notebooks(path="/elsewhere/b.ipynb")
+    assert known == Known("id", "/elsewhere/b.ipynb", {"x": "", "y": "digest", "z": ""}, "1:2:", "5:6")
+    assert store.notebooks(file="1:2:") == [known] and store.notebooks(cell="x") == []
+    store.note_notebook("pathless", "", {"x": ""})
+    assert [one.id for one in store.notebooks(cell="x")] == ["pathless"] and store.notebooks() == []
+
+
+def test_a_file_name_that_is_no_text_is_stored_and_found(path: Path) -> None:
+    store = Store(path)
+    store.note_notebook("id", "/there/\udcff.ipynb", {"\udcff": ""})
+    assert store.notebooks(path="/there/\udcff.ipynb")[0].id == "id" and not store.broken
+
+
+def test_what_is_stored_is_found_by_its_id_but_not_what_a_file_has_told(path: Path) -> None:
+    store = Store(path)
+    turns = stored(store)
+    own, other = answered(turns, "own", "reply"), answered(turns, "of a file", "reply")
+    other.from_file = "said"
+    turns.note(other)
+    found = store.events([own.id, other.id, "unknown"])
+    assert found.keys() == {own.id} and found[own.id]["parts"] == [{"type": "text", "text": "reply"}]
+    store.trust(["one", "two"])
+    assert store.trusted(["two", "three"]) == {"two"}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from berlin_magic.conversations.storage.notebook_file import command_record, output_record, read
+from berlin_magic.conversations.storage.notebook_file import command_record, output_record, read, record_of
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.messages import Text
@@ -41,7 +41,7 @@ def file_of(path: Path, *cells: dict[str, Any]) -> Path:
 
 def again(path: Path) -> Turns:
     turns = Turns()
-    assert turns.read(read(path).records[""]) == []
+    assert turns.read(read(path).told()) == []
     return turns
 
 
@@ -51,7 +51,7 @@ def test_a_conversation_is_rebuilt_from_cells_outputs_and_metadata(tmp_path: Pat
         answered(turns, name, f"question {name}\nwith two lines")
     path = file_of(tmp_path, *(cell_of(turns, turn) for turn in turns))
     found = read(path)
-    assert found.notebook == "N" and found.cells == ["a", "b", "c"] and found.problems == []
+    assert found.notebooks == ["N"] and [one.id for one in found.cells] == ["a", "b", "c"] and found.problems == []
     other = again(path)
     assert [(t.id, t.prompt, t.reply, t.model, t.options, t.chain, t.request) for t in other] == [
         (t.id, t.prompt, t.reply, t.model, t.options, t.chain, t.request) for t in turns
@@ -114,7 +114,7 @@ def test_a_newer_format_is_left_out_and_said(tmp_path: Path) -> None:
     newer = cell_of(turns, answered(turns, "a", "a"))
     newer["outputs"][0]["metadata"]["berlin"]["format"] = 3
     found = read(file_of(tmp_path, newer))
-    assert found.records == {} and "cell 1" in found.problems[0] and "format" in found.problems[0]
+    assert found.entries == [] and "cell 1" in found.problems[0] and "format" in found.problems[0]
 
 
 def test_what_is_no_notebook_is_refused(tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_whatever_stands_there_breaks_nothing(tmp_path: Path, ours: Any, rest: A
         ours = {"format": 1, **ours}
     odd = cell("a", "%%berlin\nx", {"data": rest, "metadata": {"berlin": ours}}, {"metadata": rest})
     found = read(file_of(tmp_path, odd, {"id": rest, "outputs": rest, "source": rest}))
-    for record in found.records.values():
+    for record in (*map(found.told, found.names), record_of((one, one.shown) for one in found.entries if one.shown)):
         turns = Turns()
         turns.read(record)
         assert len(turns.messages) >= 0 and turns.stale() is not None

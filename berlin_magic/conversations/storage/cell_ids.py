@@ -1,0 +1,84 @@
+"""Ids of cells that last, for those that a front end makes up anew each time it opens a notebook."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+__all__ = ["CellIds", "is_lasting", "new_id"]
+
+_OURS = "~"
+_MADE_UP = "vscode-notebook-cell:"  # VS Code numbers the cells in the order of opening
+
+
+def is_lasting(sent: str) -> bool:
+    """Say whether an id can be one that the notebook file keeps."""
+    return not sent.startswith(_MADE_UP)
+
+
+def new_id() -> str:
+    """Return an id of our own for a cell that has none which lasts."""
+    return f"{_OURS}{uuid.uuid4().hex}"
+
+
+class CellIds:
+    """Knows the cells of a notebook whose front end sends ids that mean nothing beyond its session.
+
+    In a session, an id is the cell that it was first sent for. Such a cell is found by what stands in it: among the
+    cells of the file, those after the one that ran last first; then among those that the store knows; then by the
+    question alone.
+
+    Parameters
+    ----------
+    sources : mapping
+        What the store knows: ids that last, each with the digest of the cell's source when it last asked.
+    asked : callable
+        Gives the ids of the cells whose last question is the given one.
+    """
+
+    def __init__(self, sources: Mapping[str, str], asked: Callable[[str], Iterable[str]]) -> None:
+        self._sources = dict(sources)
+        self._asked = asked
+        self._file: Sequence[tuple[str, str]] = ()
+        self._found: dict[str, str] = {}
+        self._last = ""
+
+    def see(self, cells: Iterable[tuple[str, str]]) -> None:
+        """Take note of the cells in the file: ids that last, empty for none, and digests of sources; in order."""
+        self._file = tuple(cells)
+
+    def known(self, sent: str) -> str | None:
+        """Return the id that lasts of what was sent earlier in this session."""
+        return self._found.get(sent)
+
+    def find(self, sent: str, source: str, question: str | None) -> str:
+        """Return the id that lasts of the running cell; its source is given by its digest."""
+        id_ = self._found.get(sent)
+        if id_ is None or self._is_another_cell(id_, source):
+            self._found.pop(sent, None)
+            id_ = self._found[sent] = self._first(source, question) or new_id()
+        self._sources[id_] = source
+        self._last = id_
+        return id_
+
+    def _is_another_cell(self, id_: str, source: str) -> bool:
+        """Say whether an id of this session has gone to another cell, as when a notebook is closed and opened again.
+
+        Then its former cell stands in the file as it was when it last asked, and the running one beside it.
+        """
+        there = dict(self._file)
+        as_it_was = id_ in there and there[id_] == self._sources.get(id_) != source
+        return as_it_was and any(other == source for _, other in self._file)
+
+    def _first(self, source: str, question: str | None) -> str | None:
+        taken = set(self._found.values())
+        in_file = [id_ for id_, _ in self._file if id_]
+        found = [id_ for id_, other in self._file if id_ and other == source and id_ not in taken]
+        if not found:
+            taken.update(in_file)
+            found = [id_ for id_, other in self._sources.items() if other == source and id_ not in taken]
+        if not found and question is not None:
+            found = [id_ for id_ in self._asked(question) if id_ not in taken]
+        order = {id_: number for number, id_ in enumerate(in_file or self._sources)}
+        last = order.get(self._last, -1)
+        return next((id_ for id_ in found if order.get(id_, -1) > last), next(iter(found), None))

@@ -1,0 +1,224 @@
+"""The visible text of an output: whether what a reader sees of a reply is what the reply says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import unescape
+from typing import Any
+
+__all__ = ["agrees", "hides_characters", "letters"]
+
+_KINDS = {"text/html", "text/markdown", "text/plain"}
+
+
+def agrees(data: Mapping[str, Any]) -> bool:
+    """Say whether the HTML and the Markdown of an output show what its plain text says, in letters and digits.
+
+    Parameters
+    ----------
+    data : mapping
+        The output's data by mime type; texts. The plain text is a reply, in Markdown.
+
+    Returns
+    -------
+    bool
+        False also if there is another form, which a front end may prefer, or HTML that `berlin_magic` does not write:
+        it can hide text from the reader.
+    """
+    if not data.keys() <= _KINDS or not all(isinstance(text, str) for text in data.values()):
+        return False
+    plain = data.get("text/plain", "")
+    said = _letters_of_markdown(plain)
+    if hides_characters(plain):
+        return False
+    if "text/markdown" in data:
+        markdown = _REMARK.sub("", data["text/markdown"])
+        if _hides(markdown) or _letters_of_markdown(markdown) != said:
+            return False
+    try:
+        return "text/html" not in data or letters(_without_marks(_text_of_html(data["text/html"]))) == said
+    except _OddHtmlError:
+        return False
+
+
+def hides_characters(text: str) -> bool:
+    """Say whether `text` has characters that nothing shows, or that show others in another order."""
+    return bool(_UNSEEN.search(text))
+
+
+def letters(text: str) -> str:
+    """Return the letters and digits of `text` alone, in lower case."""
+    return "".join(filter(str.isalnum, text)).casefold()
+
+
+_UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e0fff]")
+_REMARK = re.compile(r"(?:\n\n|\A)\*\([^\n]*\)\*\n?\Z")
+_NUMBER_OR_DASH = r"(?:[-*+]|\d{1,9}[.)])"
+_FENCE = re.compile(
+    rf"^([ \t>]*(?:{_NUMBER_OR_DASH}[ \t]+)*)(`{{3,}}|~{{3,}})[ \t]*([\w+#.-]{{0,20}})[ \t]*$", re.MULTILINE
+)
+_MARK = re.compile(
+    rf"^[ \t>#]*(?:{_NUMBER_OR_DASH}[ \t]+)*(?:{_NUMBER_OR_DASH}(?=[ \t]|$)|\[[ xX]\](?=[ \t]))", re.MULTILINE
+)
+_TASK = re.compile(r"^([ \t>]*)\[[ xX]\](?=[ \t])", re.MULTILINE)
+_LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(<?([^\s()<>]*)>?\)")
+_DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]+\]:", re.MULTILINE)
+_TAG = re.compile(r"<[!/?a-zA-Z]")
+_FENCE_LINE = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}|~{3,})")
+
+
+def _letters_of_markdown(text: str) -> str:
+    return letters(_without_marks(_LINK.sub(_linked, _FENCE.sub(r"\1\2", text))))
+
+
+def _linked(link: re.Match[str]) -> str:
+    """Return what counts of a link: its text, with its address if that is not in the text."""
+    text, address = link[1], link[2]
+    return text if letters(unescape(address)) in letters(unescape(text)) else f"{text} {address}"
+
+
+def _without_marks(text: str) -> str:
+    """Return `text` without the numbers of lists and the crosses of tasks, with entities as characters."""
+    return unescape(_TASK.sub(r"\1", _MARK.sub("", text)))
+
+
+def _hides(markdown: str) -> bool:
+    """Say whether Markdown can hold text that its reader does not see: tags, comments, definitions of links."""
+    outside = _without_code(markdown)
+    return bool(_TAG.search(outside) or _DEFINITION.search(outside) or hides_characters(markdown))
+
+
+def _without_code(markdown: str) -> str:
+    """Return Markdown without its fenced code and its code spans."""
+    kept, fence = [], ""
+    for line in markdown.split("\n"):
+        mark = _FENCE_LINE.match(line)
+        if fence:
+            fence = "" if mark and mark[1].startswith(fence) and not line[mark.end() :].strip() else fence
+        elif mark:
+            fence = mark[1]
+        else:
+            kept.append(line)
+    pieces = re.split("(`+)", "\n".join(kept))  # text and runs of backticks, in turn
+    last = {len(run): number for number, run in enumerate(pieces) if number % 2}
+    outside, closing = [], 0
+    for number, piece in enumerate(pieces):
+        if closing:
+            closing = 0 if number % 2 and len(piece) == closing else closing
+        elif number % 2 and last[len(piece)] > number:
+            closing = len(piece)
+        else:
+            outside.append(piece)
+    return "".join(outside)
+
+
+_TAGS = frozenset(
+    re.findall(
+        r"\w+",
+        "a b blockquote br code del details div em h1 h2 h3 h4 h5 h6 hr i input li ol p pre s small span strong style"
+        " sub summary sup table tbody td th thead tr ul",
+    )
+)
+_VOID = frozenset({"br", "hr", "input"})
+_DEEPEST = 200
+_BLOCKS = frozenset(re.findall(r"\w+", "blockquote br div h1 h2 h3 h4 h5 h6 hr li p pre table td th tr"))
+_ATTRIBUTES = frozenset(re.findall(r"\w+", "align checked class disabled href rel start style target title type"))
+_ASIDES = frozenset({"berlin-reasoning", "berlin-status"})
+"""What stands beside a reply in our HTML."""
+_STYLE = re.compile(r"(?:text-align:\s*(?:left|right|center);?\s*)?")
+_RULES = re.compile(r"(?:\.berlin-reply \.highlight(?: \.\w+)?(?:,\.berlin-reply \.highlight \.\w+)*\{[^{}]*\}\s*)*")
+_RULE = re.compile(
+    r"background:none|margin-bottom:[\d.]+em|font-(?:style|weight):\w+|color:var\([\w-]+(?:,var\([\w-]+)?,#[0-9a-f]{6}\)*"
+)
+
+
+_ANY_TAG = re.compile(r'(/?)([a-z][a-z0-9]*)((?: [a-z]+(?:="[^"]*")?)*) ?/?')
+_ATTRIBUTE = re.compile(r' ([a-z]+)(?:="([^"]*)")?')
+
+
+class _OddHtmlError(ValueError):
+    """There is something in the HTML that could hide text."""
+
+
+def _text_of_html(html: str) -> str:
+    """Return the text that our own kind of HTML shows.
+
+    Raises
+    ------
+    _OddHtmlError
+        If there is anything in it that could hide text.
+    """
+    reader = _Reader()
+    for number, piece in enumerate(re.split("<([^<>]*)>", html)):
+        if number % 2:
+            reader.take_tag(piece)
+        else:
+            reader.take_text(piece)
+    return reader.end()
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self._text: list[str] = []
+        self._open: list[tuple[str, str, int]] = []  # tag, the address of a link, where its text begins
+        self._aside = 0  # so many elements were open with the one that is no part of the reply
+
+    def end(self) -> str:
+        if self._open:
+            raise _OddHtmlError
+        return "".join(self._text)
+
+    def take_text(self, text: str) -> None:
+        if "<" in text or ">" in text:
+            raise _OddHtmlError
+        if self._open and self._open[-1][0] == "style":
+            if not _is_stylesheet(text):
+                raise _OddHtmlError
+        elif not self._aside:
+            self._text.append(unescape(text))
+
+    def take_tag(self, text: str) -> None:
+        tag = _ANY_TAG.fullmatch(text)
+        if tag is None or tag[2] not in _TAGS:
+            raise _OddHtmlError
+        if tag[1]:
+            self._close(tag[2])
+        else:
+            self._begin(tag[2], {one[1]: one[2] or "" for one in _ATTRIBUTE.finditer(tag[3])})
+
+    def _begin(self, tag: str, attributes: Mapping[str, str]) -> None:
+        is_aside = not self._aside and attributes.get("class") in _ASIDES
+        nested = tag == "a" and any(one[0] == "a" for one in self._open)
+        shows = self._aside or is_aside or (not nested and _is_plain(tag, attributes))
+        if not shows or len(self._open) > _DEEPEST:
+            raise _OddHtmlError
+        if tag in _BLOCKS:
+            self._text.append("\n")
+        if tag not in _VOID:
+            self._open.append((tag, attributes.get("href", ""), len(self._text)))
+            self._aside = len(self._open) if is_aside else self._aside
+
+    def _close(self, tag: str) -> None:
+        if not self._open or self._open[-1][0] != tag:
+            raise _OddHtmlError
+        _, address, start = self._open.pop()
+        if self._aside:
+            self._aside = 0 if len(self._open) < self._aside else self._aside
+        elif tag == "a" and letters(unescape(address)) not in letters("".join(self._text[start:])):
+            self._text.append(f" {unescape(address)}")
+
+
+def _is_plain(tag: str, attributes: Mapping[str, str]) -> bool:
+    """Say whether an element shows its text, whatever its style sheet."""
+    if tag in {"details", "summary"} or not attributes.keys() <= _ATTRIBUTES:
+        return False
+    return bool(_STYLE.fullmatch(attributes.get("style", "")))
+
+
+def _is_stylesheet(text: str) -> bool:
+    """Say whether `text` is of the kind that colours our code: none of its rules can hide anything."""
+    rules = re.findall(r"\{([^{}]*)\}", text)
+    return bool(_RULES.fullmatch(text.strip())) and all(
+        _RULE.fullmatch(one) for rule in rules for one in rule.split(";") if one
+    )
