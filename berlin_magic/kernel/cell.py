@@ -25,11 +25,22 @@ __all__ = ["Cell", "cell_of", "path_of", "source_of"]
 
 
 class Cell(NamedTuple):
-    """The running cell: its id, where the front end tells it; which execution this is; cells deleted since the last."""
+    """The running cell.
+
+    Attributes
+    ----------
+    id, run : str or None
+        Its id, if the front end tells it, and which execution this is.
+    deleted : tuple of str
+        The ids of cells that were deleted since the last execution.
+    session : str
+        The front end's session: JupyterLab begins another one when it opens a notebook again.
+    """
 
     id: str | None
     run: str | None
     deleted: tuple[str, ...] = ()
+    session: str = ""
 
 
 def cell_of(shell: Any) -> Cell:
@@ -38,10 +49,10 @@ def cell_of(shell: Any) -> Cell:
     metadata = parent.get("metadata") or {}
     colab = metadata.get("colab")
     id_ = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
-    run = (parent.get("header") or {}).get("msg_id")
+    header = parent.get("header") or {}
     deleted = metadata.get("deletedCells")
     gone = [one for one in map(_id, deleted) if one and one != id_] if isinstance(deleted, list) else []
-    return Cell(_id(id_), _id(run), tuple(gone))
+    return Cell(_id(id_), _id(header.get("msg_id")), tuple(gone), _id(header.get("session")) or "")
 
 
 def _id(value: object) -> str | None:

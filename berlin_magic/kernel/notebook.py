@@ -101,12 +101,13 @@ class Notebook:
         if sent.id is None:
             return sent
         with self._lock:
-            return Cell(self._lasting(sent.id, source_of(self._shell)), sent.run, sent.deleted)
+            return sent._replace(id=self._lasting(sent.session, sent.id, source_of(self._shell)))
 
     def conversation(self, name: str = "") -> Conversation:
         """Return the conversation of that name, a new one where there is none; "" is the usual one."""
         with self._lock:
-            self.open()
+            if self._opened is None:
+                self.open()
             if name not in self._conversations:
                 self._conversations[name] = self._found(name)
             return self._conversations[name][1]
@@ -179,7 +180,7 @@ class Notebook:
             record, _ = file.take(name, talk)
             self._take(talk, record)
             count += len(talk.every_turn()) - before
-            self._settle(name, talk)
+            self._settle(talk)
             talk.note_everything()
         self._left_out.clear()
         return f"Trusted what {file.path} holds now: {count} turn{'' if count == 1 else 's'}."
@@ -187,9 +188,12 @@ class Notebook:
     def before_cell(self, *_info: object) -> None:
         """Take note of what the front end tells: where the file is, which cells were deleted; before each cell."""
         self._path = path_of(self._shell) or self._path
-        if deleted := cell_of(self._shell).deleted:
-            self._deleted.update(deleted)
-            self._leave()
+        cell = cell_of(self._shell)
+        if cell.deleted:
+            known = [self._ids.known(cell.session, id_) for id_ in cell.deleted] if self._ids is not None else []
+            self._deleted.update(cell.deleted, [id_ for id_ in known if id_ is not None])
+            for _, talk in tuple(self._conversations.values()):
+                talk.leave(self._deleted)
         if self._opened is not None:
             self._opened.note()
 
@@ -250,16 +254,16 @@ class Notebook:
         assert self._opened is not None  # noqa: S101 - what `open` is for
         return self._opened
 
-    def _lasting(self, sent: str, source: str) -> str:
+    def _lasting(self, session: str, sent: str, source: str) -> str:
         """Return the id that lasts for one that the front end sends."""
         file, ids = self._file, self._ids
         if ids is None or (file.lasting and is_lasting(sent)):
             return sent
         if file.look_again():
-            for name, (_, talk) in tuple(self._conversations.items()):
-                self._settle(name, talk)
+            for _, talk in tuple(self._conversations.values()):
+                self._settle(talk)
         ids.see(file.file_cells())
-        return ids.find(sent, digest(source), question_in(source))
+        return ids.find(session, sent, digest(source), question_in(source))
 
     def _cells_asking(self, question: str) -> Iterator[str]:
         """Yield the ids of the cells whose last question this is."""
@@ -294,7 +298,8 @@ class Notebook:
             self._warnings.append(_left_out(left))
         if any(turn.from_file == "unsaid" for turn in talk.every_turn()) or any(_prompts_from_file(talk)):
             self._untold.append(talk)
-        renamed = self._settle(name, talk)
+        renamed = self._settle(talk)
+        talk.leave(self._deleted)
         id_ = id_ or uuid.uuid4().hex
         if store is not None and not store.broken:
             talk.journal = StoredJournal(store, id_, file.id, name, talk.first_system)
@@ -305,15 +310,13 @@ class Notebook:
         self._configure(talk)
         return id_, talk
 
-    def _settle(self, name: str, talk: Conversation) -> bool:
+    def _settle(self, talk: Conversation) -> bool:
         """Put a conversation in the file's order, by the ids of its cells; say whether a cell has another id now."""
-        del name
         cells = [place.cell for place in talk.places]
         self._file.name_cells(talk)
         renamed = [place.cell for place in talk.places] != cells
         if order := self._file.order():
             talk.arrange(order)
-        talk.leave(self._deleted)
         return renamed
 
     def _configure(self, talk: Conversation) -> None:
@@ -326,12 +329,6 @@ class Notebook:
                 f"Of the stored conversation {len(problems)} parts could not be read, and were left where they are: "
                 + problems[0]
             )
-
-    def _leave(self) -> None:
-        known = self._ids.known if self._ids is not None else lambda _: None
-        self._deleted |= {id_ for id_ in map(known, self._deleted) if id_ is not None}
-        for _, talk in tuple(self._conversations.values()):
-            talk.leave(self._deleted)
 
 
 def _prompts_from_file(talk: Conversation) -> Iterator[SystemPrompt]:

@@ -40,23 +40,24 @@ class CellIds:
         self._sources = dict(sources)
         self._asked = asked
         self._file: Sequence[tuple[str, str]] = ()
-        self._found: dict[str, str] = {}
+        self._sessions: dict[str, dict[str, str]] = {}
         self._last = ""
 
     def see(self, cells: Iterable[tuple[str, str]]) -> None:
         """Take note of the cells in the file: ids that last, empty for none, and digests of sources; in order."""
         self._file = tuple(cells)
 
-    def known(self, sent: str) -> str | None:
+    def known(self, session: str, sent: str) -> str | None:
         """Return the id that lasts of what was sent earlier in this session."""
-        return self._found.get(sent)
+        return self._sessions.get(session, {}).get(sent)
 
-    def find(self, sent: str, source: str, question: str | None) -> str:
+    def find(self, session: str, sent: str, source: str, question: str | None) -> str:
         """Return the id that lasts of the running cell; its source is given by its digest."""
-        id_ = self._found.get(sent)
+        found = self._sessions.setdefault(session, {})
+        id_ = found.get(sent)
         if id_ is None or self._is_another_cell(id_, source):
-            self._found.pop(sent, None)
-            id_ = self._found[sent] = self._first(source, question) or new_id()
+            found.pop(sent, None)
+            id_ = found[sent] = self._first(set(found.values()), source, question) or new_id()
         self._sources[id_] = source
         self._last = id_
         return id_
@@ -70,8 +71,7 @@ class CellIds:
         as_it_was = id_ in there and there[id_] == self._sources.get(id_) != source
         return as_it_was and any(other == source for _, other in self._file)
 
-    def _first(self, source: str, question: str | None) -> str | None:
-        taken = set(self._found.values())
+    def _first(self, taken: set[str], source: str, question: str | None) -> str | None:
         in_file = [id_ for id_, _ in self._file if id_]
         found = [id_ for id_, other in self._file if id_ and other == source and id_ not in taken]
         if not found:

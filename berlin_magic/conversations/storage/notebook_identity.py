@@ -72,7 +72,7 @@ def identified(
     1. A file whose outputs name a notebook is that one, if the store last saw it at this path, or, as the file was
        moved, with this device and inode. What the outputs say proves nothing by itself: it goes with every copy.
     2. A file is the notebook that was last seen at its path if they have a cell in common, those that have run in this
-       kernel included, or if the file was not written to since: so is one that was never saved, which holds no cell.
+       kernel included (by what stands in it, if ids do not last), or if the file was not written to since: so is one that was never saved, which holds no cell.
        What was deleted and made anew is another file, or was written to.
     3. With no notebook file to be read, the path decides. A text notebook has to be the same file, too, or to tell of
        what was asked.
@@ -108,8 +108,13 @@ def identified(
         if one.id in file.notebooks:
             return one.id
     cells = {*cells, *(cell.id for cell in file.cells if cell.id)}
+    sources = set() if file.lasting else {cell.source for cell in file.cells}
     for one in here + seen:
-        if cells & one.cells.keys() or (one.file and (one.file, one.state) == stamp):
+        if (
+            cells & one.cells.keys()
+            or sources & set(one.cells.values())
+            or (one.file and (one.file, one.state) == stamp)
+        ):
             return one.id
     return _new()
 
