@@ -62,7 +62,7 @@ _MARK = re.compile(
     rf"^[ \t>#]*(?:{_NUMBER_OR_DASH}[ \t]+)*(?:{_NUMBER_OR_DASH}(?=[ \t]|$)|\[[ xX]\](?=[ \t]))", re.MULTILINE
 )
 _TASK = re.compile(r"^([ \t>]*)\[[ xX]\](?=[ \t])", re.MULTILINE)
-_LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\(<?([^\s()<>]*)>?\)")
+_LINK = re.compile(r"\[([^\[\]]*)\]\(<?([^\s()<>]*)>?\)")
 _DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]+\]:", re.MULTILINE)
 _TAG = re.compile(r"<[!/?a-zA-Z]")
 _FENCE_LINE = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}|~{3,})")
