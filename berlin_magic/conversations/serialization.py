@@ -213,12 +213,11 @@ def turn_of(record: Mapping[str, Any], id_: str) -> Turn:
     if finish not in get_args(Finish):
         raise ValueError(f"no such ending: {finish!r:.40}")
     turn = Turn(_text(record, "prompt", empty=True), finish="cut" if finish == "running" else finish, id=id_)
-    for name, types in _PLAIN.items():
-        if name in record:
-            value = record[name]
-            if not _is_plain(value, types):
-                raise ValueError(f"{name} is {value!r:.40}")
-            setattr(turn, name, value)
+    for name in record.keys() & _PLAIN.keys():
+        value = record[name]
+        if not _is_plain(value, _PLAIN[name]):
+            raise ValueError(f"{name} is {value!r:.40}")
+        setattr(turn, name, value)
     if options := record.get("options"):
         turn.options = _checked_options(options)
     if record.get("given") is not None:
@@ -246,9 +245,10 @@ def part_of(record: Mapping[str, Any]) -> Part:
     ValueError
         If it is not one.
     """
-    kind = next((kind for kind, name in _TYPES.items() if name == record.get("type")), None)
+    named = record.get("type")
+    kind = _KINDS.get(named) if isinstance(named, str) else None
     if kind is None:
-        raise ValueError(f"no such part: {record.get('type')!r:.40}")
+        raise ValueError(f"no such part: {named!r:.40}")
     values = {name: record.get(name, "") for name in _FIELDS[kind]}
     if wrong := next((name for name, value in values.items() if not isinstance(value, str)), ""):
         raise ValueError(f"{wrong} is {values[wrong]!r:.40}")
@@ -262,6 +262,7 @@ _TYPES: Mapping[type[Part], str] = {
     ToolCallPart: "tool_call",
     ToolResultPart: "tool_result",
 }
+_KINDS: Mapping[str, type[Part]] = {name: kind for kind, name in _TYPES.items()}
 _FIELDS: Mapping[type[Part], tuple[str, ...]] = {kind: tuple(one.name for one in fields(kind)) for kind in _TYPES}
 
 

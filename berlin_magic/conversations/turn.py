@@ -268,6 +268,13 @@ class Turn:
             )
         return self._messages
 
+    def copied(self) -> Turn:
+        """Return the same turn for another conversation, in no cell; if it is being answered, cut off there."""
+        finish: Finish = "cut" if self.finish == "running" else self.finish
+        copy = replace(self, cell=None, finish=finish, _parts=[], _open=[], _length=0, _messages=None, _link=None)
+        copy.parts = self.parts
+        return copy
+
     def extends(self, parent: Turn) -> bool:
         """Say whether it was asked on `parent` and on exactly what `parent` had been asked on."""
         return self.before is not None and self.before.id == parent.id and self.before.previous is parent.before

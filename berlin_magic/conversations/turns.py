@@ -370,13 +370,10 @@ class Turns(Places):
             return turns[index]
         part = self._alike()
         part.system = self.system
-        places, events = [], []
-        for number, turn in enumerate(turns[index]):
-            place, version = self._where[turn.id]
-            event = serialization.event_record(place, version, turn, lambda _: None)
-            places.append({"key": turn.id, "number": number})
-            events.append({**event, "place": turn.id, "number": 0, "position": 0})
-        part.read({"places": places, "events": events})
+        for one in turns[index]:
+            version = Version(one.run, [one.copied()])
+            part._places.append(Place(None, [version], version, number=len(part._places)))
+        part._reindex()
         return part
 
     @property

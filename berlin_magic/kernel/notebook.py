@@ -105,6 +105,7 @@ class Notebook:
 
     def conversation(self, name: str = "") -> Conversation:
         """Return the conversation of that name, a new one where there is none; "" is the usual one."""
+        name = name.encode("utf-8", "replace").decode()  # half a surrogate pair can't be looked up
         with self._lock:
             if self._opened is None:
                 self.open()
@@ -178,7 +179,7 @@ class Notebook:
             count += talk.trust(requests)
             before = len(talk.every_turn())
             record, _ = file.take(name, talk)
-            self._take(talk, record)
+            self._take(talk, record, "the notebook file")
             count += len(talk.every_turn()) - before
             self._settle(talk)
             talk.note_everything()
@@ -289,10 +290,10 @@ class Notebook:
         talk = Conversation(model=self.model, host=host, **self.connection)
         id_ = store.conversations(file.id).get(name, "") if store is not None else ""
         if store is not None and id_:
-            self._take(talk, store.record(id_))
+            self._take(talk, store.record(id_), "the stored conversation")
         stored = len(talk.every_turn())
         record, left = file.take(name, talk)
-        self._take(talk, record)
+        self._take(talk, record, "the notebook file")
         if left:
             self._left_out[name] = left
             self._warnings.append(_left_out(left))
@@ -323,12 +324,10 @@ class Notebook:
         talk.model, talk.connection, talk.context_limit = self.model, dict(self.connection), self.context_limit
         talk.replay, talk.context = self.usual_replay(), self.context
 
-    def _take(self, talk: Conversation, record: Record | None) -> None:
+    def _take(self, talk: Conversation, record: Record | None, where: str) -> None:
         if record is not None and (problems := talk.read(record)):
-            self._warnings.append(
-                f"Of the stored conversation {len(problems)} parts could not be read, and were left where they are: "
-                + problems[0]
-            )
+            parts = f"{len(problems)} part{'' if len(problems) == 1 else 's'}"
+            self._warnings.append(f"Of {where} {parts} could not be read, and stay as they are: {problems[0]}")
 
 
 def _prompts_from_file(talk: Conversation) -> Iterator[SystemPrompt]:

@@ -37,7 +37,7 @@ def unpacked(stored: Any) -> str:
 def json_of(stored: Any) -> Any:
     """Return the value that was stored; an empty dict, which is no record of anything, where it is not readable."""
     try:
-        return json.loads(stored)
+        return json.loads(unpacked(stored))
     except (ValueError, TypeError, RecursionError):
         return {}
 
@@ -113,7 +113,7 @@ class Store:
 
     def put(self, *statements: Statement, urgent: bool = True) -> None:
         """Have statements carried out soon, in order."""
-        self._writer.put(*statements, urgent=urgent)
+        self._writer.put(*((sql, [_storable(value) for value in values]) for sql, values in statements), urgent=urgent)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything noted so far is on disk; say whether it is."""
@@ -294,7 +294,7 @@ def _parts(
     )
     for (id_, side), rows in groupby(whole, key=lambda row: row[:2]):
         parts = [
-            {"type": kind, **({"text": unpacked(text)} if text else {}), **json_of(more)}
+            {"type": kind, **({"text": unpacked(text)} if text else {}), **({} if more == b"{}" else json_of(more))}
             for _, _, kind, text, more in rows
         ]
         found.setdefault(id_, {})["question" if side == "question" else "parts"] = parts
@@ -307,6 +307,11 @@ _NOTEBOOK = (
     " SET path = excluded.path, file = excluded.file, state = excluded.state, seen = excluded.seen"
 )
 _CELL = "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (notebook, cell) DO UPDATE SET source = excluded.source"
+
+
+def _storable(value: Any) -> Any:
+    """Return a value that SQLite takes: one that it refuses would end all writing."""
+    return _as_text(value) if isinstance(value, str) else value
 
 
 def _as_text(value: str) -> str:
