@@ -14,6 +14,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -87,36 +88,34 @@ def main() -> None:
         talk.journal = StoredJournal(store, "c", "n", "")
         costs = costs_of_questions(talk, turns)
         for at, seconds in costs.items():
-            print(
-                f"a question at turn {at:>6,}: {seconds * 1e3:6.2f} ms, {seconds / costs[100]:4.2f} of that at turn 100"
-            )
+            ratio = seconds / costs[100]
+            print(f"a question at turn {at:>6,}: {seconds * 1e3:6.2f} ms, {ratio:4.2f} of that at turn 100")
         store.flush(60)
         gc.collect()
         gc.freeze()  # what was asked to measure it is not looked at by the collector afterwards
         text = sum(len(turn.prompt) + turn.length for turn in talk)
-        figures = {
-            "load": lambda: loaded(path),
-            "stale marks": lambda: loaded_talk.stale(),
-            "export": lambda: exported(loaded_talk, loaded_talk.messages, ".md"),
-            "slice": lambda: loaded_talk[1:],
-            "record": lambda: loaded_talk.record(),
-        }
-        loaded_talk = loaded(path)
-        for name, work in figures.items():
-            print(f"{name:12} {turns:,} turns, {text / 1e6:.1f} MB of text: {timed(work):5.2f} s of CPU")
-        del loaded_talk
-        gc.collect()
+        print(
+            f"load         {turns:,} turns, {text / 1e6:.1f} MB of text: {timed(partial(loaded, path)):5.2f} s of CPU"
+        )
+        again = loaded(path)
+        for name, work in {
+            "stale marks": again.stale,
+            "history": lambda: [(turn.prompt, len(again.place_of(turn).versions)) for turn in again],
+            "export": lambda: exported(again, again.messages, ".md"),
+            "slice": lambda: again[1:],
+            "record": again.record,
+        }.items():
+            print(f"{name:12} {timed(work):5.2f} s of CPU")
         tracemalloc.start()
         kept = loaded(path)
         now, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        print(
-            f"memory       {(now - text) / 1e6:5.1f} MB beyond the text, {(peak - text) / 1e6:.1f} MB at most, to load"
-        )
-        del kept
+        beyond, most = (now - text) / 1e6, (peak - text) / 1e6
+        print(f"memory       {beyond:5.1f} MB beyond the text of {len(kept):,} turns, {most:.1f} MB while it is loaded")
         for cells in (500, 1000, 2000):
             file = notebook_of(talk, Path(folder) / "n.ipynb", min(cells, turns))
-            print(f"a file of {cells:>5,} asking cells is read in {timed(lambda: read_again(file)):5.3f} s of CPU")
+            spent = timed(partial(read_again, file))
+            print(f"a file of {cells:>5,} asking cells is read in {spent:5.3f} s of CPU")
 
 
 if __name__ == "__main__":

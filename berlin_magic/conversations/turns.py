@@ -180,6 +180,13 @@ class Places:
         self._renumber()
         return problems
 
+    def add_copies(self, turns: Iterable[Turn]) -> None:
+        """Add turns of another conversation, as they are, in no cell."""
+        for turn in turns:
+            version = Version(turn.run, [turn.copied()])
+            self._places.append(Place(None, [version], version, number=len(self._places)))
+        self._reindex()
+
     def forget(self) -> None:
         """Lose everything, former versions too; what is running goes on, and joins nothing."""
         self._places.clear()
@@ -370,10 +377,7 @@ class Turns(Places):
             return turns[index]
         part = self._alike()
         part.system = self.system
-        for one in turns[index]:
-            version = Version(one.run, [one.copied()])
-            part._places.append(Place(None, [version], version, number=len(part._places)))
-        part._reindex()
+        part.add_copies(turns[index])
         return part
 
     @property

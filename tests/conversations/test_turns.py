@@ -9,10 +9,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from berlin_magic.conversations import export
 from berlin_magic.conversations.cells import removed, standing
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
-from berlin_magic.messages import Text
+from berlin_magic.messages import ImagePart, Part, Text, TextPart, content_of
 
 
 def answered(turns: Turns, prompt: str, reply: str = "", **where: str | None) -> Turn:
@@ -221,6 +222,34 @@ def test_a_message_list_handed_out_can_be_changed_without_harm() -> None:
     assert turns.messages[0]["content"] == "a" and asked(turns.begin("e"))[0] == "a"
 
 
+def test_what_is_imported_with_the_system_prompt_that_holds_is_not_sent_twice() -> None:
+    turns = Turns("be brief")
+    answered(turns, "a", cell="a", run="1")
+    messages = turns.messages
+    turns.reset(cell="r", run="2")
+    assert len(turns.add_messages(messages, cell="i", run="3")) == 1
+    assert turns.messages == messages and [turn.prompt for turn in turns] == ["a"]
+
+
+def test_another_system_prompt_that_is_imported_holds_from_there_on() -> None:
+    turns = Turns("be brief")
+    answered(turns, "a", cell="a", run="1")
+    system = {"role": "system", "content": "be long"}
+    said = turns.add_messages([system, {"role": "user", "content": "b"}, {"role": "assistant", "content": "B"}])
+    assert len(said) == 1 and turns.system == "be long"
+    assert [message["role"] for message in turns.messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert turns.begin("c", cell="a", run="2").system == "be brief"
+
+
+def test_imported_turns_keep_their_model_and_how_they_ended() -> None:
+    there, here = Turns(), Turns()
+    turn = there.begin("question", model="m")
+    turn.take(Text("half"))
+    there.end(turn, "stopped")
+    (taken,) = here.add_turns(there, cell="i", run="1")
+    assert (taken.model, taken.finish, taken.reply) == ("m", "stopped", "half") and here.partial() is taken
+
+
 def test_broken_records_are_left_out_and_said() -> None:
     record = four().record()
     record["events"][1]["finish"] = "nonsense"
@@ -283,11 +312,20 @@ class AnyDoings(RuleBasedStateMachine):
         found = [one for place in before for one in standing(place, out)]
         return [one.id for one in found if one is not turn and one.standing]
 
-    @rule(cell=CELLS, prompt=st.text(max_size=3), reply=st.text(max_size=3), same=st.booleans())
-    def ask(self, cell: str | None, prompt: str, reply: str, same: bool) -> None:
-        turn = self.turns.begin(prompt, cell=cell, run=self.run_of(same))
+    @rule(
+        cell=CELLS,
+        prompt=st.text(max_size=3),
+        reply=st.text(max_size=3),
+        same=st.booleans(),
+        model=st.sampled_from(["", "m", "other"]),
+        question=st.sampled_from([(), (TextPart("See "), ImagePart("data:image/png;base64,AAAA"))]),
+    )
+    def ask(
+        self, cell: str | None, prompt: str, reply: str, same: bool, model: str, question: tuple[Part, ...]
+    ) -> None:
+        turn = self.turns.begin(prompt, cell=cell, run=self.run_of(same), model=model, question=question)
         assert list(turn.chain) == self.expected_context(turn)
-        assert turn.asked[-1]["content"] == prompt
+        assert turn.asked[-1]["content"] == (content_of(question) if question else prompt)
         self.frozen[turn.id] = (turn.chain, [dict(message) for message in turn.asked])
         turn.take(Text(reply))
         self.turns.end(turn, "complete" if reply else "failed")
@@ -387,6 +425,33 @@ class AnyDoings(RuleBasedStateMachine):
             assert other.record() == record
             assert other.stale() == self.turns.stale()
             assert other.read(record) == [] and other.record() == record
+
+    @rule(suffix=st.sampled_from([".json", ".jsonl", "saved", "conversation"]))
+    def export_then_import_elsewhere(self, suffix: str) -> None:
+        """What is exported and taken in again is the same, and so is what is sent with the next question."""
+        other = Turns()
+        if suffix == "saved":
+            assert other.read(json.loads(json.dumps(self.turns.record()))) == []
+            if self.running:
+                return
+        elif suffix == "conversation":
+            other.add_turns(self.turns, cell="import", run="import")
+            said = [turn for turn in self.turns if turn.standing]
+            assert [(turn.model, turn.finish, turn.parts) for turn in other] == [
+                (turn.model, turn.finish, turn.parts) for turn in said
+            ]
+        else:
+            messages = self.turns.messages
+            text = export.exported(self.turns, messages, suffix)
+            other.add_messages(export.messages_in(text, suffix) if messages else [], cell="import", run="import")
+        assert other.messages == self.turns.messages
+        assert other.begin("next").asked == self.turns.fork().begin("next").asked
+        if suffix != "saved":  # once more, into the same cell: not twice
+            fork = self.turns.fork()
+            before = fork.messages
+            fork.reset(cell="reset", run="reset")
+            fork.add_turns(self.turns, cell="import", run="import")
+            assert fork.messages == before
 
     @invariant()
     def no_turn_is_lost_and_ids_are_unique(self) -> None:
