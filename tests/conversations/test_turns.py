@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from berlin_magic.conversations import export
 from berlin_magic.conversations.cells import removed, standing
+from berlin_magic.conversations.replay import Digests, digest
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.messages import ImagePart, Part, Text, TextPart, content_of
@@ -299,6 +300,7 @@ class AnyDoings(RuleBasedStateMachine):
         self.made: dict[str, tuple[str, str]] = {}
         self.frozen: dict[str, object] = {}
         self.running: list[Turn] = []
+        self.digests = Digests()
 
     def run_of(self, same: bool) -> str:
         self.runs += not same
@@ -327,6 +329,7 @@ class AnyDoings(RuleBasedStateMachine):
         assert list(turn.chain) == self.expected_context(turn)
         assert turn.asked[-1]["content"] == (content_of(question) if question else prompt)
         self.frozen[turn.id] = (turn.chain, [dict(message) for message in turn.asked])
+        assert self.digests.of(turn, "m") == digest(turn.asked, "m", turn.options)
         turn.take(Text(reply))
         self.turns.end(turn, "complete" if reply else "failed")
         self.made[turn.id] = (prompt, reply)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +144,23 @@ def test_whatever_stands_there_breaks_nothing(tmp_path: Path, ours: Any, rest: A
         turns = Turns()
         turns.read(record)
         assert len(turns.messages) >= 0 and turns.stale() is not None
+
+
+def output(number: int) -> dict[str, Any]:
+    turn = {"format": 2, "turn": f"{number:032x}", "finish": "complete", "prompt": f"q{number}"}
+    parent = {"parent": f"{number - 1:032x}"} if number else {}
+    return {"data": {"text/plain": f"a{number}"}, "metadata": {"berlin": {**turn, **parent}}}
+
+
+@pytest.mark.parametrize("in_one_cell", [True, False])
+def test_reading_twice_as_much_costs_about_twice(tmp_path: Path, in_one_cell: bool) -> None:
+    def cost(count: int) -> float:
+        outputs = [output(number) for number in range(count)]
+        each = [cell(f"c{number}", "%%berlin\nq", one) for number, one in enumerate(outputs)]
+        path = file_of(tmp_path, *([cell("a", "%%berlin\nq", *outputs)] if in_one_cell else each))
+        start = time.process_time()
+        turns = again(path)
+        assert len(turns) == count and len(turns[-1].chain) == count - 1 and turns.stale() == set()
+        return time.process_time() - start
+
+    assert min(cost(4000) for _ in range(2)) < 5 * min(cost(2000) for _ in range(2)) + 0.05

@@ -1,0 +1,75 @@
+"""What a reader sees of an output agrees with its plain text, or not; and finding out costs its length."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from berlin_magic.conversations.storage.visible_text import agrees, letters
+from berlin_magic.display.static import Rendered, final_output
+from berlin_magic.display.view import Status
+
+REPLIES = [
+    "Hello **bold** [a](http://x.org/p) ![img](http://y/z.png) <b>raw</b> `code` $\\alpha$",
+    '```python\nx = 1  # "s"\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |',
+    "1. one\n2. two\n   - sub\n   - [x] done\n\n> 1. quoted\n> ```js\n> let y = 2;\n> ```",
+    "# H1 1\n## 2. second\n\n~~s~~ https://auto.link &amp; \\*",
+    "<!-- c --> $$\\frac{1}{2}$$ \\(x\\) \\[y\\]",
+    "Use `<div>` and ``a`b``\n\n    indented <x> 1. k",
+    "naïve Ünïcode 漢字 ½ ²\n\nhard  \nbreak",
+]
+
+
+def shown(text: str) -> dict[str, str]:
+    status = Status("stopped", "m", "p", 1.2, len(text), ("3 earlier turns left out",), "a remark", "it thought")
+    return final_output(Rendered.of(text), status, {})[0]
+
+
+@pytest.mark.parametrize("text", REPLIES)
+def test_what_is_saved_of_a_reply_agrees(text: str) -> None:
+    assert agrees(shown(text))
+
+
+@settings(deadline=None, max_examples=100)
+@given(text=st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=60))
+def test_another_text_never_agrees(text: str) -> None:
+    data = shown("What is shown here.")
+    if letters(text) != letters(data["text/plain"]):
+        assert not agrees({**data, "text/plain": text})
+        assert not agrees({"text/plain": text, "text/html": data["text/html"]})
+
+
+COSTLY = [
+    "[",
+    "`",
+    "` `` ",
+    "- ",
+    "[a](",
+    "<a",
+    "\n",
+    "[[a]",
+    "> ",
+    "```\n",
+    "1. ",
+    "&amp;",
+    "*(",
+    "\\[",
+    "a](b",
+    "<p>",
+]
+
+
+@pytest.mark.parametrize("piece", COSTLY)
+def test_twice_the_text_costs_no_more_than_about_twice(piece: str) -> None:
+    def cost(size: int) -> float:
+        text = piece * (size // len(piece))
+        escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        start = time.process_time()
+        agrees({"text/plain": text, "text/markdown": text, "text/html": f"<p>{escaped}</p>"})
+        agrees({"text/plain": "", "text/html": text})
+        return time.process_time() - start
+
+    assert min(cost(160_000) for _ in range(3)) < 4 * min(cost(80_000) for _ in range(3)) + 0.02
