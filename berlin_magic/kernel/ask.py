@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
@@ -11,16 +12,17 @@ from IPython.core.error import UsageError
 from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.replay import Mode
-from berlin_magic.conversations.storage.notebook_file import output_record
+from berlin_magic.conversations.storage.notebook_file import FORMAT, output_record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
-from berlin_magic.kernel.cell import cell_of, source_of
+from berlin_magic.kernel.cell import source_of
 from berlin_magic.kernel.command_output import quantity
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
+    from berlin_magic.kernel.notebook import Notebook
 
 __all__ = ["ask", "continue_reply"]
 
@@ -60,7 +62,7 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
 
 async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> ReplyResult:
     """Ask for the rest of the last reply of a conversation, which was stopped or cut."""
-    cell = cell_of(magics.shell)
+    cell = magics.notebook.cell()
     conversation = magics.notebook.conversation(name)
     question, partial = conversation.going_on(cell.id, cell.run), conversation.partial(cell.id, cell.run)
     if question is None or partial is None:
@@ -91,12 +93,13 @@ async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, await
     shell, notebook = magics.shell, magics.notebook
     await in_thread(notebook.open)  # reads files
     await in_thread(lambda: selection.prepare(shell))
-    magics.show_warnings()
     conversation = notebook.apart() if options.once else notebook.conversation(options.conversation)
-    cell = cell_of(shell)
+    cell = notebook.cell()
     notebook.at(cell, conversation)
     if options.new:
         conversation.reset(cell=cell.id, run=cell.run)
+    notebook.announce(conversation)
+    magics.show_warnings()
     turn = conversation.ask_in(
         cell.id,
         cell.run,
@@ -134,7 +137,21 @@ async def _show(
         await reply.read(conversation.answer(turn, replay=mode), background=background)
         if options.into and turn.reply and magics.shell is not None:
             magics.shell.user_ns[options.into] = turn.reply  # whoever sees the finished output finds the variable
-        record = output_record(
+        result = await reply.finish(_record(notebook, options, conversation, turn, source))
+    finally:
+        magics.replies.discard(reply)
+        conversation.note(turn)  # one that was stopped before it began was ended by nobody else
+    await notebook.flush()
+    magics.show_warnings()
+    return result
+
+
+def _record(
+    notebook: Notebook, options: Namespace, conversation: Conversation, turn: Turn, source: str
+) -> Mapping[str, object]:
+    """Return what goes into the output's metadata; whatever fails there, a reply that has arrived is shown."""
+    try:
+        return output_record(
             conversation,
             turn,
             notebook=notebook.id,
@@ -142,13 +159,8 @@ async def _show(
             source=source,
             once=options.once,
         )
-        result = await reply.finish(record)
-    finally:
-        magics.replies.discard(reply)
-        conversation.note(turn)  # one that was stopped before it began was ended by nobody else
-    await notebook.flush()
-    magics.show_warnings()
-    return result
+    except Exception:  # noqa: BLE001 - see above
+        return {"format": FORMAT, "turn": turn.id, "finish": turn.finish}
 
 
 def _notes(turn: Turn) -> list[str]:

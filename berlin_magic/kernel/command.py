@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from berlin_magic.conversations.cells import Place
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.storage.notebook_file import command_record
 from berlin_magic.kernel.arguments import CommandParser, argument, split_words
@@ -65,14 +64,11 @@ class CommandContext:
         self.notebook.at(self.cell, conversation)
         if conversation.context == "server":
             text += "\nThe server still has what it was sent: `%berlin renew` begins a new conversation there."
-        place = conversation.places[-1] if self.cell.id is None else self._place(conversation)
+        place = conversation.places[-1] if self.cell.id is None else conversation.place_of_cell(self.cell.id)
         if place is None:
             return CommandOutput(text)
         record = command_record(conversation, place.current.events, notebook=self.notebook.id, conversation=self.name)
         return CommandOutput(text, record=record)
-
-    def _place(self, conversation: Conversation) -> Place | None:
-        return next((place for place in conversation.places if place.cell == self.cell.id), None)
 
 
 Run = Callable[[CommandContext, Namespace], CommandOutput | Awaitable[CommandOutput]]

@@ -53,7 +53,12 @@ async def run(magics: BerlinMagics, line: str, *, awaited: bool = False) -> Comm
     arguments = command.parse(argument_line, name)
     if command.about_conversation:
         await in_thread(magics.notebook.open)  # reads files
-    context = CommandContext(magics, getattr(arguments, "conversation", ""), cell_of(magics.shell), awaited)
+    context = CommandContext(
+        magics,
+        getattr(arguments, "conversation", ""),
+        magics.notebook.cell() if command.about_conversation else cell_of(magics.shell),
+        awaited,
+    )
     output = command.run(context, arguments)
     return output if isinstance(output, CommandOutput) else await output
 
@@ -228,6 +233,11 @@ async def _log_out(context: CommandContext, arguments: Namespace) -> CommandOutp
     return CommandOutput(await login_command.log_out(context.magics, arguments.text))
 
 
+async def _trust(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    await in_thread(context.notebook.open)  # reads files
+    return CommandOutput(context.notebook.trust())
+
+
 async def _help(_context: CommandContext, _arguments: Namespace) -> CommandOutput:
     rows = [("%%berlin", _ASK), *((command.usage, command.help) for command in COMMANDS.values())]
     listed = table(rows)
@@ -304,6 +314,7 @@ _LISTED = (
     _about("system", 'show the system prompt, or set it; "" clears it', about.system, text="TEXT"),
     _about("export", "write the conversation to a .md, .json or .jsonl file", about.export, _FILE),
     _about("import", "add the turns of a .json, .jsonl or .ipynb file", about.import_file, _FILE),
+    Command("trust", "count what the notebook file holds now as your own", _trust),
     _about("conversations", _CONVERSATIONS, about.conversations, _ALL),
     _about("resume", "add a stored conversation to this one", about.resume, about.ID),
     _about("renew", "begin a new conversation on a server that keeps the context", about.renew),

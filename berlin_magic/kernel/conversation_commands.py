@@ -269,10 +269,10 @@ def import_file(context: CommandContext, arguments: Namespace) -> CommandOutput:
     if path.suffix not in {".json", ".jsonl", ".ipynb"}:
         raise UsageError("%berlin import FILE takes .json, .jsonl or .ipynb.")
     try:
-        messages = Conversation.load(path).messages
+        told = Conversation.load(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"Nothing was imported from {clean(str(path))}: {clean(str(error))}.") from None
-    turns = context.conversation.add_messages(messages, cell=context.cell.id, run=context.cell.run)
+    turns = context.conversation.add_turns(told, cell=context.cell.id, run=context.cell.run)
     return context.changed(f"Took in {quantity(len(turns), 'turn')} from {clean(str(path))}.")
 
 
@@ -338,7 +338,7 @@ def resume(context: CommandContext, arguments: Namespace) -> CommandOutput:
     conversation.read((store.record(entry.id) if store is not None else None) or {})
     if any(here.find(turn.id) is not None for turn in conversation.every_turn()):
         raise UsageError("That is a conversation of this notebook already: `%berlin history` shows it.")
-    turns = here.add_messages(conversation.messages, cell=context.cell.id, run=context.cell.run)
+    turns = here.add_turns(conversation, cell=context.cell.id, run=context.cell.run)
     return context.changed(f"Took in {quantity(len(turns), 'turn')} of {_when(entry.changed)}.")
 
 

@@ -224,20 +224,6 @@ def told(showing: ReplyTask, *events: Event) -> None:
         showing.take(event)
 
 
-async def test_a_reply_is_shown_though_what_is_to_be_saved_with_it_fails() -> None:
-    view, reply = NotedView(), Reply("paid for")
-
-    def fail() -> dict[str, object]:
-        raise ValueError("whatever it is")
-
-    showing = Showing(reply.turn, "Test", describe=fail)
-    showing.begin(view)
-    outcome = await showing.run(reply.events())
-    ((status, metadata),) = view.finished
-    assert outcome.error is None and view.text == "paid for" and metadata["turn"] == reply.turn.id
-    assert any("not saved with the output" in note for note in status.notes)
-
-
 async def test_a_notice_is_replaced_by_the_next_and_gone_with_the_first_word() -> None:
     reply, view = Reply(0.6, "word", None), NotedView()
     showing, task = await show(reply, view)

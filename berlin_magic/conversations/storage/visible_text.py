@@ -116,25 +116,53 @@ def _without_code(markdown: str) -> str:
 _TAGS = frozenset(
     re.findall(
         r"\w+",
-        "a b blockquote br code del details div em h1 h2 h3 h4 h5 h6 hr i input li ol p pre s small span strong style"
+        "a b blockquote br code del details div em h1 h2 h3 h4 h5 h6 hr i kbd li ol p pre s small span strong style"
         " sub summary sup table tbody td th thead tr ul",
     )
 )
-_VOID = frozenset({"br", "hr", "input"})
+_VOID = frozenset({"br", "hr"})
 _DEEPEST = 200
 _BLOCKS = frozenset(re.findall(r"\w+", "blockquote br div h1 h2 h3 h4 h5 h6 hr li p pre table td th tr"))
-_ATTRIBUTES = frozenset(re.findall(r"\w+", "align checked class disabled href rel start style target title type"))
+_ATTRIBUTES = frozenset(re.findall(r"\S+", "class data-language dir href rel start style target title"))
 _ASIDES = frozenset({"berlin-reasoning", "berlin-status"})
 """What stands beside a reply in our HTML."""
 _STYLE = re.compile(r"(?:text-align:\s*(?:left|right|center);?\s*)?")
-_RULES = re.compile(r"(?:\.berlin-reply \.highlight(?: \.\w+)?(?:,\.berlin-reply \.highlight \.\w+)*\{[^{}]*\}\s*)*")
-_RULE = re.compile(
-    r"background:none|margin-bottom:[\d.]+em|font-(?:style|weight):\w+|color:var\([\w-]+(?:,var\([\w-]+)?,#[0-9a-f]{6}\)*"
+_CLASSES = re.compile(r"(?:(?:berlin-[a-z-]+|highlight|[a-z]{1,2})(?: |$))*")
+
+# What our own style sheets set, of any release: of all this, nothing can make a text invisible.
+_LENGTHS = r"(?:(?:0|\d?(?:\.\d+)?em)(?: |$)){1,4}"
+_TONE = r"#(?:[2-d][0-9a-f]){3}"  # neither white nor black
+_COLOUR = (
+    r"inherit|var\(--jp-content-font-color\d,inherit\)"
+    rf"|var\(--jp-mirror-editor-[a-z]+-color,(?:var\(--vscode-[\w-]*(?:oreground|string|number|error),{_TONE}\)|{_TONE})\)"
 )
+_GROUND = r"none|var\(--jp-cell-editor-background,var\(--vscode-textCodeBlock-background,rgba\([\d,.]+\)\)\)"
+_LINE = r"0|\dpx solid var\([^{};]*\)"
+_DECLARATIONS = {
+    name: re.compile(value)
+    for names, value in {
+        "color": _COLOUR,
+        "background": _GROUND,
+        "border border-left border-inline-start": _LINE,
+        "border-radius": r"\dpx",
+        "margin margin-left margin-right margin-bottom padding": _LENGTHS,
+        "font-style font-weight text-align": r"[a-z]+",
+        "font-size": r"[6-9]\d%",
+        "line-height": r"1(?:\.\d)?",
+        "display": "block",
+        "content": r"attr\(data-language\)",
+        "user-select box-shadow": "none",
+        "overflow-x": "auto",
+        "overflow-wrap word-break": "normal",
+        "white-space": "pre|pre-wrap|inherit",
+        "max-width": "100%",
+        "contain": "inline-size|paint",
+    }.items()
+    for name in names.split()
+}
 
-
-_ANY_TAG = re.compile(r'(/?)([a-z][a-z0-9]*)((?: [a-z]+(?:="[^"]*")?)*) ?/?')
-_ATTRIBUTE = re.compile(r' ([a-z]+)(?:="([^"]*)")?')
+_ANY_TAG = re.compile(r'(/?)([a-z][a-z0-9]*)((?: [a-z-]+(?:="[^"]*")?)*) ?/?')
+_ATTRIBUTE = re.compile(r' ([a-z-]+)(?:="([^"]*)")?')
 
 
 class _OddHtmlError(ValueError):
@@ -170,11 +198,11 @@ class _Reader:
         return "".join(self._text)
 
     def take_text(self, text: str) -> None:
-        if "<" in text or ">" in text:
-            raise _OddHtmlError
         if self._open and self._open[-1][0] == "style":
             if not _is_stylesheet(text):
                 raise _OddHtmlError
+        elif "<" in text or ">" in text:
+            raise _OddHtmlError
         elif not self._aside:
             self._text.append(unescape(text))
 
@@ -210,15 +238,24 @@ class _Reader:
 
 
 def _is_plain(tag: str, attributes: Mapping[str, str]) -> bool:
-    """Say whether an element shows its text, whatever its style sheet."""
+    """Say whether an element shows its text, whatever else the page holds."""
     if tag in {"details", "summary"} or not attributes.keys() <= _ATTRIBUTES:
         return False
-    return bool(_STYLE.fullmatch(attributes.get("style", "")))
+    classes, style = attributes.get("class", ""), attributes.get("style", "")
+    return bool(_CLASSES.fullmatch(classes) and _STYLE.fullmatch(style))
 
 
 def _is_stylesheet(text: str) -> bool:
-    """Say whether `text` is of the kind that colours our code: none of its rules can hide anything."""
-    rules = re.findall(r"\{([^{}]*)\}", text)
-    return bool(_RULES.fullmatch(text.strip())) and all(
-        _RULE.fullmatch(one) for rule in rules for one in rule.split(";") if one
-    )
+    """Say whether `text` is of our kind: for what stands in a reply, with nothing in it that can hide a text."""
+    for rule in text.strip().split("}"):
+        selector, _, body = rule.partition("{")
+        if rule and not (
+            selector.startswith(".berlin-reply") and all(map(_is_declaration, filter(None, body.split(";"))))
+        ):
+            return False
+    return True
+
+
+def _is_declaration(text: str) -> bool:
+    name, _, value = text.partition(":")
+    return name in _DECLARATIONS and bool(_DECLARATIONS[name].fullmatch(value))
