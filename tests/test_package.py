@@ -92,7 +92,6 @@ def imports_of(module: str) -> set[str]:
         "conversations.turn",
         "conversations.cells",
         "conversations.turns",
-        "conversations.staleness",
         "conversations.context_window",
         "conversations.serialization",
     ],

@@ -126,7 +126,7 @@ def test_code_asks_as_the_cells_do(kernel: Kernel, engine: Engine) -> None:
 
 def test_reasoning_is_folded_and_no_part_of_reply_or_context(kernel: Kernel, engine: Engine) -> None:
     thinking = [step(reasoning_content="<b>Let me</b> see"), step("42"), step(finish="length"), usage(11, 3), DONE]
-    engine.answers([HEAD, thinking[0], 0.4, b"".join(thinking[1:])])
+    engine.answers([HEAD, thinking[0], 3.0, b"".join(thinking[1:])])
     run = kernel.good("%%berlin -m gpt-4 -o answer\n6 times 7?")
     assert kernel.value("answer") == "'42'"
     data = run.answer
