@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from berlin_magic.conversations.conversation import Conversation
     from berlin_magic.credentials.redaction import redacted
     from berlin_magic.kernel.notebook import conversation
+    from berlin_magic.prompts.describe import describe
     from berlin_magic.providers.base import Provider
     from berlin_magic.providers.berlin.provider import Berlin
 
@@ -48,6 +49,7 @@ _HOMES = {
     "Conversation": "conversations.conversation",
     "Provider": "providers.base",
     "conversation": "kernel.notebook",
+    "describe": "prompts.describe",
     "redacted": "credentials.redaction",
 }
 
@@ -83,6 +85,7 @@ __all__ = [
     "ToolCall",
     "Usage",
     "conversation",
+    "describe",
     "redacted",
 ]
 

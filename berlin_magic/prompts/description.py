@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from berlin_magic.messages import Part, TextPart
 from berlin_magic.prompts.expressions import Level
 
-__all__ = ["Bounds", "Description"]
+__all__ = ["Bounds", "Description", "Limit", "type_name"]
+
+Limit = Literal["schema", "sample", "full"]
+"""The levels that bound how much of a value may leave the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,26 +22,29 @@ class Bounds:
     Attributes
     ----------
     text : int
-        Most characters of a text that is described; what is longer is cut in the middle.
+        Most characters of a value; what is longer is cut in the middle.
+    full : int
+        Most characters of a value that was asked for in full, or in a form of its own (repr, JSON, source).
     table_rows, table_columns : int
-        Most rows and columns of a table that are shown.
+        Most rows and columns of a table that are shown; of one that was asked for in full, as many rows as fit.
     items : int
-        Most items of a list or a dict that are shown, at each depth.
+        Most items of a list or a dict that are shown, at each depth; the same holds for what was asked for in full.
     depth : int
         How deep a structure is shown.
     image_tokens : int
         About the most tokens that an image may cost.
     seconds : float
-        Most seconds that an object may take to describe itself.
+        Most seconds that a value may take to be described.
     """
 
     text: int = 4000
+    full: int = 40_000
     table_rows: int = 8
     table_columns: int = 20
     items: int = 20
     depth: int = 4
     image_tokens: int = 1600
-    seconds: float = 10.0
+    seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +72,9 @@ class Description:
     def text(self) -> str:
         """The texts alone."""
         return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+
+def type_name(value: object) -> str:
+    """Return the name of the type of `value`, without running any code of its class."""
+    name: str = type.__dict__["__name__"].__get__(type(value))
+    return name
