@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-__all__ = ["cut_middle", "on_one_line"]
+import re
+
+__all__ = ["cut_middle", "fenced", "on_one_line", "without_addresses"]
+
+_ADDRESS = re.compile(r"\bat 0x[0-9A-Fa-f]+")
 
 
 def cut_middle(text: str, limit: int) -> tuple[str, str]:
-    """Return `text` with at most about `limit` characters of it, and what was left out, "" for nothing.
+    """Return `text` with about `limit` characters of it, and what was left out, "" for nothing.
 
     What is left out is named in its place, so that a model does not take the two ends for neighbours.
     """
     missing = len(text) - limit
     if missing <= 0:
         return text, ""
-    head = -(-limit * 2 // 3)
+    head = limit * 2 // 3
     note = f"{missing:,} of {len(text):,} characters"
-    return f"{text[:head]}\n[… {note} left out …]\n{text[len(text) - (limit - head) :]}", note
+    return f"{text[:head]}\n[… {note} left out …]\n{text[head + missing :]}", note
 
 
 def on_one_line(text: str, limit: int) -> str:
     """Return `text` as one line of at most `limit` characters; a longer one loses its middle."""
-    line = " ".join(text[: limit * 4].split()) if len(text) > limit * 4 else " ".join(text.split())
-    if len(line) <= limit and len(text) <= limit * 4:
+    if len(text) > 4 * limit:
+        text = f"{text[: 2 * limit]}…{text[-2 * limit :]}"
+    line = " ".join(text.split())
+    if len(line) <= limit:
         return line
-    if len(text) > limit * 4:
-        line += "…" + " ".join(text[-limit:].split())
     head = limit * 2 // 3
-    return f"{line[:head]}…{line[len(line) - (limit - head - 1) :]}"
+    return f"{line[:head]}…{line[head + 1 - limit :]}"
+
+
+def without_addresses(text: str) -> str:
+    """Return the repr of an object without where it stands in memory: that is another in every run of a notebook."""
+    return _ADDRESS.sub("at 0x…", text)
+
+
+def fenced(code: str, language: str = "") -> str:
+    """Return `code` in a fence that nothing in it closes."""
+    longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{code.rstrip()}\n{fence}"

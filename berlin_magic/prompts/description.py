@@ -9,7 +9,7 @@ from typing import Literal
 from berlin_magic.messages import Part, TextPart
 from berlin_magic.prompts.expressions import Level
 
-__all__ = ["Bounds", "Description", "Limit", "type_name"]
+__all__ = ["Bounds", "Description", "Limit", "families", "type_name"]
 
 Limit = Literal["schema", "sample", "full"]
 """The levels that bound how much of a value may leave the machine."""
@@ -26,9 +26,9 @@ class Bounds:
     full : int
         Most characters of a value that was asked for in full, or in a form of its own (repr, JSON, source).
     table_rows, table_columns : int
-        Most rows and columns of a table that are shown; of one that was asked for in full, as many rows as fit.
+        Most rows and columns of a table that are shown. In full: as many rows as fit, and ten times the columns.
     items : int
-        Most items of a list or a dict that are shown, at each depth; the same holds for what was asked for in full.
+        Most items of a list or a dict that are shown, half as many at each further depth. In full: as many as fit.
     depth : int
         How deep a structure is shown.
     image_tokens : int
@@ -45,6 +45,10 @@ class Bounds:
     depth: int = 4
     image_tokens: int = 1600
     seconds: float = 5.0
+
+    def characters(self, level: Level) -> int:
+        """Return the most characters of a value at `level`."""
+        return self.text if level == "sample" else self.full
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +82,13 @@ def type_name(value: object) -> str:
     """Return the name of the type of `value`, without running any code of its class."""
     name: str = type.__dict__["__name__"].__get__(type(value))
     return name
+
+
+def families(value: object) -> set[tuple[str, str]]:
+    """Return the library and the name of each class that `value` is an instance of: ``("pandas", "DataFrame")``.
+
+    By these a library's values are known without importing the library, and `isinstance` is not asked: a mock lies.
+    """
+    classes: tuple[type, ...] = type.__dict__["__mro__"].__get__(type(value))
+    module_of = type.__dict__["__module__"].__get__
+    return {(module.partition(".")[0], cls.__name__) for cls in classes if isinstance(module := module_of(cls), str)}
