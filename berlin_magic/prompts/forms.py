@@ -10,6 +10,7 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import islice
 from pathlib import PurePath
 from typing import Any
 
@@ -66,22 +67,20 @@ def _json(value: Any, limit: int) -> tuple[str, str]:
     """
     if (table := table_of(value)) is not None:
         return _rows(table, limit)
+    whole, cut = cut_middle(str.__str__(value), limit) if isinstance(value, str) else (value, "")
+    plain = _Plain(limit)
     pieces: list[str] = []
     size = 0
     try:
-        for piece in json.JSONEncoder(ensure_ascii=False, default=_plain).iterencode(value):
+        for piece in json.JSONEncoder(ensure_ascii=False, default=plain).iterencode(whole):
             pieces.append(piece)
             size += len(piece)
-            if size > limit:
+            if size > limit and not cut:
                 return f"{''.join(pieces)[:limit]} …", f"what follows the first {limit:,} characters"
-    except (TypeError, ValueError, RecursionError) as error:
-        why = (
-            f"there is a {error.args[0].__name__} in it"
-            if _is_type(error)
-            else "it holds itself, or keys that are no texts"
-        )
+    except (TypeError, ValueError, RecursionError):
+        why = f"there is a {plain.unknown} in it" if plain.unknown else "it holds itself, or keys that are no texts"
         raise PromptError(f"This can't be written as JSON: {why}. Use `| repr`, or no level.") from None
-    return "".join(pieces), ""
+    return "".join(pieces), cut or plain.cut
 
 
 def _rows(table: Table, limit: int) -> tuple[str, str]:
@@ -102,24 +101,44 @@ def _rows(table: Table, limit: int) -> tuple[str, str]:
     return f"[{', '.join(rows)}]", ""
 
 
-def _is_type(error: Exception) -> bool:
-    return isinstance(error, TypeError) and bool(error.args) and isinstance(error.args[0], type)
+class _Plain:
+    """Give for what JSON has no form something for which it has one; what is large is cut, and that is noted."""
+
+    def __init__(self, limit: int) -> None:
+        self.cut = ""
+        self.unknown = ""
+        self._limit = limit
+
+    def __call__(self, value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        if isinstance(value, set | frozenset | deque):
+            items = list(islice(value, self._limit))
+            self.cut = self.cut or (f"{len(value) - len(items):,} items" if len(items) < len(value) else "")
+            return items if isinstance(value, deque) else sorted(items, key=repr)
+        if isinstance(value, Mapping):
+            return dict(value)
+        if isinstance(value, _AS_TEXT):
+            return str(value)
+        if (table := table_of(value)) is not None:
+            text, cut = _rows(table, self._limit)
+            self.cut = self.cut or cut
+            return json.loads(text)
+        if callable(listed := getattr(type(value), "tolist", None)):  # arrays
+            corner, cut = _corner(value, self._limit)
+            self.cut = self.cut or cut
+            return listed(corner)
+        self.unknown = type_name(value)
+        raise TypeError
 
 
-def _plain(value: Any) -> Any:  # noqa: PLR0911 - one for each kind
-    """Return what JSON has no form for as something for which it has one."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    if isinstance(value, deque):
-        return list(value)
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, _AS_TEXT):
-        return str(value)
-    if (table := table_of(value)) is not None:
-        return json.loads(_rows(table, 10_000)[0])
-    if callable(listed := getattr(type(value), "tolist", None)):  # arrays
-        return listed(value)
-    raise TypeError(type(value))
+def _corner(array: Any, most: int) -> tuple[Any, str]:
+    """Return the beginning of an array with at most about `most` numbers, and what was cut off."""
+    sides = [int(side) for side in getattr(array, "shape", ())]
+    whole = math.prod(sides)
+    for axis, side in enumerate(sides):
+        others = math.prod(sides) // max(1, side)
+        sides[axis] = min(side, max(1, most // max(1, others)))
+    if math.prod(sides) == whole:
+        return array, ""
+    return array[tuple(slice(side) for side in sides)], f"all but the first {' × '.join(map(str, sides))} numbers"

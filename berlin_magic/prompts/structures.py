@@ -72,7 +72,7 @@ def describe_structure(value: Any, level: Limit, bounds: Bounds, nested: Nested)
         return Description(kind, (TextPart(_path(value)),), level)
     outline = Outline(bounds, nested, full=level == "full")
     text, cut = cut_middle(outline.of(value), limit)
-    return Description(kind, (TextPart(text),), level, cut or outline.cut)
+    return Description(kind, (TextPart(text),), level, "; ".join(filter(None, (outline.cut, cut))))
 
 
 class Outline:
@@ -90,7 +90,7 @@ class Outline:
 
     def __init__(self, bounds: Bounds, nested: Nested, *, full: bool = False) -> None:
         self.cut = ""
-        self._items = bounds.full // 4 if full else bounds.items
+        self._items = bounds.full // 10 if full else bounds.items
         self._halved = 0 if full else 1
         self._depth = bounds.depth
         self._text = bounds.text if full else 200

@@ -110,6 +110,10 @@ class Table(ABC):
         """Return the cells of the index."""
         return []
 
+    def numbers(self, _column: int) -> Any:
+        """Return a column as an array of numpy if it is one already, None otherwise."""
+        return None
+
     @abstractmethod
     def missing(self, block: Any) -> int:
         """Return how many cells of a block are missing."""
@@ -168,8 +172,16 @@ class _Pandas(Table):
         series = self.value if self.is_column else self.value.iloc[:, column]
         return series.iloc[start:stop]
 
+    def numbers(self, column: int) -> Any:
+        if self._is_index:
+            return None
+        series = self.value if self.is_column else self.value.iloc[:, column]
+        return (
+            series.to_numpy() if getattr(series.dtype, "kind", "O") in "biufcmM" and _is_plain(series.dtype) else None
+        )
+
     def joined(self, blocks: list[Any]) -> Any:
-        return sys.modules["pandas"].concat(blocks)
+        return sys.modules["pandas"].concat(blocks, ignore_index=True)
 
     def index_cells(self, start: int, stop: int) -> list[tuple[Any, ...]]:
         if self._is_index:
@@ -203,6 +215,15 @@ class _Polars(Table):
 
     def block(self, column: int, start: int, stop: int) -> Any:
         return self._column(column).slice(start, stop - start)
+
+    def numbers(self, column: int) -> Any:
+        series = self._column(column)
+        if "numpy" not in sys.modules or not _NUMBER.match(str(series.dtype).lower()) or series.null_count():
+            return None
+        try:
+            return series.to_numpy(allow_copy=False)
+        except Exception:  # noqa: BLE001 - in several chunks, for instance
+            return None
 
     def joined(self, blocks: list[Any]) -> Any:
         return sys.modules["polars"].concat(blocks)
@@ -277,6 +298,10 @@ class _Arrow(Table):
     @property
     def _compute(self) -> Any:
         return import_module("pyarrow.compute")  # a part of the library that the user has imported
+
+
+def _is_plain(dtype: Any) -> bool:
+    return type(dtype).__module__.partition(".")[0] == "numpy"
 
 
 def table_of(value: Any) -> Table | None:
@@ -376,16 +401,19 @@ def _rows(table: Table, columns: list[int], most: int, width: int, limit: int) -
     probe = _cells(table, columns, 0, min(table.rows, 20), width)
     average = sum(len(_line(cells)) + 1 for cells in probe) / len(probe)
     most = min(most, max(2, int(limit / average) - 3))
-    head = most if most == table.rows else most - most // 3
-    tail = most - head
     names = ["" if name is None else _label(name, schema=False) for name, _ in table.index]
     names += [on_one_line(_label_of(table, column, "full"), max(width, 20)) for column in columns]
-    lines = [_line(names), _line(["---"] * len(names))]
-    lines += [_line(cells) for cells in _cells(table, columns, 0, head, width)]
-    if most < table.rows:
-        lines.append(_line(["…"] * len(names)))
-    lines += [_line(cells) for cells in _cells(table, columns, table.rows - tail, table.rows, width)]
-    return lines, table.rows - most
+    while True:
+        head = most if most == table.rows else most - most // 3
+        lines = [_line(names), _line(["---"] * len(names))]
+        lines += [_line(cells) for cells in _cells(table, columns, 0, head, width)]
+        lines += [_line(["…"] * len(names))] if most < table.rows else []
+        last = table.rows - (most - head)
+        lines += [_line(cells) for cells in _cells(table, columns, last, table.rows, width)]
+        size = sum(len(line) + 1 for line in lines)
+        if size <= limit or most <= 2:  # noqa: PLR2004 - the first and the last row
+            return lines, table.rows - most
+        most = max(2, min(most - 1, most * limit // size))
 
 
 def _cells(table: Table, columns: list[int], start: int, stop: int, width: int) -> list[list[str]]:
