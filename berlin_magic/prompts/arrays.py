@@ -33,7 +33,7 @@ def describe_array(value: Any, level: Limit, bounds: Bounds) -> Description | No
         kind = type_name(value)
         return Description(kind, (TextPart(kind if level == "schema" else str(value)),), level)
     library = next((name for key, name in _LIBRARIES.items() if key in classes), "")
-    if not library:
+    if not library or (("numpy", "MaskedArray") in classes and level != "schema"):  # its own repr shows the mask
         return None
     sides = " × ".join(f"{int(side):,}" for side in value.shape) or "a single one"
     kind = f"{type_name(value)} ({library}), {sides} of {value.dtype}"

@@ -66,6 +66,8 @@ def parts_of_bundle(bundle: Any, limit: int, image_tokens: int) -> tuple[list[Pa
 
 
 def _bytes(content: Any) -> bytes:
+    if isinstance(content, tuple):  # with metadata, as of `_repr_png_`
+        content = content[0]
     if not isinstance(content, str):
         return bytes(content)
     try:

@@ -225,7 +225,9 @@ class _Reader:
     def _of_library(self, value: Any) -> bool:
         classes = families(value)
         table = table_of(value) if ("polars", "LazyFrame") not in classes else None
-        if table is not None:
+        if ("pandas", "RangeIndex") in classes:
+            self._items((value.start, value.stop, value.step, value.name))
+        elif table is not None:
             self._table(table)
         elif ("numpy", "ndarray") in classes:
             self._array(value)

@@ -129,6 +129,8 @@ class Outline:
         opening, closing = _brackets(value)
         if type(value) is tuple and len(parts) == 1:
             parts[0] += ","
+        if not parts and type(value) in {set, frozenset}:
+            return f"{type_name(value)}()"
         line = f"{opening}{', '.join(parts)}{closing}"
         if len(line) <= _WIDTH and "\n" not in line:
             return line
@@ -154,7 +156,7 @@ class Outline:
         try:
             named = self._nested(value)
             return f"<{named}>" if named else on_one_line(without_addresses(repr(value)), max(self._text, _WIDTH))
-        except Exception as error:  # noqa: BLE001 - an item's own code can fail in any way
+        except BaseException as error:  # noqa: BLE001 - an item's own code can fail in any way; this is a thread
             return f"<{type_name(value)}: its repr raised {type_name(error)}>"
 
 
@@ -213,7 +215,7 @@ def _ends(value: Any, most: int) -> tuple[list[Any], int, list[Any]]:
     if isinstance(value, set | frozenset):
         items = list(islice(_base(value).__iter__(value), _SORTED))
         if size <= _SORTED:
-            items.sort(key=repr)
+            items.sort(key=_safe_repr)
         return items[:head], size - head - tail, items[len(items) - tail :]
     if isinstance(value, dict | MappingProxyType):
         pairs: Any = dict.items(value) if isinstance(value, dict) else value.items()
@@ -224,6 +226,13 @@ def _ends(value: Any, most: int) -> tuple[list[Any], int, list[Any]]:
         return list(islice(value, head)), size - head - tail, last[::-1]
     at = _base(value).__getitem__
     return [at(value, i) for i in range(head)], size - head - tail, [at(value, i) for i in range(size - tail, size)]
+
+
+def _safe_repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except BaseException:  # noqa: BLE001 - as above
+        return type_name(value)
 
 
 def _brackets(value: Any) -> tuple[str, str]:
@@ -240,6 +249,7 @@ _BRACKETS: Mapping[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
     set: ("{", "}"),
+    frozenset: ("frozenset({", "})"),
     dict: ("{", "}"),
     object: ("[", "]"),
 }

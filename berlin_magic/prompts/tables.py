@@ -173,12 +173,11 @@ class _Pandas(Table):
         return series.iloc[start:stop]
 
     def numbers(self, column: int) -> Any:
-        if self._is_index:
+        if self._is_index and self._levels > 1:
             return None
         series = self.value if self.is_column else self.value.iloc[:, column]
-        return (
-            series.to_numpy() if getattr(series.dtype, "kind", "O") in "biufcmM" and _is_plain(series.dtype) else None
-        )
+        is_plain = type(series.dtype).__module__.partition(".")[0] == "numpy"
+        return series.to_numpy() if is_plain and series.dtype.kind in "biufcmM" else None
 
     def joined(self, blocks: list[Any]) -> Any:
         return sys.modules["pandas"].concat(blocks, ignore_index=True)
@@ -298,10 +297,6 @@ class _Arrow(Table):
     @property
     def _compute(self) -> Any:
         return import_module("pyarrow.compute")  # a part of the library that the user has imported
-
-
-def _is_plain(dtype: Any) -> bool:
-    return type(dtype).__module__.partition(".")[0] == "numpy"
 
 
 def table_of(value: Any) -> Table | None:
@@ -438,7 +433,7 @@ def _cell(cell: Any, width: int) -> str:
         if isinstance(cell, dict | list | tuple | set | frozenset | bytes):
             return on_one_line(Outline(Bounds(items=8, depth=2), lambda _: None).of(cell), width)
         return on_one_line(str(cell), width)
-    except Exception as error:  # noqa: BLE001 - a cell's own code can fail in any way
+    except BaseException as error:  # noqa: BLE001 - a cell's own code can fail in any way; this is a thread
         return f"<{type_name(cell)}: {type_name(error)}>"
 
 
