@@ -43,7 +43,7 @@ def muted() -> Iterator[None]:
     with _lock:
         _users += 1
         for name in ("stdout", "stderr"):
-            if not isinstance(getattr(sys, name), _Stream):
+            if not isinstance(getattr(sys, name), _Stream | None):  # without a terminal or a kernel there may be none
                 setattr(sys, name, _Stream(getattr(sys, name)))
     token = _mute.set(True)
     try:

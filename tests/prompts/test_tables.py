@@ -26,7 +26,7 @@ def cities(rows: int = 40) -> Any:
         {
             "city": (["Köln", "Bonn", None, "a|b\nc"] * rows)[:rows],
             "x": ([1.5, np.nan, 2.0, 3.0] * rows)[:rows],
-            "when": pd.date_range("2020-01-01", periods=rows),
+            "when": pd.Timestamp("2020-01-01") + pd.to_timedelta(np.arange(rows) % 1000, unit="D"),
         }
     )
 
