@@ -11,6 +11,8 @@ from typing import Any
 from unittest.mock import MagicMock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import berlin_magic
 from berlin_magic.errors import PromptError
@@ -313,6 +315,24 @@ async def test_forms_keep_the_bounds(value: Any) -> None:
         found = await describe(value, form)
         assert len(found.text) < 41_000 and found.cut
         assert len((await describe(value, form, limit="sample")).text) < 4200
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.floats() | st.text() | st.binary(max_size=100),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    ),
+    st.sampled_from([None, "schema", "sample", "full", "repr"]),
+    st.integers(10, 500),
+)
+def test_any_value_is_described_within_the_bounds(value: Any, level: Any, characters: int) -> None:
+    found = asyncio.run(describe(value, level, bounds=Bounds(text=characters, full=2 * characters)))
+    assert "raised" not in found.cut
+    room = len("\n[… 1,000,000 of 1,000,000 characters left out …]\n") + (200 if isinstance(value, bytes) else 0)
+    assert len(found.text) <= (2 * characters + room) * (10 if level == "repr" else 1)  # \U0001f600
+    if level == "schema":
+        assert found.text == found.kind
 
 
 def test_no_library_is_imported() -> None:
