@@ -7,7 +7,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from berlin_magic.conversations.thinking import ThinkingParser
 from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.errors import BerlinError, NotStoredError
-from berlin_magic.messages import Event, Reasoning, Started, Text, TextWasReasoning
+from berlin_magic.messages import Event, Part, Reasoning, Started, Text, TextWasReasoning
 from berlin_magic.providers.base import events_of
 from berlin_magic.providers.options import OF_A_SERVER, WAY, joined, unseen_way
 from berlin_magic.providers.registry import named_provider
@@ -166,6 +166,7 @@ class Conversation(Turns):
         model: str = "",
         system: str | None = None,
         options: Mapping[str, Any] | None = None,
+        question: Sequence[Part] = (),
     ) -> Turn:
         """Put a question in its place and return it, to be answered by `answer`.
 
@@ -186,7 +187,16 @@ class Conversation(Turns):
             earlier = [turn for turn in self.earlier(cell, run) if turn.standing]
             chosen = self.system_for(cell) if system is None else system
             parent = continued(self.every_turn(), earlier, chosen, renewed=self.renewed)
-        turn = self.begin(prompt, cell=cell, run=run, model=model, system=system, options=given, begun=time.time())
+        turn = self.begin(
+            prompt,
+            cell=cell,
+            run=run,
+            model=model,
+            system=system,
+            options=given,
+            begun=time.time(),
+            question=question,
+        )
         if self.context == "server":
             turn.server, turn.alone, self.renewed = parent or uuid.uuid4().hex, bool(parent), False
             self.note(turn)

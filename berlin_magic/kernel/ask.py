@@ -18,7 +18,10 @@ from berlin_magic.display import selection
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import source_of
 from berlin_magic.kernel.command_output import quantity
+from berlin_magic.kernel.prompt import compose_prompt, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
+from berlin_magic.messages import TextPart
+from berlin_magic.prompts.compose import Composed
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
@@ -57,7 +60,10 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     if not question.strip():
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
-    return await _ask(magics, options, question, awaited=awaited)
+    composed = await compose_prompt(
+        magics, question, expand=not options.no_expand, names=options.beside, secrets=options.allow_secrets
+    )
+    return await _ask(magics, options, composed, awaited=awaited)
 
 
 async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> ReplyResult:
@@ -70,7 +76,8 @@ async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> R
     options, _ = parse_question(magics.question_parser, "")
     _complete(magics, options)
     options.conversation, options.model = name, partial.wanted  # whoever began it goes on
-    return await _ask(magics, options, question, awaited=awaited)
+    composed = Composed(question, (TextPart(question),))
+    return await _ask(magics, options, composed, awaited=awaited)
 
 
 def _complete(magics: BerlinMagics, options: Namespace) -> None:
@@ -89,7 +96,7 @@ def _complete(magics: BerlinMagics, options: Namespace) -> None:
         magics.notebook.replay_from = options.replay_from
 
 
-async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, awaited: bool) -> ReplyResult:
+async def _ask(magics: BerlinMagics, options: Namespace, composed: Composed, *, awaited: bool) -> ReplyResult:
     shell, notebook = magics.shell, magics.notebook
     await in_thread(notebook.open)  # reads files
     await in_thread(lambda: selection.prepare(shell))
@@ -103,7 +110,8 @@ async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, await
     turn = conversation.ask_in(
         cell.id,
         cell.run,
-        question,
+        composed.source,
+        question=() if composed.is_plain else composed.parts,
         model=options.model or magics.model,
         system=options.system,
         options={"temperature": options.temperature, "max_tokens": options.max_tokens},
@@ -111,7 +119,7 @@ async def _ask(magics: BerlinMagics, options: Namespace, question: str, *, await
     # Nobody sees a reply arrive later in a run without a front end (nbclient, papermill): its output would not be in
     # the file, as these programs take a cell's output while the cell runs. So the cell waits for its reply.
     background = options.bg and selection.is_watched(shell)
-    reply = ReplyTask(turn, _notes(turn))
+    reply = ReplyTask(turn, [*_notes(turn), *warnings_of(composed)])
     reply.begin(selection.open_view(shell, stop=reply.stop, awaited=awaited, background=background))
     showing = _show(magics, options, conversation, reply, source_of(shell), background=background)
     if background:

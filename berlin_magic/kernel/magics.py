@@ -51,6 +51,9 @@ class BerlinMagics(Settings):
     @argument("--bg", action="store_true", help="Return at once; the reply arrives here while other cells run.")
     @argument("--replay", action="store_true", help="If the request is unchanged, give the stored reply.")
     @argument("--replay-from", metavar="FILE", help="The same, from a notebook or an export.")
+    @argument("--with", dest="beside", metavar="NAMES", default="", help="Send these values too, such as df,fig.")
+    @argument("--no-expand", action="store_true", help="Send {{ … }} as it is, and evaluate nothing.")
+    @argument("--allow-secrets", action="store_true", help="Send a value although it holds what looks like a key.")
     @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable, as a str.")
     @no_var_expand
     @cell_magic("berlin")  # type: ignore[arg-type, unused-ignore]

@@ -149,6 +149,21 @@ class Settings(Magics):
         Empty: BERLIN_DATABASE from the environment, else conversations.db in the user's data folder.
         """,
     ).tag(config=True)
+    data = Enum(
+        ["full", "sample", "schema"],
+        "full",
+        help="""Most of any value that may leave the machine in a prompt.
+
+        full: as much as the prompt asks for. sample: a few rows or items. schema: columns, types, shapes and counts
+        only; texts, numbers, images and error messages stay here.
+        """,
+    ).tag(config=True)
+    describe_text = Integer(
+        4000, min=100, help="""Most characters of a value in a prompt, if no level is named; the middle is cut."""
+    ).tag(config=True)
+    describe_rows = Integer(8, min=1, help="""Most rows of a table in a prompt, if no level is named.""").tag(
+        config=True
+    )
     _ready = False
 
     def __init__(self, shell: Any = None, **traits: Any) -> None:

@@ -7,17 +7,14 @@ import inspect
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Any
 
 from berlin_magic.errors import PromptError, clean
 from berlin_magic.messages import Part, TextPart
 from berlin_magic.prompts.description import Description
 from berlin_magic.prompts.expressions import Expression, Level, expressions_in
 
-__all__ = ["Composed", "Describe", "Limit", "Value", "compose"]
-
-Limit = Literal["schema", "sample", "full"]
-"""How much of any value may leave the machine."""
+__all__ = ["Composed", "Describe", "Value", "compose"]
 
 Describe = Callable[[Any, "Level | None"], Awaitable[Description]]
 """Describes a value at a level; None for the usual one."""
