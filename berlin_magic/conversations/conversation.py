@@ -88,6 +88,8 @@ class Conversation(Turns):
     context : str
         ``"client"``: each question is sent with all that stands before it. ``"server"``: the server keeps the context,
         and only the newest message is sent (Berlin's servers alone).
+    data : str
+        The most of any value of an earlier prompt that is sent again: ``"full"``, ``"sample"`` or ``"schema"``.
     context_limit : int or None
         The most tokens that are sent with a question, estimated from characters; the oldest turns are left out.
 
@@ -109,6 +111,7 @@ class Conversation(Turns):
         self.connection = {name: unseen(name, value) for name, value in connection.items()}
         self.context: Literal["client", "server"] = "client"
         self.renewed = False
+        self.data: Literal["full", "sample", "schema"] = "full"
         self.replay: Mode = "off"
         self._host = host or Host()
         self._digests = Digests()
@@ -167,6 +170,7 @@ class Conversation(Turns):
         system: str | None = None,
         options: Mapping[str, Any] | None = None,
         question: Sequence[Part] = (),
+        values: Sequence[Mapping[str, str]] = (),
     ) -> Turn:
         """Put a question in its place and return it, to be answered by `answer`.
 
@@ -196,6 +200,7 @@ class Conversation(Turns):
             options=given,
             begun=time.time(),
             question=question,
+            values=values,
         )
         if self.context == "server":
             turn.server, turn.alone, self.renewed = parent or uuid.uuid4().hex, bool(parent), False
@@ -298,7 +303,7 @@ class Conversation(Turns):
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
-        asked = turn.asked
+        asked = turn.asked_within(self.data)
         messages = asked[-1:] if turn.alone else asked
         try:
             stream = events_of(
@@ -347,7 +352,7 @@ class Conversation(Turns):
     def _alike(self) -> Self:
         other = super()._alike()
         other.model, other.connection = self.model, dict(self.connection)
-        other.replay, other.context, other.renewed = self.replay, self.context, True
+        other.replay, other.context, other.renewed, other.data = self.replay, self.context, True, self.data
         return other
 
 

@@ -68,6 +68,8 @@ def turn_record(turn: Turn, find: Find) -> Record:
         record["parts"] = [part_record(part) for part in turn.parts]
     if turn.question:
         record["question"] = [part_record(part) for part in turn.question]
+    if turn.values:
+        record["values"] = [dict(value) for value in turn.values]
     for name in _PLAIN:
         if (value := getattr(turn, name)) != _USUAL[name]:
             record[name] = value
@@ -228,7 +230,17 @@ def turn_of(record: Mapping[str, Any], id_: str) -> Turn:
     elif reply := record.get("reply"):  # version 1
         turn.parts = [TextPart(_text({"reply": reply}, "reply"))]
     turn.question = tuple(part_of(part) for part in record.get("question", ()))
+    turn.values = tuple(_value(value) for value in record.get("values", ()))
     return turn
+
+
+def _value(record: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return what is recorded of a value of a prompt; texts alone, and not long ones."""
+    names = ("code", "kind", "level")
+    return {name: value[:_LONGEST_OF_A_VALUE] for name in names if isinstance(value := record.get(name), str)}
+
+
+_LONGEST_OF_A_VALUE = 500  # characters
 
 
 def part_record(part: Part) -> Record:

@@ -71,6 +71,9 @@ class Turn:
         The question, as the user wrote it.
     question : tuple of Part
         What was sent for it, if that is not just the prompt: texts and images. Empty otherwise.
+    values : tuple of mapping
+        What the expressions of the prompt gave: ``code``, ``kind`` (what it is, with none of its data) and ``level``
+        (how much of it was sent).
     before : Link or None
         The turns that stood before it when it was asked; never rewritten.
     cell, run : str or None
@@ -147,6 +150,7 @@ class Turn:
     given: tuple[Message, ...] | None = None
     alone: bool = field(default=False, repr=False)
     question: tuple[Part, ...] = field(default=(), kw_only=True, repr=False)
+    values: tuple[Mapping[str, str], ...] = field(default=(), kw_only=True, repr=False)
     _parts: list[Part] = field(default_factory=list, repr=False)
     _open: list[str] = field(default_factory=list, repr=False)  # what the last part grows by; joined when it is read
     _length: int = field(default=0, repr=False)
@@ -169,12 +173,16 @@ class Turn:
     @property
     def context(self) -> tuple[Message, ...]:
         """What was sent before it when it was asked: the system prompt, then the messages of earlier turns."""
-        turns: list[Turn] = []
-        if self.before is not None:
-            sent = self.before.length - self.left_out
-            turns = [link.turn for link in islice(self.before.backwards(), max(sent, 0)) if link.turn is not None]
         first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
-        return (*first, *(message for turn in reversed(turns) for message in turn.standing))
+        return (*first, *(message for turn in self._sent() for message in turn.standing))
+
+    def _sent(self) -> list[Turn]:
+        """Return the earlier turns that were sent with it, oldest first."""
+        if self.before is None:
+            return []
+        sent = max(self.before.length - self.left_out, 0)
+        turns = [link.turn for link in islice(self.before.backwards(), sent) if link.turn is not None]
+        return turns[::-1]
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -246,8 +254,36 @@ class Turn:
 
     @property
     def content(self) -> Content:
-        """The content of the question's message."""
-        return content_of(self.question) if self.question else self.prompt
+        """The content of the question's message; where the values of the prompt are not known here, it says so."""
+        if self.question:
+            return content_of(self.question)
+        return self._without_values("value not in this file") if self.values else self.prompt
+
+    def asked_within(self, limit: str) -> list[Message]:
+        """Return the messages that are sent for it at a level: earlier values of more than that are left out.
+
+        Parameters
+        ----------
+        limit : str
+            ``schema``, ``sample`` or ``full``.
+        """
+        if limit == "full":
+            return self.asked
+        first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
+        earlier = [message for turn in self._sent() for message in turn._standing_within(limit)]  # noqa: SLF001
+        return [*first, *copied(tuple(earlier)), {"role": "user", "content": self.content}]
+
+    def _standing_within(self, limit: str) -> tuple[Message, ...]:
+        standing = self.standing
+        kept = {"schema"} if limit == "schema" else {"schema", "sample"}
+        if not standing or self.given is not None or all(value.get("level") in kept for value in self.values):
+            return standing
+        return ({"role": "user", "content": self._without_values("value not sent")}, *standing[1:])
+
+    def _without_values(self, why: str) -> str:
+        about = [(value.get("code", ""), value.get("kind", "")) for value in self.values]
+        names = [f"[{code}: {kind}, {why}]" if kind else f"[{code}: {why}]" for code, kind in about]
+        return "\n".join([self.prompt, *names])
 
     @property
     def messages(self) -> list[Message]:

@@ -396,6 +396,7 @@ class Turns(Places):
         options: Mapping[str, Any] | None = None,
         begun: float | None = None,
         question: Sequence[Part] = (),
+        values: Sequence[Mapping[str, str]] = (),
     ) -> Turn:
         """Put a new turn in its place and return it, running.
 
@@ -416,6 +417,8 @@ class Turns(Places):
             When, in seconds since the epoch.
         question : sequence of Part, optional
             What is sent for the prompt, if that is more than its text.
+        values : sequence of mapping, optional
+            What is recorded of the values in it (`Turn.values`).
         """
         place, version = self._version(cell, run)
         answers, count = self._order.answers(self._places, place.number + 1)
@@ -436,6 +439,7 @@ class Turns(Places):
             options=dict(options or {}),
             begun=begun,
             question=tuple(question),
+            values=tuple(values),
         )
         self._add(place, version, turn)
         return turn

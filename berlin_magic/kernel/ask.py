@@ -18,7 +18,7 @@ from berlin_magic.display import selection
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import source_of
 from berlin_magic.kernel.command_output import quantity
-from berlin_magic.kernel.prompt import compose_prompt, warnings_of
+from berlin_magic.kernel.prompt import compose_prompt, recorded, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 from berlin_magic.messages import TextPart
 from berlin_magic.prompts.compose import Composed
@@ -112,6 +112,7 @@ async def _ask(magics: BerlinMagics, options: Namespace, composed: Composed, *, 
         cell.run,
         composed.source,
         question=() if composed.is_plain else composed.parts,
+        values=recorded(composed),
         model=options.model or magics.model,
         system=options.system,
         options={"temperature": options.temperature, "max_tokens": options.max_tokens},

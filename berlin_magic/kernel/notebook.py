@@ -38,7 +38,7 @@ class Notebook:
 
     Attributes
     ----------
-    model, system, connection, context_limit, context, replay
+    model, system, connection, context_limit, data, context, replay
         Settings of its conversations; `apply` hands them on.
     history : bool
         Whether conversations are stored.
@@ -67,6 +67,7 @@ class Notebook:
         self.system = ""
         self.connection: dict[str, Any] = {}
         self.context_limit: int | None = None
+        self.data: Literal["full", "sample", "schema"] = "full"
         self.replay: Mode = "off"
         self.context: Literal["client", "server"] = "client"
         self.history = True
@@ -322,6 +323,7 @@ class Notebook:
 
     def _configure(self, talk: Conversation) -> None:
         talk.model, talk.connection, talk.context_limit = self.model, dict(self.connection), self.context_limit
+        talk.data = self.data
         talk.replay, talk.context = self.usual_replay(), self.context
 
     def _take(self, talk: Conversation, record: Record | None, where: str) -> None:

@@ -21,7 +21,7 @@ from berlin_magic.prompts.leaks import secret_in, suspicious_name
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
 
-__all__ = ["NotebookCell", "compose_prompt", "warnings_of"]
+__all__ = ["NotebookCell", "NotebookCells", "compose_prompt", "recorded", "warnings_of"]
 
 _CREDENTIAL = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD")
 _LARGEST_FILE = 400_000  # bytes of a text file that is read at most
@@ -80,6 +80,14 @@ async def compose_prompt(
     if not secrets:
         await in_thread(lambda: _refuse_secrets(composed))
     return composed
+
+
+def recorded(composed: Composed) -> list[dict[str, str]]:
+    """Return what is recorded of the values of a prompt; nothing of their data."""
+    return [
+        {"code": value.code, "kind": value.description.kind, "level": value.description.level}
+        for value in composed.values
+    ]
 
 
 def warnings_of(composed: Composed) -> list[str]:

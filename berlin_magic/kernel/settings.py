@@ -207,6 +207,7 @@ class Settings(Magics):
         "proxy",
         "headers",
         "context_limit",
+        "data",
         "replay",
         "context",
         "history",
@@ -220,6 +221,7 @@ class Settings(Magics):
         notebook.model, notebook.system, notebook.context_limit = self.model, self.system, self.context_limit
         notebook.replay, notebook.context = mode_of(self.replay), "server" if self.context == "server" else "client"
         notebook.history, notebook.database = self.history, self.database
+        notebook.data = self.data  # type: ignore[assignment]  # the trait has no other values
         notebook.connection = {
             "provider": self.provider,
             "url": self.url,

@@ -330,9 +330,17 @@ class _Seen:
         edited = event.get("edited") is True or event["prompt"] != self.question
         reply = _text(data.get("text/plain"))
         seen = {**_only(event, *_SEEN), "prompt": self.question, "edited": edited, "from_file": "unsaid"}
+        seen["values"] = _codes(event.get("values"), self.question)
         if self._system is not None and self._system == event.get("system"):
             seen["system"] = self._system
         return {**seen, "parts": [{"type": "text", "text": reply}] if reply else []}, ""
+
+
+def _codes(values: object, prompt: str) -> list[Record]:
+    """Return the expressions of a prompt that an output names, if the prompt shows them; nothing of their values."""
+    entries = values if isinstance(values, list) else []
+    codes = [entry.get("code") for entry in entries if isinstance(entry, dict)]
+    return [{"code": code} for code in codes if isinstance(code, str) and code and "{{" in prompt and code in prompt]
 
 
 # What an output may tell of a turn that its reader does not see, as it goes nowhere: marks of the history, and names.
