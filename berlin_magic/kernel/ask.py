@@ -18,6 +18,7 @@ from berlin_magic.display import selection
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import source_of
 from berlin_magic.kernel.command_output import quantity
+from berlin_magic.kernel.packing_slip import slip_of, slip_output
 from berlin_magic.kernel.prompt import compose_prompt, recorded, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 from berlin_magic.messages import TextPart
@@ -102,21 +103,34 @@ async def _ask(magics: BerlinMagics, options: Namespace, composed: Composed, *, 
     await in_thread(lambda: selection.prepare(shell))
     conversation = notebook.apart() if options.once else notebook.conversation(options.conversation)
     cell = notebook.cell()
-    notebook.at(cell, conversation)
-    if options.new:
-        conversation.reset(cell=cell.id, run=cell.run)
+    if not options.dry_run:
+        notebook.at(cell, conversation)
     notebook.announce(conversation)
     magics.show_warnings()
-    turn = conversation.ask_in(
-        cell.id,
-        cell.run,
-        composed.source,
-        question=() if composed.is_plain else composed.parts,
-        values=recorded(composed),
-        model=options.model or magics.model,
-        system=options.system,
-        options={"temperature": options.temperature, "max_tokens": options.max_tokens},
-    )
+
+    def put_in_place(where: Conversation) -> Turn:
+        return where.ask_in(
+            cell.id,
+            cell.run,
+            composed.source,
+            question=() if composed.is_plain else composed.parts,
+            values=recorded(composed),
+            model=options.model or magics.model,
+            system=options.system,
+            options={"temperature": options.temperature, "max_tokens": options.max_tokens},
+        )
+
+    if options.dry_run or options.show:
+        trial = conversation.fork()  # what is asked there is neither sent nor stored
+        if options.new:
+            trial.reset(cell=cell.id, run=cell.run)
+        question = put_in_place(trial)
+        slip_output(await slip_of(trial, question, composed)).show(shell)
+        if options.dry_run:
+            return ReplyResult(question)
+    if options.new:
+        conversation.reset(cell=cell.id, run=cell.run)
+    turn = put_in_place(conversation)
     # Nobody sees a reply arrive later in a run without a front end (nbclient, papermill): its output would not be in
     # the file, as these programs take a cell's output while the cell runs. So the cell waits for its reply.
     background = options.bg and selection.is_watched(shell)

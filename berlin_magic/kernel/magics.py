@@ -52,6 +52,8 @@ class BerlinMagics(Settings):
     @argument("--replay", action="store_true", help="If the request is unchanged, give the stored reply.")
     @argument("--replay-from", metavar="FILE", help="The same, from a notebook or an export.")
     @argument("--with", dest="beside", metavar="NAMES", default="", help="Send these values too, such as df,fig.")
+    @argument("--dry-run", action="store_true", help="Show what would be sent, and where; send and store nothing.")
+    @argument("--show", action="store_true", help="Show the same, and ask.")
     @argument("--no-expand", action="store_true", help="Send {{ … }} as it is, and evaluate nothing.")
     @argument("--allow-secrets", action="store_true", help="Send a value although it holds what looks like a key.")
     @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable, as a str.")

@@ -79,6 +79,11 @@ class Provider(ABC):
         return events_of(cls.create_async_generator(model, messages, proxy, **kwargs), cls.name)
 
     @classmethod
+    def as_sent(cls, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return `messages` in the form in which the server gets them, for whoever wants to see that before."""
+        return [dict(message) for message in messages]
+
+    @classmethod
     def where(cls, *, url: str | None = None, **settings: Any) -> str:
         """Return the address that would be asked with these settings, for messages; empty where there is none."""
         del settings

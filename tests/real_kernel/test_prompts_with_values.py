@@ -89,3 +89,19 @@ def test_the_saved_output_holds_the_prompt_as_it_was_written(kernel: Kernel, ser
     server.answers(Reply("Fine again."))
     kernel.good("%%berlin\nAnd now?")
     assert "wordofmine" in str(server.asked[-1].body["prompt"]), "the turn is sent again as it was asked"
+
+
+def test_a_dry_run_shows_what_would_be_sent_and_sends_and_stores_nothing(kernel: Kernel, server: Server) -> None:
+    kernel.good("word = 'wordofmine'")
+    server.answers(Reply("Fine."))
+    kernel.good("%%berlin\nFirst?")
+    before = len(server.asked)
+    run = kernel.good("%%berlin --dry-run\nThe word is {{ word }}.")
+    assert len(server.asked) == before and kernel.value("len(__import__('berlin_magic').conversation())") == "1"
+    shown = run.answer["text/plain"]
+    assert "First?" in shown and "The word is" in shown and "wordofmine" in shown and server.url in shown
+    assert "berlin" not in run.outputs[0]["metadata"] and "tokens" in shown
+    server.answers(Reply("Fine."))
+    run = kernel.good("%%berlin --show\nThe word is {{ word }}.")
+    assert len(server.asked) == 1
+    assert str(server.asked[-1].body["prompt"]) in run.outputs[0]["data"]["text/plain"]

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from berlin_magic.credentials.logins import stored_login
 from berlin_magic.credentials.redaction import redacted, untraced, without_secrets_each
 from berlin_magic.credentials.secret import Secret
-from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError
-from berlin_magic.messages import Event, Notice, flatten
+from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError, PromptError
+from berlin_magic.messages import Event, Notice, flatten, text_in
 from berlin_magic.providers.base import Provider, text_of
 from berlin_magic.providers.berlin import api
 from berlin_magic.providers.berlin.envelope import UNAUTHORIZED_CODE
@@ -180,8 +180,13 @@ class Berlin(KeptTokens, Provider):
             raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
         # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend
         # what it has stored there, and the context would arrive twice (protocol page, "Chat").
-        body = {"prompt": flatten(messages), "parentMessageId": parent or uuid.uuid4().hex, "options": options}
+        body = {"prompt": _one_prompt(messages), "parentMessageId": parent or uuid.uuid4().hex, "options": options}
         return cls._ask(access, body, retries)
+
+    @classmethod
+    def as_sent(cls, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Return the one prompt that `messages` become."""
+        return [{"role": "user", "content": _one_prompt(messages)}]
 
     @classmethod
     async def models(
@@ -310,6 +315,34 @@ class Berlin(KeptTokens, Provider):
                     await asyncio.sleep(wait)
 
         return once
+
+
+def _one_prompt(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return `messages` as one prompt.
+
+    Raises
+    ------
+    PromptError
+        If there is an image among them.
+    ValueError
+        If they are malformed.
+    """
+    contents = [message.get("content") for message in messages if isinstance(message, Mapping)]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    if any(isinstance(part, Mapping) and part.get("type") != "text" for part in parts):
+        raise PromptError(
+            "A Berlin server takes text only, and there is an image in the prompt or in the conversation before it.\n"
+            "Ask a provider that takes images (`%berlin providers`), or describe it: {{ fig | repr }}."
+        )
+    plain = (
+        [
+            {**message, "content": text_in(message["content"])} if isinstance(message.get("content"), list) else message
+            for message in messages
+        ]
+        if parts
+        else messages
+    )
+    return flatten(plain)
 
 
 def _fit(error: BerlinError | asyncio.CancelledError, secrets: Sequence[str]) -> BaseException:

@@ -1,0 +1,76 @@
+"""The packing slip of a question, drawn up and shown in a cell."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.conversations.turn import Turn
+from berlin_magic.kernel.command_output import CommandOutput, paragraph
+from berlin_magic.kernel.prompt import warnings_of
+from berlin_magic.prompts.compose import Composed
+from berlin_magic.prompts.slip import Packed, Slip, packed
+
+__all__ = ["slip_of", "slip_output"]
+
+_THUMBNAIL = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
+_PRE = "white-space:pre-wrap;overflow-wrap:break-word;text-align:left;margin:0 0 0.5em 0"
+
+
+async def slip_of(conversation: Conversation, turn: Turn, composed: Composed) -> Slip:
+    """Return what would be sent for `turn`, and where.
+
+    Parameters
+    ----------
+    conversation : Conversation
+        Of which `turn` is the newest; it is only asked whom it would ask.
+    turn : Turn
+        The question, not asked.
+    composed : Composed
+        The values in it.
+
+    Raises
+    ------
+    BerlinError
+        If it is not known whom to ask, or the provider can't take what would be sent.
+    """
+    connection = await conversation.resolved(turn)
+    asked = turn.asked_within(conversation.data)
+    messages = connection.provider.as_sent(asked[-1:] if turn.alone else asked)
+    notes = [*warnings_of(composed)]
+    if turn.alone:
+        notes.append("the server has the context; only the newest message is sent")
+    if connection.embedded:
+        notes.append("the embedded server is a part of this kernel: nothing leaves the machine")
+    return Slip(
+        packed([{"role": message["role"], "content": message["content"]} for message in messages]),
+        composed.values,
+        connection.provider.name,
+        connection.model,
+        connection.where,
+        turn.options,
+        turn.left_out,
+        tuple(notes),
+    )
+
+
+def slip_output(slip: Slip) -> CommandOutput:
+    """Return a slip as it is shown: its head, then each message as it is sent, images as thumbnails."""
+    blocks = [paragraph("\n".join(slip.head)), *map(_message, slip.messages)]
+    return CommandOutput(slip.as_text(), "\n".join(blocks))
+
+
+def _message(message: Packed) -> str:
+    shown = [
+        _image(text) if number in message.images else html.escape(text) for number, text in enumerate(message.texts)
+    ]
+    title = f"{html.escape(message.role)} (about {message.tokens:,} tokens)"
+    return f'<details open><summary>{title}</summary><pre style="{_PRE}">{"".join(shown)}</pre></details>'
+
+
+def _image(url: str) -> str:
+    """Return a small picture of an image that is in its address; anything else as text, as nothing is loaded here."""
+    if _THUMBNAIL.fullmatch(url):
+        return f'<img src="{url}" alt="image" style="max-width:16em;max-height:12em;display:block">'
+    return html.escape(f"[image at {url[:200]}]")
