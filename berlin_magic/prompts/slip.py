@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import base64
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from berlin_magic.conversations.context_window import Measure, estimate
 from berlin_magic.errors import clean
-from berlin_magic.messages import Message
+from berlin_magic.messages import ImagePart, Message, Part, TextPart
 from berlin_magic.prompts.compose import Value
+from berlin_magic.prompts.images import image_tokens, size_of
 
 __all__ = ["Packed", "Slip", "packed"]
-
-_IMAGE = 1_600  # tokens that an image costs at most, as images are scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Slip:
         for value in self.values:
             about = value.description
             cut = f"; {about.cut}" if about.cut else ""
-            size = measured(about.parts, estimate)
+            size = measured(about.parts)
             lines.append(
                 f"value    {clean(value.code, 60)}: {clean(about.kind, 80)}, {about.level}, {size:,} tokens{cut}"
             )
@@ -116,11 +116,28 @@ def packed(messages: Sequence[Message], measure: Measure = estimate) -> tuple[Pa
             str(part["image_url"]["url"]) if number in images else str(part.get("text", ""))
             for number, part in enumerate(parts)
         )
-        tokens = sum(_IMAGE if number in images else measure(text) for number, text in enumerate(texts))
+        tokens = sum(_tokens_of_image(text) if number in images else measure(text) for number, text in enumerate(texts))
         found.append(Packed(message["role"], texts, images, tokens))
     return tuple(found)
 
 
-def measured(parts: Sequence[Any], measure: Callable[[str], int]) -> int:
+def measured(parts: Sequence[Part], measure: Measure = estimate) -> int:
     """Return about how many tokens the parts of a description have."""
-    return sum(measure(part.text) if hasattr(part, "text") else _IMAGE for part in parts)
+    return sum(
+        _tokens_of_image(part.url) if isinstance(part, ImagePart) else measure(part.text)
+        for part in parts
+        if isinstance(part, ImagePart | TextPart)
+    )
+
+
+def _tokens_of_image(url: str) -> int:
+    """Return about how many tokens an image costs; of one that is elsewhere, what a large one costs."""
+    head, _, encoded = url.partition(";base64,")
+    try:
+        found = size_of(base64.b64decode(encoded)) if head.startswith("data:") else None
+    except ValueError:
+        found = None
+    return image_tokens(*found[1:]) if found else _LARGE
+
+
+_LARGE = 1600  # tokens
