@@ -16,7 +16,7 @@ from berlin_magic.conversations.conversation import Conversation, Host
 from berlin_magic.conversations.replay import Mode, Replays, mode_of, replays_from
 from berlin_magic.conversations.serialization import Record
 from berlin_magic.conversations.storage.cell_ids import CellIds, is_lasting
-from berlin_magic.conversations.storage.cell_source import digest, question_in
+from berlin_magic.conversations.storage.cell_source import digest, questions_in
 from berlin_magic.conversations.storage.database import Store, StoredJournal
 from berlin_magic.conversations.storage.notebook_file import Entry
 from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook
@@ -265,7 +265,7 @@ class Notebook:
             for _, talk in tuple(self._conversations.values()):
                 self._settle(talk)
         ids.see(file.file_cells())
-        return ids.find(session, sent, digest(source), question_in(source))
+        return ids.find(session, sent, digest(source), questions_in(source))
 
     def _cells_asking(self, question: str) -> Iterator[str]:
         """Yield the ids of the cells whose last question this is."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 
+import pytest
 from browser.jupyterlab_page import Notebook
 from browser.scripted_server import Reply
 
@@ -102,3 +105,62 @@ async def test_a_deleted_cells_turn_leaves_the_context(notebook, server):
     await nb.run(3)  # the deletion is told with the next execution, whatever it is
     await nb.run(2)
     assert sent(server) == ["a", "ab", "bc"]
+
+
+async def new_notebook(nb: Notebook) -> None:
+    """Have JupyterLab make a new notebook, and never save it; `nb` is it from then on."""
+    path = await nb.page.evaluate(
+        """async () => {
+            const panel = await jupyterapp.commands.execute("notebook:create-new", {kernelName: "python3"});
+            await panel.context.ready;
+            await panel.sessionContext.ready;
+            await panel.sessionContext.session.kernel.info;
+            return panel.context.path;
+        }"""
+    )
+    nb.path = nb.lab.notebooks / path
+
+
+async def type_and_run(nb: Notebook, source: str) -> None:
+    """Write `source` into the last cell, run it, and leave a new cell below."""
+    await nb.page.evaluate(
+        """async source => {
+            const notebook = jupyterapp.shell.currentWidget.content;
+            notebook.activeCellIndex = notebook.widgets.length - 1;
+            notebook.deselectAll();
+            notebook.activeCell.model.sharedModel.setSource(source);
+            await jupyterapp.commands.execute("notebook:run-cell-and-select-next");
+        }""",
+        source,
+    )
+
+
+@pytest.mark.parametrize("how", ["restart", "kill"])
+async def test_a_new_notebook_that_was_never_saved_goes_on(notebook, server, how):
+    server.answers(*[Reply(f"Answer {number}.") for number in range(9)])
+    nb = await notebook("1")
+    await nb.shut_down()
+    await new_notebook(nb)
+    await type_and_run(nb, LOAD)
+    await type_and_run(nb, "import os; open('kernel.pid', 'w').write(str(os.getpid()))")
+    for name in "ab":
+        await type_and_run(nb, question(name))
+    assert json.loads(nb.path.read_text())["cells"] == [], "JupyterLab has saved it"
+    if how == "restart":
+        await restart(nb)
+    else:
+        os.kill(int((nb.lab.notebooks / "kernel.pid").read_text()), signal.SIGKILL)
+        await nb.page.evaluate(
+            """async () => {
+                const context = jupyterapp.shell.currentWidget.context.sessionContext;
+                for (let tries = 0; tries < 300; tries++) {
+                    await new Promise(done => setTimeout(done, 100));
+                    if (context.session?.kernel?.status === "idle" && tries > 50) break;
+                }
+                await context.session.kernel.info;
+            }"""
+        )
+    await type_and_run(nb, LOAD)
+    await type_and_run(nb, question("c"))
+    assert json.loads(nb.path.read_text())["cells"] == []
+    assert sent(server) == ["a", "ab", "abc"]

@@ -51,13 +51,13 @@ class CellIds:
         """Return the id that lasts of what was sent earlier in this session."""
         return self._sessions.get(session, {}).get(sent)
 
-    def find(self, session: str, sent: str, source: str, question: str | None) -> str:
+    def find(self, session: str, sent: str, source: str, questions: Iterable[str]) -> str:
         """Return the id that lasts of the running cell; its source is given by its digest."""
         found = self._sessions.setdefault(session, {})
         id_ = found.get(sent)
         if id_ is None or self._is_another_cell(id_, source):
             found.pop(sent, None)
-            id_ = found[sent] = self._first(set(found.values()), source, question) or new_id()
+            id_ = found[sent] = self._first(set(found.values()), source, questions) or new_id()
         self._sources[id_] = source
         self._last = id_
         return id_
@@ -71,14 +71,14 @@ class CellIds:
         as_it_was = id_ in there and there[id_] == self._sources.get(id_) != source
         return as_it_was and any(other == source for _, other in self._file)
 
-    def _first(self, taken: set[str], source: str, question: str | None) -> str | None:
+    def _first(self, taken: set[str], source: str, questions: Iterable[str]) -> str | None:
         in_file = [id_ for id_, _ in self._file if id_]
         found = [id_ for id_, other in self._file if id_ and other == source and id_ not in taken]
         if not found:
             taken.update(in_file)
             found = [id_ for id_, other in self._sources.items() if other == source and id_ not in taken]
-        if not found and question is not None:
-            found = [id_ for id_ in self._asked(question) if id_ not in taken]
+        if not found:
+            found = [id_ for question in questions for id_ in self._asked(question) if id_ not in taken]
         order = {id_: number for number, id_ in enumerate(in_file or self._sources)}
         last = order.get(self._last, -1)
         return next((id_ for id_ in found if order.get(id_, -1) > last), next(iter(found), None))

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shlex
+from itertools import islice
 
-__all__ = ["commands_in", "digest", "option_in", "question_in"]
+__all__ = ["commands_in", "digest", "option_in", "questions_in"]
 
 _MAGIC = "%%berlin"
+_WORD = re.compile(r"\S+")
+_MOST_OPTIONS = 30  # words of a line that can be options, and their values
 
 
-def question_in(source: str) -> str | None:
-    """Return the question in the source of a ``%%berlin`` cell; None for any other cell.
+def questions_in(source: str) -> list[str]:
+    """Return what the question of a ``%%berlin`` cell can be; nothing for any other cell.
 
+    First comes what stands below the magic, then the same with an end of its line, which may begin the question.
     Comments, and other cell magics such as ``%%time``, may stand above the magic.
     """
-    return _parted(source)[1]
+    line, below = _parted(source)
+    if below is None:
+        return []
+    endings = [
+        line[match.start() :] for match in islice(_WORD.finditer(line), _MOST_OPTIONS) if not match[0].startswith("-")
+    ]
+    questions = ["\n".join(filter(None, [ending, below])) for ending in endings]
+    return [below, *questions] if below.strip() else questions
 
 
 def option_in(source: str, name: str) -> str | None:
@@ -48,17 +60,13 @@ def digest(text: str) -> str:
 
 
 def _parted(source: str) -> tuple[str, str | None]:
-    """Return the line of the magic and the question below it, or on that line if there is nothing below."""
+    """Return the line of the magic, and what stands below it; None for another cell."""
     rest = source
     while rest:
         line, _, rest = rest.partition("\n")
         stripped = line.strip()
         if stripped.split(maxsplit=1)[:1] and stripped.split(maxsplit=1)[0].lower() == _MAGIC:
-            below = rest.strip("\n")
-            after = stripped[len(_MAGIC) :].strip()
-            if not below.strip() and after and not after.startswith("-"):
-                return "", after
-            return after, below
+            return stripped[len(_MAGIC) :].strip(), rest.strip("\n")
         if stripped and not stripped.startswith(("#", "%%")):
             break
     return "", None

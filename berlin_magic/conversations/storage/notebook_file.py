@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 from berlin_magic.conversations.cells import Event, Place, Removal, Version
 from berlin_magic.conversations.serialization import Record, checked_id, event_record, turn_record
 from berlin_magic.conversations.storage import visible_text
-from berlin_magic.conversations.storage.cell_source import commands_in, digest, option_in, question_in
+from berlin_magic.conversations.storage.cell_source import commands_in, digest, option_in, questions_in
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import GO_ON, Turns
 
@@ -177,7 +177,7 @@ def output_record(
         struck = [event_record(place, version, event, turns.find) for event in before if isinstance(event, Removal)]
         if struck:
             record["struck"] = struck
-    if prompt == question_in(source):
+    if prompt in questions_in(source):
         record["asked"] = digest(prompt)
     else:
         record["prompt"] = prompt
@@ -239,7 +239,7 @@ def _read_cell(found: NotebookFile, cell: Mapping[str, Any], number: int) -> Non
         try:
             conversation = metadata.get("conversation", "")
             name = checked_id(conversation) if conversation else ""
-            events = _events(metadata, data, seen.question)
+            events = _events(metadata, data, seen.questions)
             for event in events:
                 shown, why = seen.shown(event, data)
                 found.entries.append(Entry(name, metadata.get("once") is True, id_, number, event, shown, why))
@@ -264,7 +264,7 @@ def _ours(cell: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[
             yield {kind: _text(form) if isinstance(form, list) else form for kind, form in forms.items()}, ours
 
 
-def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], question: str | None) -> list[Record]:
+def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Sequence[str]) -> list[Record]:
     """Return the records of what an output tells."""
     if type(metadata.get("format")) is not int or not 1 <= metadata["format"] <= FORMAT:
         raise ValueError(f"its format is {metadata.get('format')!r:.20}")
@@ -280,8 +280,9 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], question: str 
     event["parts"] = _texts(metadata.get("parts"), reply)
     event.pop("from_file", None)
     if "prompt" not in metadata:
-        event["prompt"] = question or ""
-        event["edited"] = question is None or digest(question) != metadata.get("asked")
+        asked = [question for question in questions if digest(question) == metadata.get("asked")]
+        event["prompt"] = next(iter(asked or questions), "")
+        event["edited"] = not asked
     struck = metadata.get("struck")
     before = [{**one, "id": checked_id(one.get("id"))} for one in struck] if isinstance(struck, list) else []
     return [*before, event]
@@ -293,7 +294,7 @@ class _Seen:
     def __init__(self, source: str, is_shown: bool) -> None:
         self._commands = commands_in(source)
         goes_on = any(word == "continue" for word, _ in self._commands)
-        self.question = GO_ON if goes_on else question_in(source)
+        self.questions = [GO_ON] if goes_on else questions_in(source)
         self._system = option_in(source, "--system")
         self._new = option_in(source, "--new") is not None
         self._is_shown = is_shown
@@ -318,19 +319,20 @@ class _Seen:
         return None, "a command that is not in the cell"
 
     def _turn(self, event: Record, data: Mapping[str, Any]) -> tuple[Record | None, str]:
-        if self.question is None or "given" in event:
+        if not self.questions or "given" in event:
             return None, "a question that is not in the cell"
         self._turns += 1
         if self._turns > 1:
             return None, "a second answer to the question of a cell"
         if not visible_text.agrees(data):
             return None, "an answer that is not the one which is shown"
-        if visible_text.hides_characters(self.question):
+        if any(map(visible_text.hides_characters, self.questions)):
             return None, "a question with characters that are not shown"
-        edited = event.get("edited") is True or event["prompt"] != self.question
+        question = event["prompt"] if event["prompt"] in self.questions else self.questions[0]
+        edited = event.get("edited") is True or event["prompt"] != question
         reply = _text(data.get("text/plain"))
-        seen = {**_only(event, *_SEEN), "prompt": self.question, "edited": edited, "from_file": "unsaid"}
-        seen["values"] = _codes(event.get("values"), self.question)
+        seen = {**_only(event, *_SEEN), "prompt": question, "edited": edited, "from_file": "unsaid"}
+        seen["values"] = _codes(event.get("values"), question)
         if self._system is not None and self._system == event.get("system"):
             seen["system"] = self._system
         return {**seen, "parts": [{"type": "text", "text": reply}] if reply else []}, ""
