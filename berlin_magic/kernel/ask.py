@@ -160,6 +160,8 @@ async def _show(
         await reply.read(conversation.answer(turn, replay=mode), background=background)
         if options.into and turn.reply and magics.shell is not None:
             magics.shell.user_ns[options.into] = turn.reply  # whoever sees the finished output finds the variable
+        if options.once:
+            notebook.asked_once(turn)
         result = await reply.finish(_record(notebook, options, conversation, turn, source))
     finally:
         magics.replies.discard(reply)

@@ -21,6 +21,7 @@ from berlin_magic.conversations.storage.database import Store, StoredJournal
 from berlin_magic.conversations.storage.notebook_file import Entry
 from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook
 from berlin_magic.conversations.storage.schema import default_path
+from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import NotConfiguredError
 from berlin_magic.kernel.cell import Cell, cell_of, path_of, source_of
 
@@ -165,6 +166,10 @@ class Notebook:
                 f"{', '.join(how)}, `%berlin trust` vouches for them."
             )
         talk.tell_from_file()
+
+    def asked_once(self, turn: Turn) -> None:
+        """Keep that a question outside of any conversation was asked here, so that its reply can be replayed."""
+        self._file.asked_once(turn)
 
     def trust(self) -> str:
         """Vouch for what the notebook file holds now, and take in what was left out of it; return what to tell."""

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from berlin_magic.conversations.conversation import Conversation
-from berlin_magic.conversations.replay import Replays, StoredReply, digest, mode_of, replays_from
+from berlin_magic.conversations.replay import Digests, Replays, StoredReply, digest, mode_of, replays_from
+from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import BerlinError, NotStoredError, ReplayFileError
 from berlin_magic.messages import Text
 
@@ -104,3 +105,22 @@ def test_a_mode_is_one_of_three() -> None:
     with pytest.raises(ValueError, match="auto"):
         mode_of("always")
     assert json.dumps(mode_of("off")) == '"off"'
+
+
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".ipynb"])
+def test_a_file_nested_too_deeply_is_told_in_a_line(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"deep{suffix}"
+    path.write_text("[" * 100_000)
+    with pytest.raises(ReplayFileError, match="can't be replayed"):
+        replays_from(path)
+
+
+def test_the_digests_of_questions_in_a_row_are_those_of_each() -> None:
+    turns, digests = Turns("be brief"), Digests()
+    for number in range(6):
+        turn = turns.begin(f"question {number}", cell=f"c{number % 4}", run=str(number), options={"top_k": number})
+        assert digests.of(turn, "m") == digest(turn.asked, "m", turn.options)
+        turn.take(Text("answer"))
+        turns.end(turn, "complete")
+        if number == 2:
+            turns.system = "be long"

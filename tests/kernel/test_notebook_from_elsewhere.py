@@ -12,6 +12,8 @@ import pytest
 from notebooks_on_disk import Cell, Kernel, question, save
 
 from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.conversations.turn import Turn
+from berlin_magic.messages import Text
 
 Start = Callable[..., Kernel]
 SECRET = "the hidden words"
@@ -318,6 +320,20 @@ def test_an_answer_is_replayed_only_if_it_is_known_or_trusted(start: Start, thei
     own = start(save(tmp_path / "theirs.ipynb", *theirs), "theirs.db")
     own.begin(Cell("1", "h", "h"))
     assert any(replays.find([], request) for replays in (own.talk, own.book)[1].replays())
+
+
+def test_what_was_asked_outside_of_any_conversation_is_replayed_in_ones_own_notebook_alone(
+    start: Start, theirs: list[Cell], tmp_path: Path
+) -> None:
+    ours_of(theirs[1])["once"] = True
+    request, turn = ours_of(theirs[1])["request"], Turn("Question b?", id=ours_of(theirs[1])["turn"])
+    turn.take(Text(theirs[1].outputs[0]["data"]["text/plain"]))
+    turn.request = request
+    for own in (False, True):
+        kernel = start(save(tmp_path / f"{own}.ipynb", *theirs))
+        kernel.begin(Cell("1", "h", "h"))
+        assert any(replays.find([], request) for replays in kernel.book.replays()) == own
+        kernel.book.asked_once(turn)
 
 
 def test_a_file_that_is_named_counts_without_trust(theirs: list[Cell], tmp_path: Path) -> None:

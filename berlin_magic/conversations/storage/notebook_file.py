@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,18 @@ from berlin_magic.conversations.storage.cell_source import commands_in, digest, 
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import GO_ON, Turns
 
-__all__ = ["FORMAT", "Entry", "FileCell", "NotebookFile", "command_record", "output_record", "read", "record_of"]
+__all__ = [
+    "FORMAT",
+    "Entry",
+    "FileCell",
+    "NotebookFile",
+    "command_record",
+    "once_digest",
+    "output_record",
+    "read",
+    "record_of",
+    "reply_of",
+]
 
 FORMAT = 2
 """The version of the metadata; readers leave a higher one alone, with a warning. Version 1 had no ``parts``."""
@@ -74,6 +85,8 @@ class Entry:
     @property
     def digest(self) -> str:
         """What tells it from everything else, by which a user's trust in it is remembered."""
+        if self.once:
+            return once_digest(self.id, self.told.get("request"), reply_of(self.told))
         text = json.dumps([self.conversation, self.told], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -115,6 +128,18 @@ class NotebookFile:
     def told_once(self) -> Record:
         """Return what was asked outside of any conversation: only good to be replayed."""
         return record_of((entry, entry.told) for entry in self.entries if entry.once)
+
+
+def once_digest(id_: str, request: object, reply: str) -> str:
+    """Return what tells a question outside of any conversation, and its reply, from all others."""
+    text = json.dumps(["once", id_, request, visible_text.letters(reply)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def reply_of(record: Record) -> str:
+    """Return the text of the reply in a turn's record."""
+    parts = record.get("parts") or ()
+    return "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
 
 
 def record_of(events: Iterable[tuple[Entry, Record]]) -> Record:
@@ -270,15 +295,16 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Seq
         raise ValueError(f"its format is {metadata.get('format')!r:.20}")
     if "events" in metadata:
         events = [{**event, "id": checked_id(event.get("id"))} for event in metadata["events"]]
-        for event in events:
-            event.pop("from_file", None)
+        for event, name in product(events, _NEVER):
+            event.pop(name, None)
         if not events:
             raise ValueError("it tells of nothing")
         return events
     reply = _text(data.get("text/plain"))
     event = {**metadata, "id": checked_id(metadata.get("turn")), "kind": "turn"}
     event["parts"] = _texts(metadata.get("parts"), reply)
-    event.pop("from_file", None)
+    for name in _NEVER:
+        event.pop(name, None)
     if "prompt" not in metadata:
         asked = [question for question in questions if digest(question) == metadata.get("asked")]
         event["prompt"] = next(iter(asked or questions), "")
@@ -345,8 +371,12 @@ def _codes(values: object, prompt: str) -> list[Record]:
     return [{"code": code} for code in codes if isinstance(code, str) and code and "{{" in prompt and code in prompt]
 
 
+_NEVER = ("wanted", "server", "from_file")
+"""What a file never says, whoever vouches for it: who is asked, and under which id a server keeps the context."""
+
+
 # What an output may tell of a turn that its reader does not see, as it goes nowhere: marks of the history, and names.
-# Never `wanted`, `server`, `request`, `options`: a file does not choose who is asked, nor how, nor what is replayed.
+# Not `request`, `options`: a file does not choose how something is asked, nor what is replayed.
 _SEEN = (
     *("id", "kind", "finish", "model", "provider", "parent", "chain", "left_out", "stale_before", "reason"),
     *("prompt_tokens", "completion_tokens", "begun", "ended"),

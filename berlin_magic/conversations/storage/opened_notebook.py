@@ -9,7 +9,7 @@ from berlin_magic.conversations.serialization import Record
 from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.storage.cell_ids import new_id
 from berlin_magic.conversations.storage.database import Known, Store
-from berlin_magic.conversations.storage.notebook_file import Entry, NotebookFile, record_of
+from berlin_magic.conversations.storage.notebook_file import Entry, NotebookFile, once_digest, record_of, reply_of
 from berlin_magic.conversations.storage.notebook_identity import Stamp, identified, path_text, stamp_of
 from berlin_magic.conversations.storage.visible_text import letters
 from berlin_magic.conversations.turn import Turn
@@ -113,7 +113,13 @@ class OpenedNotebook:
         if self.path is None or self.file is None:
             return
         self.file = self._read() or self.file
-        digests = [entry.digest for entry in self.file.entries]
+        self._vouch([entry.digest for entry in self.file.entries])
+
+    def asked_once(self, turn: Turn) -> None:
+        """Keep that the user has asked this, outside of any conversation: its reply in the file is their own."""
+        self._vouch([once_digest(turn.id, turn.request, turn.reply)])
+
+    def _vouch(self, digests: list[str]) -> None:
         self._trusted.update(digests)
         if self.store is not None:
             self.store.trust(digests)
@@ -171,7 +177,7 @@ class OpenedNotebook:
             if known is not None and _is_same(entry.told, known):
                 taken.append((entry, known))
             elif entry.digest in trusted:
-                taken.append((entry, {name: entry.told[name] for name in entry.told if name not in _NEVER}))
+                taken.append((entry, entry.told))
             elif entry.shown is not None and not entry.once:
                 taken.append((entry, entry.shown))
             elif _says(entry.told):
@@ -205,24 +211,17 @@ class OpenedNotebook:
         return any(isinstance(prompt, str) and letters(prompt) in text for prompt in prompts)
 
 
-_NEVER = ("wanted", "server", "from_file")
-"""What a file never says, whoever vouches for it: who is asked, and under which id a server keeps the context."""
-
-
 def _is_same(told: Record, stored: Record) -> bool:
     """Say whether a file tells of what was asked the same as the store; the store may know more of it."""
     plain = [name for name in ("kind", "given", "text", "turns") if told.get(name) != stored.get(name)]
-    return not plain and (told.get("prompt") == stored.get("prompt") and _reply(told) == _reply(stored))
-
-
-def _reply(record: Record) -> str:
-    parts = record.get("parts") or ()
-    return letters("".join(str(part.get("text", "")) for part in parts if part.get("type") == "text"))
+    return not plain and (
+        told.get("prompt") == stored.get("prompt") and letters(reply_of(told)) == letters(reply_of(stored))
+    )
 
 
 def _says(told: Record) -> bool:
     """Say whether something would be sent, or hidden, if this were taken."""
-    return told.get("kind") != "turn" or bool(_reply(told) or told.get("given"))
+    return told.get("kind") != "turn" or bool(reply_of(told) or told.get("given"))
 
 
 class _Nothing:
