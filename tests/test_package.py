@@ -91,6 +91,8 @@ def imports_of(module: str) -> set[str]:
         "transport.sse",
         "conversations.turn",
         "conversations.cells",
+        "conversations.order",
+        "conversations.places",
         "conversations.turns",
         "conversations.context_window",
         "conversations.serialization",

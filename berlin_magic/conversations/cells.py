@@ -141,7 +141,7 @@ def merged(places: Iterable[Place], others: Iterable[Place]) -> list[Place]:
     """Return `places` with what `others` have that they lack; nothing of either is lost.
 
     A place of the same cell is the same place. A version that only the other side has joins the versions there, and
-    where it is in force on the other side, it is here too: somebody has run the cell there since.
+    if it is in force on the other side, it is here too: somebody has run the cell there since.
     """
     result = list(places)
     cells = {place.cell: place for place in result if place.cell is not None}

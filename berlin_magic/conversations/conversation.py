@@ -83,8 +83,8 @@ class Conversation(Turns):
     Attributes
     ----------
     replay : str
-        ``"off"``; ``"auto"``: where the whole request is one that was answered before, the stored reply is given;
-        ``"only"``: and where it is not, there is an error.
+        ``"off"``; ``"auto"``: if the whole request is one that was answered before, the stored reply is given;
+        ``"only"``: and if it is not, there is an error.
     context : str
         ``"client"``: each question is sent with all that stands before it. ``"server"``: the server keeps the context,
         and only the newest message is sent (Berlin's servers alone).
@@ -177,9 +177,9 @@ class Conversation(Turns):
         Raises
         ------
         ValueError
-            Where the options are no JSON; nothing has changed.
+            If the options are not JSON; nothing has changed.
         ContextOnServerError
-            Where the server keeps the context, and has another than this place; nothing has changed.
+            If the server keeps the context, and has another than this place; nothing has changed.
         """
         given = {name: value for name, value in (options or {}).items() if value is not None}
         try:
@@ -276,7 +276,7 @@ class Conversation(Turns):
         Raises
         ------
         ValueError
-            Where the file is none of these.
+            If the file is none of these.
         """
         file = Path(path)
         talk = cls(**settings)

@@ -76,7 +76,7 @@ def messages_in(text: str, suffix: str) -> list[Message]:
     Raises
     ------
     ValueError
-        Where there are none, or what is there is no message.
+        If there are none, or what is there is not a message.
     """
     if suffix == ".jsonl":
         return _messages([_parsed(line) for line in text.split("\n") if line.strip()])
@@ -98,12 +98,12 @@ def _parsed(text: str) -> Any:
 
 
 def record_in(text: str) -> Record | None:
-    """Return the record of a saved conversation; None where the text is none.
+    """Return the record of a saved conversation; None if the text is not one.
 
     Raises
     ------
     ValueError
-        Where it is one of a newer version.
+        If it is one of a newer version.
     """
     content: Any = _parsed(text)
     if not isinstance(content, dict) or "events" not in content or not isinstance(content.get("format"), int):

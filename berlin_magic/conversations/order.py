@@ -1,4 +1,4 @@
-"""The order of turns: which are part of a conversation, and what each is asked on, kept up to date with little work."""
+"""The turns that are part of a conversation, in order, kept up to date with little work."""
 
 from __future__ import annotations
 

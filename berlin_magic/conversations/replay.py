@@ -21,7 +21,7 @@ from berlin_magic.messages import Message, text_in
 __all__ = ["Digests", "Mode", "Replays", "StoredReply", "digest", "mode_of", "replays_from"]
 
 Mode = Literal["off", "auto", "only"]
-"""Always ask; ask where no reply is stored; never ask."""
+"""Always ask; ask if no reply is stored; never ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class StoredReply:
 
 
 def mode_of(text: str) -> Mode:
-    """Return `text` as a mode; ValueError where it is none."""
+    """Return `text` as a mode; ValueError if it is not one."""
     for mode in get_args(Mode):
         if text == mode:
             return mode  # type: ignore[no-any-return]
@@ -140,7 +140,7 @@ def replays_from(path: Path) -> Replays:
     Raises
     ------
     ReplayFileError
-        Where it can't be read, or is none of these.
+        If it can't be read, or is none of these.
     """
     replays = Replays(path.name)
     try:

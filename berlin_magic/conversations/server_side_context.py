@@ -11,7 +11,7 @@ __all__ = ["continued"]
 
 
 def continued(turns: Iterable[Turn], earlier: Sequence[Turn], system: str, *, renewed: bool) -> str:
-    """Return the server's id of the conversation that a question goes on with; "" where it has to begin a new one.
+    """Return the server's id of the conversation that a question goes on with; "" if it has to begin a new one.
 
     A server that keeps the context adds each finished turn to what it has under one ``parentMessageId``, and it can
     neither change nor drop one of them (protocol page, "Chat").
@@ -30,7 +30,7 @@ def continued(turns: Iterable[Turn], earlier: Sequence[Turn], system: str, *, re
     Raises
     ------
     ContextOnServerError
-        Where the server holds something else; nothing has been sent.
+        If the server holds something else; nothing has been sent.
     """
     asked = sorted((turn for turn in turns if turn.server), key=lambda turn: turn.begun or 0.0)
     if renewed or not earlier or not asked:

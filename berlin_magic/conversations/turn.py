@@ -77,11 +77,11 @@ class Turn:
     before : Link or None
         The turns that stood before it when it was asked; never rewritten.
     cell, run : str or None
-        The id of the cell that asked, where the front end tells it, and which execution of that cell.
+        The id of the cell that asked, if the front end tells it, and which execution of that cell.
     model : str
         The model that was asked.
     wanted : str
-        The same as it was asked for, the provider's name in front where it was given; empty for the usual one.
+        The same as it was asked for, the provider's name in front if it was given; empty for the usual one.
     finish : Finish
         How it ended.
     id : str
@@ -99,7 +99,7 @@ class Turn:
     request : str
         The digest of the whole request, by which a stored reply is found again (`replay.digest`).
     server : str
-        The id under which the server keeps the conversation, where it does.
+        The id under which the server keeps the conversation, if it does.
     replayed : bool
         Whether the reply was taken from the store.
     edited : bool
@@ -110,7 +110,7 @@ class Turn:
     replayed_from : str
         Where the stored reply was found.
     reason : str
-        Why the engine ended the reply, in its own word (`events.Finish`); empty where it did not tell.
+        Why the engine ended the reply, in its own word (`events.Finish`); empty if it did not tell.
     prompt_tokens, completion_tokens : int or None
         What the engine counted.
     begun, ended : float or None
@@ -287,7 +287,7 @@ class Turn:
 
     @property
     def messages(self) -> list[Message]:
-        """What it adds to the context of later turns: nothing where it was not answered at all."""
+        """What it adds to the context of later turns: nothing if it was not answered at all."""
         return copied(self.standing)
 
     @property

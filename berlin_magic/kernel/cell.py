@@ -10,7 +10,7 @@ What is sent, as tried or read in November 2026, in the execute request's ``meta
   ``__vsc_ipynb_file__`` in the user's namespace (read in its source).
 - Colab: ``metadata.colab.cell_id`` (likewise).
 - nbclient, papermill, jupyter console, the terminal: nothing. As a kernel that is started from within a notebook
-  inherits that notebook's ``JPY_SESSION_NAME``, the path only counts where a cell id is sent, too.
+  inherits that notebook's ``JPY_SESSION_NAME``, the path only counts if a cell id is sent, too.
 """
 
 from __future__ import annotations

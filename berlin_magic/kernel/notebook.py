@@ -106,7 +106,7 @@ class Notebook:
             return sent._replace(id=self._lasting(sent.session, sent.id, source_of(self._shell)))
 
     def conversation(self, name: str = "") -> Conversation:
-        """Return the conversation of that name, a new one where there is none; "" is the usual one."""
+        """Return the conversation of that name, a new one if there is none; "" is the usual one."""
         name = name.encode("utf-8", "replace").decode()  # half a surrogate pair can't be looked up
         with self._lock:
             if self._opened is None:
@@ -377,7 +377,7 @@ def conversation(name: str = "") -> Conversation:
     Raises
     ------
     RuntimeError
-        Outside of IPython, where there is no notebook; make a `Conversation` of your own there.
+        Outside of IPython, as there is no notebook; make a `Conversation` of your own there.
     """
     from IPython import get_ipython  # noqa: PLC0415 - outside of IPython it is a slow import
 

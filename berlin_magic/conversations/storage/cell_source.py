@@ -1,4 +1,4 @@
-"""What the source of a cell shows: the question that it asks, and the commands that it gives."""
+"""What the source of a cell shows of a conversation."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def unpacked(stored: Any) -> str:
 
 
 def json_of(stored: Any) -> Any:
-    """Return the value that was stored; an empty dict, which is no record of anything, where it is not readable."""
+    """Return the value that was stored; an empty dict, which is not a record of anything, if it is not readable."""
     try:
         return json.loads(unpacked(stored))
     except (ValueError, TypeError, RecursionError):
@@ -83,7 +83,7 @@ class Store:
     Parameters
     ----------
     path : Path
-        The file; made where there is none.
+        The file; made if there is none.
 
     """
 
@@ -120,7 +120,7 @@ class Store:
         return self._writer.flush(timeout)
 
     def record(self, conversation: str) -> Record | None:
-        """Return a conversation as a record, as far as it is stored; None where it is not.
+        """Return a conversation as a record, as far as it is stored; None if it is not.
 
         A reply whose end is not stored is what was there of it.
         """

@@ -174,12 +174,12 @@ def output_record(
     once : bool
         Whether it was asked outside of any conversation.
     source : str
-        The text of the cell. Where that is not the question itself, the question is put into the metadata.
+        The text of the cell. If that is not the question itself, the question is put into the metadata.
 
     Returns
     -------
     dict
-        ``format``, ``notebook``, ``conversation``, ``turn``, ``parent`` (and ``chain``, where the parent's does not
+        ``format``, ``notebook``, ``conversation``, ``turn``, ``parent`` (and ``chain``, if the parent's does not
         tell it), ``versions``, ``model``, ``provider``, ``options``, ``system``, ``left_out``, ``usage``, ``begun``,
         ``ended`` (seconds since the epoch), ``finish``, ``request`` (the digest of the whole request), ``prompt`` or
         its digest ``asked``; ``struck`` (what the same cell took out of the conversation just before), ``once``;

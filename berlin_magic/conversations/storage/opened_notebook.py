@@ -1,4 +1,4 @@
-"""A notebook as it is opened: which one it is, and what of its file becomes part of its conversations."""
+"""A notebook as it is opened: what is known of it before anything is asked there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database file: found, made, checked, brought up to date, or set aside where it can't be used."""
+"""The database file: found, made, checked, brought up to date, or set aside if it can't be used."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def opened(path: Path) -> Opened:
     Raises
     ------
     StoreError
-        Where nothing can be stored there.
+        If nothing can be stored there.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
