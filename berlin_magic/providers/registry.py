@@ -24,6 +24,7 @@ GROUP = "berlin_magic.providers"
 # In the form in which others say it, and loaded the same way: when they are first asked.
 _OURS: Mapping[str, str] = {
     "berlin": "berlin_magic.providers.berlin.provider:Berlin",
+    "local": "berlin_magic.providers.local.provider:Local",
     "openai": "berlin_magic.providers.openai.services:OpenAI",
     "openrouter": "berlin_magic.providers.openai.services:OpenRouter",
     "ollama": "berlin_magic.providers.openai.services:Ollama",

@@ -1,0 +1,179 @@
+"""The provider for models that run on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, ClassVar
+
+from berlin_magic.concurrency import in_thread
+from berlin_magic.errors import BerlinError, IncompleteReplyError, ServerUnreachableError, clean
+from berlin_magic.messages import Event, Notice, with_parts
+from berlin_magic.providers.base import Provider, text_of
+from berlin_magic.providers.local import engine, models
+from berlin_magic.providers.local.engine import Lease, Options
+from berlin_magic.providers.local.models import SMALL, ModelFile
+from berlin_magic.providers.openai.provider import DEFAULT_SILENCE, OpenAICompatible
+from berlin_magic.transport.request import REPLY_LIMIT
+
+__all__ = ["Local"]
+
+_AT_ONCE = 0.2  # seconds in which an engine that runs already is found
+_RESTARTS = 1
+
+
+class _Engine(OpenAICompatible):
+    """llama.cpp's server in an engine's process, which is told its address and key for each question."""
+
+    name = "local"
+    url = issuer = "http://127.0.0.1"
+    address_variable = key_variable = ""
+    needs_key = False
+
+
+class Local(Provider):
+    """Asks a model in a file on this machine. An engine is started for it, shared by all notebooks of the user.
+
+    The engine is a process of its own: a model that fails or takes too much memory does not take the kernel along. It
+    ends when its last user has ended, or nobody has asked for ten minutes.
+    """
+
+    name = "local"
+    needs: ClassVar[str] = f'`pip install "berlin-magic[local]"`, and a model: `%berlin local get` ({SMALL.name})'
+
+    @classmethod
+    def create_async_generator(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`."""
+        return text_of(cls.stream(model, messages, proxy, **kwargs))
+
+    @classmethod
+    def stream(
+        cls,
+        model: str,
+        messages: Sequence[Mapping[str, Any]],
+        proxy: str | None = None,
+        *,
+        silence: float | None = DEFAULT_SILENCE,
+        reply_limit: int | None = REPLY_LIMIT,
+        threads: int | None = None,
+        context_length: int | None = None,
+        gpu_layers: int | None = None,
+        idle: float | None = None,
+        **kwargs: Any,
+    ) -> AsyncGenerator[Event, None]:
+        """Ask `messages` and yield the reply's text, at the end its usage and why it ended.
+
+        Parameters
+        ----------
+        model : str
+            The name of a file in ``BERLIN_MODELS`` or the user's folder, or the path of a ``.gguf`` file; empty for the
+            model that `%berlin local get` fetches.
+        messages : sequence of mapping
+            ``{"role", "content"}``, oldest first; a content may be a list of parts, images among them if the model
+            reads images.
+        proxy
+            Of no use here.
+        silence, reply_limit
+            As for `OpenAICompatible`.
+        threads, context_length, gpu_layers, idle
+            How the engine is started, if it does not run yet: see `engine.Options`.
+        **kwargs
+            The engine's options (``temperature``, ``max_tokens``, ``response_format``, …).
+
+        Raises
+        ------
+        ValueError
+            At the call, for a malformed list of messages.
+        NotConfiguredError
+            If no model is here, or the package that runs it is not installed.
+        ModelUnknownError
+            If there is no such model, or the file is not one.
+        ServerUnreachableError
+            If the engine can't load it.
+        IncompleteReplyError
+            If the engine ended in the middle of the reply. The pieces before it were yielded.
+        """
+        del proxy
+        with_parts(messages)
+        options = Options(threads, context_length, gpu_layers, idle)
+        return _reply(model, messages, options, {"silence": silence, "reply_limit": reply_limit, **kwargs})
+
+    @classmethod
+    async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
+        """Return the names of the models on this machine, the default one first."""
+        del proxy, kwargs
+        await in_thread(engine.check_installed)
+        return [model.name for model in await in_thread(models.found)]
+
+    @classmethod
+    def about(cls, model: str) -> str:
+        """Return how large a model is and how much it reads, and that a very small one makes mistakes."""
+        with suppress(BerlinError):
+            return models.find(model).about
+        return ""
+
+
+async def _reply(
+    name: str, messages: Sequence[Mapping[str, Any]], options: Options, settings: Mapping[str, Any]
+) -> AsyncGenerator[Event, None]:
+    model = await in_thread(lambda: models.find(name))
+    begun = False
+    restarts = 0
+    while True:
+        async with aclosing(_engine(model, options)) as steps:
+            async for step in steps:
+                if isinstance(step, Lease):
+                    lease = step
+                else:
+                    yield step
+        try:
+            with lease.asked():
+                stream = _Engine.stream(model.name, messages, url=lease.url, key=str(lease.key), retries=0, **settings)
+                async with aclosing(stream) as events:
+                    async for event in events:
+                        begun = True
+                        yield event
+            return
+        except BerlinError as error:
+            if lease.alive:
+                raise _named(error, lease, model) from None
+            # Idle engines end: the one that ends just now had not begun with this question.
+            if not begun and restarts < _RESTARTS:
+                restarts += 1
+                continue
+            kind = IncompleteReplyError if begun else ServerUnreachableError
+            ending = await in_thread(lease.ending)
+            raise kind(
+                f"The engine of {clean(model.name, 60)} ended in the middle of the reply{ending and f': {ending}'}.\n"
+                "The next question starts it anew."
+            ) from None
+
+
+async def _engine(model: ModelFile, options: Options) -> AsyncGenerator[Notice | Lease, None]:
+    """Yield the engine, and before that, if it is not there at once, what is waited for."""
+    if (lease := await in_thread(lambda: engine.running(model))) is not None:
+        yield lease
+        return
+    given_up = threading.Event()
+    taking = asyncio.ensure_future(in_thread(lambda: engine.take(model, options, given_up)))
+    try:
+        await asyncio.wait([taking], timeout=_AT_ONCE)
+        if not taking.done():
+            yield Notice(f"loading {clean(model.name, 60)}, {model.size / 1e6:,.0f} MB")
+        yield await taking
+    finally:
+        if not taking.done():
+            given_up.set()
+            taking.cancel()
+
+
+def _named(error: BerlinError, lease: Lease, model: ModelFile) -> BerlinError:
+    """Return `error` with the model's name in place of the engine's address, which tells a user nothing."""
+    error.args = tuple(
+        arg.replace(lease.url, clean(model.name, 60)) if isinstance(arg, str) else arg for arg in error.args
+    )
+    return error
