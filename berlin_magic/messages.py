@@ -190,11 +190,14 @@ class Started:
         Who is asked.
     embedded : bool
         Whether it is the embedded server, which is no language model.
+    caution : str
+        What users must know of this model's answers.
     """
 
     provider: str
     model: str
     embedded: bool = False
+    caution: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -304,7 +304,8 @@ class Conversation(Turns):
         there = await connect(turn.model, **joined(self.connection, way, turn.model))
         provider = there.provider
         turn.wanted = turn.model
-        yield Started(provider.name, there.model, there.embedded)
+        caution = await in_thread(lambda: provider.caution(there.model))
+        yield Started(provider.name, there.model, there.embedded, caution)
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}

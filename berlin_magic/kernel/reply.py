@@ -140,6 +140,8 @@ class ReplyTask:
             case Started():
                 if event.embedded:
                     self._notes.append(_EMBEDDED_NOTE)
+                if event.caution:
+                    self._notes.append(event.caution)
             case Reasoning():
                 now = asyncio.get_running_loop().time()
                 self._thinking_since = now if self._thinking_since is None else self._thinking_since

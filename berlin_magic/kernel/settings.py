@@ -111,6 +111,22 @@ class Settings(Magics):
         """,
     ).tag(config=True)
 
+    local_threads = Integer(
+        None, allow_none=True, min=1, help="Processor threads of a local model. None: half of the machine's, 8 at most."
+    ).tag(config=True)
+    local_context = Integer(
+        None,
+        allow_none=True,
+        min=1,
+        help="Tokens that a local model can read and write at once. None: what it was made for, 8192 at most.",
+    ).tag(config=True)
+    local_gpu_layers = Integer(
+        None, allow_none=True, min=0, help="Layers of a local model that the GPU takes. None: as many as fit."
+    ).tag(config=True)
+    local_idle = Float(
+        None, allow_none=True, min=1, help="Seconds without a question until a local model is unloaded. None: 600."
+    ).tag(config=True)
+
     context_limit = Integer(
         None,
         allow_none=True,
@@ -206,6 +222,10 @@ class Settings(Magics):
         "reply_limit",
         "proxy",
         "headers",
+        "local_threads",
+        "local_context",
+        "local_gpu_layers",
+        "local_idle",
         "context_limit",
         "data",
         "replay",
@@ -231,6 +251,10 @@ class Settings(Magics):
             "reply_limit": self.reply_limit,
             "proxy": self.proxy,
             "headers": self.headers,
+            "threads": self.local_threads,
+            "context_length": self.local_context,
+            "gpu_layers": self.local_gpu_layers,
+            "idle": self.local_idle,
         }
         notebook.apply()
         if self._ready and change is not None and change.name == "system":

@@ -102,6 +102,23 @@ class Provider(ABC):
         return []
 
     @classmethod
+    def usual_model(cls) -> str:
+        """Return the model that is asked if none is named; empty if only the server knows. It may read files."""
+        return ""
+
+    @classmethod
+    def about(cls, model: str) -> str:
+        """Return what is known of a model before it is asked, in a few words: its size. It may read files."""
+        del model
+        return ""
+
+    @classmethod
+    def caution(cls, model: str) -> str:
+        """Return what users must know of a model's answers; the status line says it. It may read files."""
+        del model
+        return ""
+
+    @classmethod
     async def balance(cls, proxy: str | None = None, **kwargs: Any) -> float | None:
         """Return what is left on the user's account, in the server's own unit; None where it can't tell."""
         del proxy, kwargs

@@ -8,12 +8,15 @@ from typing import Any
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.providers.registry import named_provider
 
-__all__ = ["OF_A_SERVER", "WAY", "joined", "unseen_way"]
+__all__ = ["OF_AN_ENGINE", "OF_A_SERVER", "WAY", "joined", "unseen_way"]
 
 OF_A_SERVER = frozenset({"url", "account", "password", "token", "key", "headers"})
 """What is for one server alone."""
 
-WAY = frozenset({"provider", "proxy", "silence", "retries", "reply_limit"}) | OF_A_SERVER
+OF_AN_ENGINE = frozenset({"threads", "context_length", "gpu_layers", "idle"})
+"""How the engine of a local model is started."""
+
+WAY = frozenset({"provider", "proxy", "silence", "retries", "reply_limit"}) | OF_A_SERVER | OF_AN_ENGINE
 """What says where and how to ask: no part of the question, never recorded, and some of it secret."""
 
 

@@ -17,7 +17,9 @@ from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.providers.base import Provider
 from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, DEFAULT_URL, Berlin
 from berlin_magic.providers.berlin.settings import access_to
+from berlin_magic.providers.local.models import is_ready
 from berlin_magic.providers.openai.services import OpenAI
+from berlin_magic.providers.options import OF_AN_ENGINE
 from berlin_magic.providers.registry import load, named_provider
 from berlin_magic.transport.proxies import proxy_secrets
 from berlin_magic.transport.request import address
@@ -27,8 +29,10 @@ __all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
 EMBEDDED_MODEL = "berlin-guide"
 """What the embedded engine calls itself: a guide to this package, not a language model."""
 
-_FOR_ALL = {"proxy", "silence", "retries", "reply_limit"}
-_TAKEN_OR_NOT = {"silence", "retries", "reply_limit"}
+_GUIDE = {"guide", EMBEDDED_MODEL}
+
+_FOR_ALL = {"proxy", "silence", "retries", "reply_limit"} | OF_AN_ENGINE
+_TAKEN_OR_NOT = {"silence", "retries", "reply_limit"} | OF_AN_ENGINE
 """What a provider that does not name it is not given: it would take it for an option of the engine."""
 
 _BERLIN = {"url", "account", "password", "token"}
@@ -78,7 +82,8 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
 
     The provider is the first of: the one that `model` begins with (else ``BERLIN_MODEL``, where no `provider` is
     given); `provider`; ``BERLIN_PROVIDER``; Berlin, where a Berlin server is named or logged in to; OpenAI, where
-    ``OPENAI_BASE_URL`` or ``OPENAI_API_KEY`` is set; the embedded server.
+    ``OPENAI_BASE_URL`` or ``OPENAI_API_KEY`` is set; `Local`, if a model is on this machine, and the one that is named
+    is not ``guide``; the embedded server.
 
     Parameters
     ----------
@@ -107,7 +112,9 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     prefix, rest = await in_thread(lambda: named_provider(wanted))
     if not model and provider and prefix not in {"", provider}:
         prefix, rest = "", ""  # the provider that is set is nearer than the environment's model
-    usual, reason = _usual(provider, settings)
+    usual, reason = await in_thread(lambda: _usual(provider, settings))
+    if usual == "local" and not provider and wanted in _GUIDE:
+        usual, reason = "berlin", "the guide is named"
     name = prefix or usual
     owner = provider or os.environ.get("BERLIN_PROVIDER", "").strip().lower()
     owner = owner or ("openai" if settings.keys() & _OPENAI else "berlin")
@@ -122,10 +129,11 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     if chosen is Berlin:
         access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
         return Connection(Berlin, settings, access.where, rest or DEFAULT_MODEL, name, reason)
+    rest = rest or await in_thread(chosen.usual_model)
     return Connection(chosen, settings, _shown(chosen.where(**settings)), rest, name, reason)
 
 
-def _usual(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:
+def _usual(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 - one for each rule
     """Return the provider where the model names none, and why it is this one."""
     if provider:
         return provider, "the setting `provider`"
@@ -137,6 +145,8 @@ def _usual(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:
         return "berlin", "a Berlin server is named"
     if OpenAI.configured():
         return "openai", "OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "OPENAI_API_KEY"
+    if is_ready():
+        return "local", "nothing is configured, and a model is on this machine"
     return "berlin", "nothing is configured"
 
 
@@ -168,8 +178,10 @@ def _shown(where: str) -> str:
 async def _embedded(settings: Mapping[str, Any], model: str, reason: str) -> Connection:
     server = await in_thread(_embedded_server)
     way = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
-    settings = {name: value for name, value in settings.items() if name != "proxy"}  # none reaches our own loopback
-    return Connection(Berlin, settings | way, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)
+    # No proxy reaches our own loopback.
+    settings = {name: value for name, value in settings.items() if name not in {"proxy", *OF_AN_ENGINE}}
+    model = EMBEDDED_MODEL if model in {"", *_GUIDE} else model
+    return Connection(Berlin, settings | way, server.url, model, reason=reason, embedded=True)
 
 
 class EmbeddedServer(Protocol):

@@ -13,6 +13,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -53,6 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")  # a terminal that can't show a name is no reason to stop
     if given[:1] == ["accounts"]:
         return command.main(given[1:])
+    if given[:1] == ["local"]:
+        return _local(given[1:])
     parser = _parser()
     arguments, unknown = parser.parse_known_args(given)
     if unknown:  # not argparse's own words: what follows a mistyped option may be a key
@@ -122,6 +125,8 @@ async def _cut(runner: web.AppRunner, when: asyncio.Event) -> None:
 
 def _announce(arguments: argparse.Namespace, url: str, engine: Engine, accounts: Accounts) -> None:
     said = f"in front of {engine!r}" if arguments.upstream else "with the embedded guide (no language model)"
+    if caution := getattr(engine, "caution", None):
+        said = f"with {engine!r} ({caution})"
     _say(f"berlin-server listens on {url} {said}.")
     _say("Ctrl-C ends it. In a notebook, or before it starts:")
     _say(f"  BERLIN_URL={url}")
@@ -160,6 +165,29 @@ def _accounts(arguments: argparse.Namespace) -> Accounts:
     return OpenAccounts()
 
 
+def _local(argv: Sequence[str]) -> int:
+    """Run ``berlin-server local get``; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="berlin-server local", description="Fetch a very small language model that runs on this machine."
+    )
+    parser.add_argument("command", choices=["get"])
+    parser.parse_args(argv)
+    from berlin_magic.providers.local import download, engine  # noqa: PLC0415 - of this command alone
+
+    print(download.announcement(), flush=True)
+    try:
+        download.get(lambda line: print(line, flush=True), threading.Event())
+        engine.check_installed()
+    except BerlinError as error:
+        print(f"berlin-server: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; nothing is left of the download.")
+        return 1
+    print("`berlin-server --local` serves it; `%%berlin -m local:` asks it in a notebook.")
+    return 0
+
+
 def _state_file(arguments: argparse.Namespace) -> Path | None:
     if arguments.state:
         return Path(arguments.state)
@@ -174,6 +202,12 @@ def _stays_here(host: str) -> bool:
 
 
 def _engine(arguments: argparse.Namespace) -> Engine:
+    if arguments.local is not None:
+        if arguments.upstream is not None or arguments.model or arguments.upstream_key_env is not None:
+            raise ValueError("--local excludes --upstream, --upstream-key-env and --model")
+        from berlin_magic.server.local_model import LocalModel  # noqa: PLC0415 - not needed with an upstream
+
+        return LocalModel(arguments.local)
     if arguments.upstream is None:
         if arguments.model or arguments.upstream_key_env is not None:
             raise ValueError("--model and --upstream-key-env go with --upstream")
@@ -228,13 +262,22 @@ def _parser() -> argparse.ArgumentParser:
         prog="berlin-server",
         description="Speaks the Berlin protocol on this machine, in front of any OpenAI-compatible server; with no "
         "--upstream, an embedded guide answers from this package's documentation.",
-        epilog="Accounts: berlin-server accounts add|balance|remove|list --accounts FILE",
+        epilog="Accounts: berlin-server accounts add|balance|remove|list --accounts FILE. "
+        "A small model to serve: berlin-server local get.",
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; another needs --accounts)")
     add("--port", type=_port, default=PORT, help="port to listen on; 0 takes a free one (default: %(default)s)")
     add("--upstream", metavar="URL", help="an OpenAI-compatible server, with or without /v1")
     add("--upstream-key-env", metavar="NAME", help="the environment variable that holds the upstream's key")
+    add(
+        "--local",
+        metavar="MODEL",
+        nargs="?",
+        const="",
+        help="a model that runs on this machine, as a process of its "
+        "own: its name or the path of a .gguf file (default: the one that `berlin-server local get` fetches)",
+    )
     add("--model", metavar="NAME", action="append", default=[], help="a model to serve, can be repeated "
         "(default: all that the upstream lists); who names none gets gpt-3.5-turbo if that is served, "
         "else the first")  # fmt: skip

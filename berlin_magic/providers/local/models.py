@@ -98,8 +98,12 @@ class ModelFile:
         """Its size and how much it can read, in a few words."""
         reads = f", context {self.context_length:,}" if self.context_length else ""
         images = ", reads images" if self.projector else ""
-        warning = ", a very small model: expect mistakes" if self.is_small else ""
-        return f"{self.size / 1e6:,.0f} MB{reads}{images}{warning}"
+        return f"{self.size / 1e6:,.0f} MB{reads}{images}"
+
+    @property
+    def caution(self) -> str:
+        """What users must know of its answers."""
+        return "a very small model: expect mistakes" if self.is_small else ""
 
 
 def folders() -> list[Path]:

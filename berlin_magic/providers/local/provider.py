@@ -104,16 +104,36 @@ class Local(Provider):
 
     @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
-        """Return the names of the models on this machine, the default one first."""
+        """Return the names of the models on this machine, the default one first.
+
+        Raises
+        ------
+        NotConfiguredError
+            If there is none, or the package that runs them is not installed.
+        """
         del proxy, kwargs
         await in_thread(engine.check_installed)
-        return [model.name for model in await in_thread(models.found)]
+        found = await in_thread(models.found)
+        return [model.name for model in found or [await in_thread(lambda: models.find(""))]]
+
+    @classmethod
+    def usual_model(cls) -> str:
+        """Return the name of the default model; empty if there is none."""
+        model = models.default()
+        return model.name if model is not None else ""
 
     @classmethod
     def about(cls, model: str) -> str:
-        """Return how large a model is and how much it reads, and that a very small one makes mistakes."""
+        """Return how large a model is and how much it reads."""
         with suppress(BerlinError):
             return models.find(model).about
+        return ""
+
+    @classmethod
+    def caution(cls, model: str) -> str:
+        """Say that a very small model makes mistakes."""
+        with suppress(BerlinError):
+            return models.find(model).caution
         return ""
 
 
