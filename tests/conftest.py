@@ -93,6 +93,7 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     monkeypatch.setattr(shared_token, "_unusable", set())
     monkeypatch.setattr(Berlin, "_forgotten", {})
+    monkeypatch.setenv("BERLIN_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
     monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path_factory.getbasetemp() / f"{secrets.token_hex(8)}.db"))
     monkeypatch.setattr(Berlin, "_token", None)
     monkeypatch.setattr(Berlin, "_tokens", {})

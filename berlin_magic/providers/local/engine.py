@@ -43,7 +43,7 @@ _SLOTS = 4  # questions at a time; more wait for their turn
 _CACHE = 256  # MB for the beginnings of conversations, which then need not be read again
 _MOST_THREADS = 8  # more gain little: memory is what a model waits for
 _CONTEXT = 8192  # tokens; what a model can read at most may take more memory than there is
-_LONGEST_REPLY = 1024  # tokens; a very small model may never come to an end
+_LONGEST_REPLY = 512  # tokens; a very small model may never come to an end
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Options:
             "secret": str(secret),
             "lock": str(paths.running),
             "log": str(paths.log),
-            "paths": [str(Path(_package_of(name)).parent) for name in ("filelock", "xllamacpp")],
+            "paths": [str(Path(_package_of(name)).parent) for name in ("xllamacpp", "filelock")],
             "threads": self.threads or _usual_threads(),
             "context_length": min(wanted, model.context_length) if model.context_length else wanted,
             "gpu_layers": -1 if self.gpu_layers is None else self.gpu_layers,
@@ -88,6 +88,7 @@ class Options:
             # As its authors advise (the model's card); other models bring their own, or llama.cpp's are good for them.
             "temperature": 0.2 if model.is_small else None,
             "top_p": 0.9 if model.is_small else None,
+            "against_loops": model.is_small,  # else it says one line again and again, up to the limit
             "cache": _CACHE,
             "idle": 600.0 if self.idle is None else self.idle,
             "alone": self.alone,
@@ -121,13 +122,17 @@ class Lease:
     @property
     def alive(self) -> bool:
         """Whether the engine still runs."""
+        return not self.ends_within(0)
+
+    def ends_within(self, seconds: float) -> bool:
+        """Wait for at most so long; return whether the engine has ended."""
         try:
-            self._connection.settimeout(0)
-            return bool(self._connection.recv(1))  # it says nothing more; at its end there is the end of the stream
-        except BlockingIOError:
-            return True
-        except OSError:
+            self._connection.settimeout(seconds)
+            return not self._connection.recv(1)  # it says nothing more; at its end there is the end of the stream
+        except (BlockingIOError, TimeoutError):
             return False
+        except OSError:
+            return True
 
     @contextmanager
     def asked(self) -> Iterator[None]:
@@ -308,9 +313,10 @@ def _runs(paths: _Paths) -> bool:
 def _started(model: ModelFile, options: Options, paths: _Paths) -> _Found:
     secret = Secret(secrets.token_urlsafe(32))
     order = options.order(model, secret, paths)
-    # -I: no folder and no start-up file of the user's is looked into. What interrupts the kernel is not for it.
+    # -I, -S: nothing of the user's is looked into or run; the two packages come from where this process has them.
+    # What interrupts the kernel is not for it.
     process = subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-I", str(_PROGRAM)],
+        [sys.executable, "-I", "-S", str(_PROGRAM)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -56,6 +56,7 @@ class Order(TypedDict):
     longest_reply: int
     temperature: float | None
     top_p: float | None
+    against_loops: bool
     cache: int
     idle: float
     alone: float
@@ -112,6 +113,8 @@ def _loaded(order: Order) -> tuple[Any, str]:
             parameters.sampling.temp = order["temperature"]
         if order["top_p"] is not None:
             parameters.sampling.top_p = order["top_p"]
+        if order["against_loops"]:  # the usual strength of "don't repeat yourself" (llama.cpp, tools/server/README.md)
+            parameters.sampling.dry_multiplier = 0.8
         if order["projector"]:
             parameters.mmproj.path = order["projector"]
         return xllamacpp.Server(parameters), ""

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from berlin_magic.concurrency import in_thread
@@ -21,7 +22,8 @@ from berlin_magic.transport.request import REPLY_LIMIT
 __all__ = ["Local"]
 
 _AT_ONCE = 0.2  # seconds in which an engine that runs already is found
-_RESTARTS = 1
+_AFTERWARDS = 0.5  # seconds from the end of a reply's connection to that of the lease, if the engine has ended
+_RESTARTS = 2
 
 
 class _Engine(OpenAICompatible):
@@ -159,12 +161,12 @@ async def _reply(
                         yield event
             return
         except BerlinError as error:
-            if lease.alive:
-                raise _named(error, lease, model) from None
-            # Idle engines end: the one that ends just now had not begun with this question.
-            if not begun and restarts < _RESTARTS:
+            # Idle engines end, and llama.cpp closes idle connections: the question had not been heard then.
+            if not begun and restarts < _RESTARTS and isinstance(error, ServerUnreachableError):
                 restarts += 1
                 continue
+            if not await in_thread(partial(lease.ends_within, _AFTERWARDS)):
+                raise _named(error, lease, model) from None
             kind = IncompleteReplyError if begun else ServerUnreachableError
             ending = await in_thread(lease.ending)
             raise kind(
@@ -193,7 +195,7 @@ async def _engine(model: ModelFile, options: Options) -> AsyncGenerator[Notice |
 
 def _named(error: BerlinError, lease: Lease, model: ModelFile) -> BerlinError:
     """Return `error` with the model's name in place of the engine's address, which tells a user nothing."""
-    error.args = tuple(
-        arg.replace(lease.url, clean(model.name, 60)) if isinstance(arg, str) else arg for arg in error.args
-    )
+    name = clean(model.name, 60)
+    for address in (lease.url, lease.url.removesuffix("/v1")):
+        error.args = tuple(arg.replace(address, name) if isinstance(arg, str) else arg for arg in error.args)
     return error
