@@ -22,6 +22,7 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path / "conversations.db"))
     monkeypatch.setenv("BERLIN_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("BERLIN_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 

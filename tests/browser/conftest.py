@@ -74,6 +74,7 @@ async def lab(browser: Browser, server: ScriptedBerlin, tmp_path_factory: pytest
         "BERLIN_PASSWORD": "not-a-secret",
         "BERLIN_MODEL": "scripted",
         "BERLIN_STATE_DIR": str(tmp_path_factory.mktemp("state")),
+        "BERLIN_MODELS": str(tmp_path_factory.mktemp("models")),
     }
     lab = Lab(tmp_path_factory.mktemp("lab"), environment)
     yield lab

@@ -25,6 +25,8 @@ from berlin_magic.messages import Finish, Usage
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.provider import OpenAICompatible
 
+pytestmark = pytest.mark.usefixtures("wanted")
+
 REQUIREMENT = "litellm[proxy]==1.106.2"
 KEY = "sk-canary-litellm-key"
 SAID = "The quick brown fox, é 中文 🎉, jumps over\n\nthe **lazy** dog."

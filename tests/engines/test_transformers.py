@@ -20,6 +20,8 @@ from berlin_magic.errors import ModelUnknownError, ServerError
 from berlin_magic.messages import Finish, Usage
 from berlin_magic.providers.openai.provider import OpenAICompatible
 
+pytestmark = pytest.mark.usefixtures("wanted")
+
 REQUIREMENTS = ("transformers[serving]==5.23.0", "torch==2.13.0")
 TOKENS = 40
 

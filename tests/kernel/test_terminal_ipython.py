@@ -25,7 +25,7 @@ class Terminal:
         self._socket = f"berlin-{uuid.uuid4().hex}"
         keep = {name: value for name, value in os.environ.items() if not name.startswith("BERLIN_")}
         self._environment = keep | {"PYTHONPATH": str(ROOT), "IPYTHONDIR": str(folder), "TERM": "xterm-256color"}
-        for name in ("BERLIN_STATE_DIR", "BERLIN_DATA_DIR"):
+        for name in ("BERLIN_STATE_DIR", "BERLIN_DATA_DIR", "BERLIN_MODELS"):
             self._environment[name] = str(folder / name)
         command = f"{sys.executable} -m IPython --no-banner --no-confirm-exit"
         self._tmux("-f", os.devnull, "new-session", "-d", "-x", "100", "-y", "50", command)

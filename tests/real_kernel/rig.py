@@ -115,6 +115,7 @@ class Kernel:
         self._folder = tempfile.TemporaryDirectory(prefix="berlin-kernel-", ignore_cleanup_errors=True)
         database = str(Path(self._folder.name) / "conversations.db")  # and not the user's
         own = {"PYTHONPATH": path, "IPYTHONDIR": clean.get("IPYTHONDIR", ""), "BERLIN_DATABASE": database}
+        own["BERLIN_MODELS"] = str(Path(self._folder.name) / "models")
         own |= {"BERLIN_STATE_DIR": self._folder.name, "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring"}
         self._env = {**clean, **own, **(env or {})}
         if not self._env["IPYTHONDIR"]:
