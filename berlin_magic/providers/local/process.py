@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import importlib
 import json
 import os
 import re
@@ -93,8 +94,7 @@ def main() -> int:
 def _loaded(order: Order) -> tuple[Any, str]:
     """Return llama.cpp's server with the model in it, or None and why it could not be loaded."""
     try:
-        import xllamacpp  # noqa: PLC0415 - see `main`
-
+        xllamacpp: Any = importlib.import_module("xllamacpp")  # of the extra `local`
         parameters = xllamacpp.CommonParams()
         parameters.model.path = order["model"]
         parameters.model_alias = {order["name"]}
