@@ -29,7 +29,8 @@ __all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
 EMBEDDED_MODEL = "berlin-guide"
 """What the embedded engine calls itself: a guide to this package, not a language model."""
 
-_GUIDE = {"guide", EMBEDDED_MODEL}
+_GUIDE = "guide"
+"""The model that is the guide, whatever is configured; a server is named by settings alone."""
 
 _FOR_ALL = {"proxy", "silence", "retries", "reply_limit"} | OF_AN_ENGINE
 _TAKEN_OR_NOT = {"silence", "retries", "reply_limit"} | OF_AN_ENGINE
@@ -82,8 +83,8 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
 
     The provider is the first of: the one that `model` begins with (else ``BERLIN_MODEL``, where no `provider` is
     given); `provider`; ``BERLIN_PROVIDER``; Berlin, where a Berlin server is named or logged in to; OpenAI, where
-    ``OPENAI_BASE_URL`` or ``OPENAI_API_KEY`` is set; `Local`, if a model is on this machine, and the one that is named
-    is not ``guide``; the embedded server.
+    ``OPENAI_BASE_URL`` or ``OPENAI_API_KEY`` is set; `Local`, if a model is on this machine; the embedded server. The
+    model ``guide``, with no server in the settings, is always the embedded server's.
 
     Parameters
     ----------
@@ -112,8 +113,11 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     prefix, rest = await in_thread(lambda: named_provider(wanted))
     if not model and provider and prefix not in {"", provider}:
         prefix, rest = "", ""  # the provider that is set is nearer than the environment's model
+    if wanted == _GUIDE and not provider and not settings.keys() & (_BERLIN | _OPENAI):
+        settings = {key: value for key, value in settings.items() if key in _FOR_ALL}
+        return await _embedded(settings, "", "the guide is named")
     usual, reason = await in_thread(lambda: _usual(provider, settings))
-    if usual == "local" and not provider and wanted in _GUIDE:
+    if usual == "local" and wanted == EMBEDDED_MODEL:
         usual, reason = "berlin", "the guide is named"
     name = prefix or usual
     owner = provider or os.environ.get("BERLIN_PROVIDER", "").strip().lower()
@@ -180,8 +184,7 @@ async def _embedded(settings: Mapping[str, Any], model: str, reason: str) -> Con
     way = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
     # No proxy reaches our own loopback.
     settings = {name: value for name, value in settings.items() if name not in {"proxy", *OF_AN_ENGINE}}
-    model = EMBEDDED_MODEL if model in {"", *_GUIDE} else model
-    return Connection(Berlin, settings | way, server.url, model, reason=reason, embedded=True)
+    return Connection(Berlin, settings | way, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)
 
 
 class EmbeddedServer(Protocol):

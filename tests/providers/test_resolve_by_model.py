@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from asking import ACCOUNT, PASSWORD, TOKEN, assert_no_secret
 from completions import DONE, step, streamed, usage
+from gguf_files import model_file
 from scripted import HEAD, ScriptedServer
 
 from berlin_magic.conversations.conversation import Conversation
@@ -256,3 +258,46 @@ async def test_the_error_of_an_unreachable_server_names_it(monkeypatch: pytest.M
 def test_each_says_what_it_needs() -> None:
     assert "OPENAI_API_KEY" in OpenAI.needs
     assert "BERLIN_URL" in Berlin.needs
+
+
+@pytest.fixture
+def a_local_model(fake_engine: Path) -> Path:
+    return model_file(fake_engine / "tiny.gguf")
+
+
+async def test_with_nothing_configured_a_model_on_this_machine_is_asked(a_local_model: Path) -> None:
+    there = await connect()
+    assert (there.name, there.model, there.where, there.embedded) == ("local", "tiny", "", False)
+    assert there.reason == "nothing is configured, and a model is on this machine"
+
+
+async def test_whatever_is_configured_comes_before_a_model_on_this_machine(
+    a_local_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await connect(url="http://127.0.0.1:1", account="a", password="b")).name == "berlin"
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    assert (await connect()).name == "openai"
+    assert (await connect("local:")).model == "tiny"
+
+
+@pytest.mark.parametrize("model", ["guide", "berlin:", "berlin-guide"])
+async def test_the_guide_can_be_asked_though_a_model_is_on_this_machine(
+    a_local_model: Path, embedded: None, model: str
+) -> None:
+    there = await connect(model, threads=2)
+    assert there.embedded and there.model == resolve.EMBEDDED_MODEL
+
+
+async def test_the_guide_is_asked_by_name_though_another_is_configured_unless_a_server_is_given(
+    embedded: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    monkeypatch.setenv("BERLIN_URL", "http://127.0.0.1:1")
+    assert (await connect("guide")).embedded
+    assert not (await connect("guide", url="http://127.0.0.1:2")).embedded
+    assert (await connect("guide", provider="openai")).name == "openai"
+
+
+async def test_how_a_local_engine_is_started_is_for_local_models_alone(a_local_model: Path) -> None:
+    assert (await connect("local:", threads=3, idle=None)).settings == {"threads": 3}
+    assert (await connect("ollama:llama3.2", threads=3)).settings == {}
