@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.redaction import without_secrets_each
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.kernel import ask, login_command
+from berlin_magic.kernel import ask, local_command, login_command
 from berlin_magic.kernel import conversation_commands as about
 from berlin_magic.kernel.arguments import argument, nearest, number, require_encodable
 from berlin_magic.kernel.cell import cell_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COMMANDS", "refuse_command", "run", "split_conversation"]
 
+_NO_SERVER = {"local": "a process on this machine"}
 _SHOWN = 300  # characters of a system prompt
 _BALANCE_LIMIT = 3.0  # seconds
 
@@ -121,10 +122,14 @@ async def _state(context: CommandContext, _arguments: Namespace) -> CommandOutpu
         ("provider", connection.provider.name + (f" ({connection.reason})" if connection.reason else "")),
         (
             "server",
-            (connection.where or "(unknown)")
+            (connection.where or _NO_SERVER.get(connection.name, "(unknown)"))
             + (" (embedded: a guide to berlin_magic, not a language model)" if connection.embedded else ""),
         ),
-        ("model", connection.model or "(none is named: the only one that the server has)"),
+        (
+            "model",
+            (connection.model or "(none is named: the only one that the server has)")
+            + await in_thread(lambda: _known(connection)),
+        ),
         ("conversation", f"{quantity(len(conversation), 'turn')}, {characters:,} characters"),
     ]
     if (left := await _balance(connection)) is not None:
@@ -143,7 +148,11 @@ async def _models(context: CommandContext, _arguments: Namespace) -> CommandOutp
     magics.listed = tuple(f"{prefix}{name}" for name in names if name.isprintable() and " " not in name)
     if not names:
         return CommandOutput("The server lists no models.")
-    rows = [("*" if name == connection.model else " ", clean(name, 100)) for name in names]
+    known = await in_thread(lambda: [connection.provider.about(name) for name in names])
+    rows = [
+        ("*" if name == connection.model else " ", clean(name, 100), *([clean(more, 100)] if any(known) else ()))
+        for name, more in zip(names, known, strict=True)
+    ]
     return table(rows, after=f"`%berlin use {prefix}MODEL` chooses one.")
 
 
@@ -258,6 +267,12 @@ async def _connection(magics: BerlinMagics) -> Connection:
     return await connect(magics.model, **magics.conversation.connection)
 
 
+def _known(connection: Connection) -> str:
+    known = (connection.provider.about(connection.model), connection.provider.caution(connection.model))
+    said = "; ".join(clean(one, 100) for one in known if one)
+    return said and f" ({said})"
+
+
 async def _balance(connection: Connection) -> float | None:
     """Return what is left on the account; None if the provider does not tell, or not at once."""
     if connection.embedded:
@@ -287,6 +302,7 @@ _FILE = argument("file", metavar="FILE")
 _ALL = argument("which", metavar="all", choices=["all"], nargs="?")
 _N_OR_ALL = argument("which", metavar="N|all", type=_number_or_all, nargs="?")
 _USE = 'ask this model from here on; `ollama:llama3.2` names the provider too, "" goes back to the usual model'
+_LOCAL = "fetch a very small model that runs on this machine; `%%berlin -m local:` asks it"
 _CONVERSATIONS = (
     "list those of this notebook, or everything that is stored; `%%berlin -c NAME` and `%berlin -c NAME …` use one"
 )
@@ -302,6 +318,7 @@ _LISTED = (
     Command("providers", "list who can be asked, what each needs, and whether it answers now", _providers),
     Command("models", "list the models that the server offers", _models),
     Command("use", _USE, _use, (argument("model", metavar="MODEL", help="`%berlin models` lists them"),)),
+    Command("local", _LOCAL, local_command.get, (argument("what", metavar="get", choices=["get"]),)),
     Command("login", "ask for account and password, and store them", _log_in, text="ADDRESS"),
     Command("logout", "delete the stored account and password", _log_out, text="ADDRESS"),
     _about("history", "show the conversation so far, with numbers", about.history),
@@ -331,10 +348,11 @@ _ASK = "ask: the question goes on the lines below; `%%berlin?` shows the options
 _SETTINGS = (
     "Settings: `%config BerlinMagics`",
     "Stop a reply: the Stop button, or interrupt the kernel",
-    "With nothing configured, the embedded server answers: a guide to this package, not a language model.",
+    "With nothing configured, a model on this machine answers; without one, a guide to this package answers.",
 )
 _REAL_MODELS = "To ask a real model:"
 _MODELS = (
+    ("`%berlin local get`", "a very small one, which runs on this machine"),
     ("`%berlin use ollama:llama3.2`", "vllm:, llamacpp: and lmstudio: too, if they run on this machine"),
     ("OPENAI_API_KEY, and `%berlin use openai:MODEL`", "OpenAI; OPENROUTER_API_KEY and `openrouter:MODEL`"),
     ("OPENAI_BASE_URL, and its OPENAI_API_KEY", "any other server that speaks OpenAI's protocol"),

@@ -1,21 +1,19 @@
-"""The command `%berlin local`: fetch a small model that runs on this machine."""
+"""The command `%berlin local get`: fetch a small model that runs on this machine."""
 
 from __future__ import annotations
 
 import threading
-from typing import Any
-
-from IPython.core.error import UsageError
+from argparse import Namespace
 
 from berlin_magic.concurrency import in_thread
+from berlin_magic.kernel.command import CommandContext
+from berlin_magic.kernel.command_output import CommandOutput
 
-__all__ = ["local"]
+__all__ = ["get"]
 
 
-async def local(_settings: Any, argument: str) -> str:
-    """Carry out `%berlin local get`: say what is fetched, fetch it, and say how to ask it."""
-    if argument != "get":
-        raise UsageError("`%berlin local get` fetches a small model; `%berlin models` lists what is here.")
+async def get(_context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    """Say what is fetched, fetch it, and say how to ask it. An interrupt ends it, and nothing is left."""
     from berlin_magic.providers.local import download, engine, models  # noqa: PLC0415 - nobody else needs them
 
     print(download.announcement(), flush=True)  # noqa: T201 - what a line magic is for
@@ -25,4 +23,6 @@ async def local(_settings: Any, argument: str) -> str:
     finally:
         given_up.set()
     await in_thread(engine.check_installed)
-    return f"`%%berlin -m local:` asks {models.SMALL.name}; so does `%%berlin` if nothing else is configured."
+    return CommandOutput(
+        f"`%%berlin -m local:` asks {models.SMALL.name}; so does `%%berlin`, if nothing is configured."
+    )

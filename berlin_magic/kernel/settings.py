@@ -112,19 +112,31 @@ class Settings(Magics):
     ).tag(config=True)
 
     local_threads = Integer(
-        None, allow_none=True, min=1, help="Processor threads of a local model. None: half of the machine's, 8 at most."
+        None,
+        allow_none=True,
+        min=1,
+        help="""Processor threads of a local model, from when it is loaded. None: half of the machine's, 8 at most.""",
     ).tag(config=True)
     local_context = Integer(
         None,
         allow_none=True,
         min=1,
-        help="Tokens that a local model can read and write at once. None: what it was made for, 8192 at most.",
+        help="""Tokens that a local model can read and write at once, from when it is loaded.
+
+        None: what it was made for, 8192 at most.
+        """,
     ).tag(config=True)
     local_gpu_layers = Integer(
-        None, allow_none=True, min=0, help="Layers of a local model that the GPU takes. None: as many as fit."
+        None,
+        allow_none=True,
+        min=0,
+        help="""Layers of a local model that the GPU takes, from when it is loaded. None: as many as fit.""",
     ).tag(config=True)
     local_idle = Float(
-        None, allow_none=True, min=1, help="Seconds without a question until a local model is unloaded. None: 600."
+        None,
+        allow_none=True,
+        min=1,
+        help="""Seconds without a question after which a local model is unloaded. None: 600.""",
     ).tag(config=True)
 
     context_limit = Integer(

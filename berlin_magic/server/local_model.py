@@ -9,11 +9,11 @@ from typing import Any
 
 from berlin_magic.concurrency import in_thread
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.messages import AnyMessage, Finish, Reasoning, Text, Usage
+from berlin_magic.messages import AnyMessage, Event, Notice, Usage
 from berlin_magic.providers.local import engine, models
 from berlin_magic.providers.local.provider import Local
-from berlin_magic.server.engine import EngineError, Piece
-from berlin_magic.server.sampling import sampling
+from berlin_magic.server.engine import EngineError
+from berlin_magic.server.options import chosen
 
 __all__ = ["LocalModel"]
 
@@ -32,6 +32,8 @@ class LocalModel:
         If there is no such model, or the package that runs it is not installed.
     """
 
+    advice = "only the local model is served here that berlin-server was started with"
+
     def __init__(self, name: str = "") -> None:
         engine.check_installed()
         self._model = models.find(name)
@@ -48,26 +50,25 @@ class LocalModel:
         """Return the name of the one model."""
         return (self._model.name,)
 
-    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Piece, None]:
+    async def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """Answer `messages`.
 
         Raises
         ------
         EngineError
-            On the first step, for a model that it does not serve; if the model can't be loaded, or ended.
+            If the model can't be loaded, refuses the question, or its process ended.
         """
-        wanted = sampling(options)
-        named = wanted.pop("model", "")
-        if named not in {"", self._model.name}:
-            raise EngineError(f"Model {clean(str(named), 80)} is not supported", status=500, code=5000)
-        yield Usage()
+        wanted = {name: value for name, value in chosen(options).items() if name != "model"}  # there is only one
+        accepted = False
         try:
             async with aclosing(Local.stream(str(self._model.path), messages, **wanted)) as events:
                 async for event in events:
-                    if isinstance(event, Text):
-                        yield event.text
-                    elif isinstance(event, Reasoning | Usage | Finish):
-                        yield event
+                    if isinstance(event, Notice):  # the protocol has no place for it
+                        continue
+                    if not accepted:
+                        accepted = True
+                        yield Usage()
+                    yield event
         except BerlinError as error:
             status = error.status or HTTPStatus.INTERNAL_SERVER_ERROR
             raise EngineError(clean(str(error)), status=status, reason=type(error).__name__) from None

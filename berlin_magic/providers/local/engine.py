@@ -43,7 +43,7 @@ _SLOTS = 4  # questions at a time; more wait for their turn
 _CACHE = 256  # MB for the beginnings of conversations, which then need not be read again
 _MOST_THREADS = 8  # more gain little: memory is what a model waits for
 _CONTEXT = 8192  # tokens; what a model can read at most may take more memory than there is
-_LONGEST_REPLY = 512  # tokens; a very small model may never come to an end
+_LONGEST_REPLY = 256  # tokens; a very small model may never come to an end
 
 
 @dataclass(frozen=True, slots=True)
