@@ -23,6 +23,7 @@ from scripted import ScriptedServer, scripted_server
 from berlin_magic.credentials import shared_token
 from berlin_magic.providers import retries
 from berlin_magic.providers.berlin.provider import Berlin
+from berlin_magic.providers.local import engine
 from berlin_magic.transport import client
 
 
@@ -100,6 +101,21 @@ def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path_factory.getbasetemp() / f"{secrets.token_hex(8)}.db"))
     monkeypatch.setattr(Berlin, "_token", None)
     monkeypatch.setattr(Berlin, "_tokens", {})
+
+
+@pytest.fixture
+def fake_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Run local models with a package that only seems to; give the folder where they are looked for."""
+    monkeypatch.syspath_prepend(Path(__file__).with_name("fake_engine"))
+    folder = tmp_path / "models"
+    folder.mkdir()
+    monkeypatch.setenv("BERLIN_MODELS", str(folder))
+    yield folder
+    processes = list(engine._processes)
+    engine.release_all()
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

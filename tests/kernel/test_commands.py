@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from gguf_files import model_file
 from IPython.core.error import UsageError
 from shells import new_shell
 
+from berlin_magic.errors import NotConfiguredError
 from berlin_magic.kernel import commands
 from berlin_magic.kernel.commands import COMMANDS, refuse_command, split_conversation
 from berlin_magic.kernel.extension import load
 from berlin_magic.kernel.magics import BerlinMagics
 from berlin_magic.messages import Text
+from berlin_magic.providers.local import download
+from berlin_magic.providers.local.models import SMALL
 
 
 @pytest.fixture
@@ -71,7 +76,7 @@ async def test_a_word_that_is_wrong_is_told_in_one_short_line(magics: BerlinMagi
 @pytest.mark.parametrize("name", sorted(name for name, one in COMMANDS.items() if name and not one.text))
 async def test_every_command_refuses_a_word_too_many(magics: BerlinMagics, name: str) -> None:
     fitting = {"use": "m", "drop": "1", "export": "a.json", "import": "a.json", "resume": "a", "forget": "a"}
-    fitting |= {"undo": "1", "show": "1", "stop": "1", "versions": "1 use 1", "conversations": "all"}
+    fitting |= {"undo": "1", "show": "1", "stop": "1", "versions": "1 use 1", "conversations": "all", "local": "get"}
     with pytest.raises(UsageError) as raised:
         await commands.run(magics, f"{name} {fitting.get(name, '')} please")
     assert "please" in str(raised.value)
@@ -230,3 +235,32 @@ async def test_with_nothing_in_the_background_that_is_said(magics: BerlinMagics)
 )
 def test_a_line_can_name_its_conversation(line: str, expected: tuple[str, str]) -> None:
     assert split_conversation(line) == expected
+
+
+async def test_a_local_model_is_shown_with_its_size_and_how_much_it_reads(
+    magics: BerlinMagics, fake_engine: Path
+) -> None:
+    model_file(fake_engine / "Aya.gguf", context=4096)
+    model_file(fake_engine / SMALL.file)
+    listed = await told(magics, "models")
+    assert re.search(r"^\* *SmolLM2-135M +0 MB, context 2,048$", listed, re.MULTILINE)
+    assert re.search(r"^ +Aya +0 MB, context 4,096$", listed, re.MULTILINE)
+    state = await told(magics, "")
+    assert "local (nothing is configured, and a model is on this machine)" in state
+    assert "a process on this machine" in state
+    assert "SmolLM2-135M (0 MB, context 2,048; a very small model: expect mistakes)" in state
+
+
+async def test_without_a_local_model_it_is_said_how_to_get_one(magics: BerlinMagics, fake_engine: Path) -> None:
+    magics.model = "local:"
+    with pytest.raises(NotConfiguredError, match="%berlin local get"):
+        await told(magics, "models")
+
+
+async def test_what_is_fetched_is_said_and_so_is_how_to_ask_it(
+    magics: BerlinMagics, fake_engine: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(download, "get", lambda tell, given_up: tell("50 % of 93 MB"))
+    assert "`%%berlin -m local:` asks SmolLM2-135M" in await told(magics, "local get")
+    said = capsys.readouterr().out
+    assert "Apache-2.0" in said and said.endswith("50 % of 93 MB\n")

@@ -20,7 +20,6 @@ from berlin_magic.errors import BerlinError, NotConfiguredError, ServerUnreachab
 from berlin_magic.providers.local import download
 from berlin_magic.providers.local.models import SMALL, SmallModel
 
-pytestmark = pytest.mark.slow  # pip takes a second to start
 NEVER = threading.Event()
 WEIGHTS = gguf() + os.urandom(50_000)
 

@@ -26,7 +26,6 @@ from berlin_magic.providers.local.engine import Lease, Options
 from berlin_magic.providers.local.models import ModelFile
 from berlin_magic.providers.local.provider import Local
 
-pytestmark = pytest.mark.slow  # each starts processes
 WHO = [{"role": "user", "content": "who"}]
 HANG = [{"role": "user", "content": "hang"}]
 
@@ -119,6 +118,7 @@ def end(process: subprocess.Popen[str]) -> None:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_several_processes_share_one_engine_though_they_start_at_once(fake_engine: Path):
     model = model_named(fake_engine, "a")
     kernels = [kernel() for _ in range(4)]
@@ -130,6 +130,7 @@ def test_several_processes_share_one_engine_though_they_start_at_once(fake_engin
     assert len(loaded(model)) == 1
 
 
+@pytest.mark.slow
 def test_the_engine_outlives_the_process_that_started_it_while_another_uses_it_and_no_longer(
     fake_engine: Path,
 ):
@@ -144,6 +145,7 @@ def test_the_engine_outlives_the_process_that_started_it_while_another_uses_it_a
     until(lambda: not runs(model))
 
 
+@pytest.mark.slow
 def test_an_engine_that_is_not_asked_ends_though_its_user_lives(fake_engine: Path):
     model = model_named(fake_engine, "a")
     lease = take(model, Options(idle=0.5))
@@ -183,6 +185,7 @@ async def test_an_engine_that_ended_between_two_questions_is_started_anew_withou
     assert reply.error is None and reply.text == str(loaded(model)[1])
 
 
+@pytest.mark.slow
 async def test_a_model_that_cannot_be_loaded_is_told_with_the_reason(fake_engine: Path, order: None):
     model = model_named(fake_engine, "broken")
     failure = (await outcome(Local.create_async_generator("broken", HELLO))).failure
