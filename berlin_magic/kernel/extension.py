@@ -38,6 +38,8 @@ def unload(shell: Any) -> None:
     _remove(shell)
     if (connection := sys.modules.get("berlin_magic.providers.resolve")) is not None:
         connection.close_embedded()
+    if (engine := sys.modules.get("berlin_magic.providers.local.engine")) is not None:
+        engine.release_all()
     if (widget := sys.modules.get("berlin_magic.display.widget")) is not None:
         widget.close_live_widget()
 

@@ -13,6 +13,7 @@ from berlin_magic.kernel.input_transformer import AwaitMagics
 from berlin_magic.kernel.magics import BerlinMagics
 from berlin_magic.kernel.notebook import conversation_of
 from berlin_magic.providers import resolve
+from berlin_magic.providers.local import engine
 
 
 def things_in(shell: Any) -> dict[str, list[str]]:
@@ -108,3 +109,13 @@ def test_unloading_ends_the_embedded_server_and_loading_does_not(monkeypatch: py
     assert not ended  # code may have asked before, and its reply goes on
     unload(shell)
     assert ended
+
+
+def test_unloading_gives_the_engines_of_local_models_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[bool] = []
+    monkeypatch.setattr(engine, "release_all", lambda: given_back.append(True))
+    shell = new_shell()
+    load(shell)
+    assert not given_back
+    unload(shell)
+    assert given_back

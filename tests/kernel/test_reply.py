@@ -14,7 +14,7 @@ from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.display.view import Status, View
 from berlin_magic.errors import IncompleteReplyError, ServerError
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
-from berlin_magic.messages import Event, Finish, Notice, Reasoning, Text, Usage
+from berlin_magic.messages import Event, Finish, Notice, Reasoning, Started, Text, Usage
 
 
 class NotedView(View):
@@ -306,3 +306,11 @@ async def test_a_reply_without_a_word_says_so(thought: str, reason: str, words: 
     told(showing, Reasoning(thought), Finish(reason))
     (await task).check()
     assert words in view.finished[0][0].remark
+
+
+async def test_what_is_to_be_known_of_a_models_answers_is_said_below_them() -> None:
+    reply, view = Reply(0.05, "42"), NotedView()
+    showing, task = await show(reply, view)
+    told(showing, Started("local", "SmolLM2-135M", caution="a very small model: expect mistakes"))
+    await task
+    assert "a very small model: expect mistakes" in view.finished[0][0].notes
