@@ -46,12 +46,18 @@ class Server:
 
 
 def _handler(parameters):
+    dropped = []
+
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             question = body["messages"][-1]["content"]
             if self.headers["Authorization"] != f"Bearer {parameters.api_keys[0]}":
                 self.send_error(401)
+                return
+            if question == "drop" and not dropped:
+                dropped.append(question)
+                self.close_connection = True
                 return
             self.send_response(200)
             self.send_header("Content-Type", "text/event-stream")

@@ -185,6 +185,13 @@ async def test_an_engine_that_ended_between_two_questions_is_started_anew_withou
     assert reply.error is None and reply.text == str(loaded(model)[1])
 
 
+async def test_a_connection_that_is_closed_before_the_reply_began_is_made_anew(fake_engine: Path):
+    model_named(fake_engine, "a")
+    drop = [{"role": "user", "content": "drop"}]
+    reply = await outcome(Local.create_async_generator("a", drop))
+    assert reply.error is None and reply.text == "Hello"
+
+
 @pytest.mark.slow
 async def test_a_model_that_cannot_be_loaded_is_told_with_the_reason(fake_engine: Path, order: None):
     model = model_named(fake_engine, "broken")
