@@ -263,10 +263,10 @@ class Settings(Magics):
             "reply_limit": self.reply_limit,
             "proxy": self.proxy,
             "headers": self.headers,
-            "threads": self.local_threads,
-            "context_length": self.local_context,
-            "gpu_layers": self.local_gpu_layers,
-            "idle": self.local_idle,
+            "local_threads": self.local_threads,
+            "local_context": self.local_context,
+            "local_gpu_layers": self.local_gpu_layers,
+            "local_idle": self.local_idle,
         }
         notebook.apply()
         if self._ready and change is not None and change.name == "system":

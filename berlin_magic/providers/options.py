@@ -13,7 +13,7 @@ __all__ = ["OF_AN_ENGINE", "OF_A_SERVER", "WAY", "joined", "unseen_way"]
 OF_A_SERVER = frozenset({"url", "account", "password", "token", "key", "headers"})
 """What is for one server alone."""
 
-OF_AN_ENGINE = frozenset({"threads", "context_length", "gpu_layers", "idle"})
+OF_AN_ENGINE = frozenset({"local_threads", "local_context", "local_gpu_layers", "local_idle"})
 """How the engine of a local model is started."""
 
 WAY = frozenset({"provider", "proxy", "silence", "retries", "reply_limit"}) | OF_A_SERVER | OF_AN_ENGINE

@@ -105,14 +105,14 @@ async def test_a_reply_keeps_to_a_schema(local: ModelFile):
 
 async def test_what_is_longer_than_the_model_reads_is_refused_with_advice(local: ModelFile):
     question = [{"role": "user", "content": "Ship. " * 3000}]
-    failure = (await outcome(Local.create_async_generator("", question, context_length=1024))).failure
+    failure = (await outcome(Local.create_async_generator("", question, local_context=1024))).failure
     assert isinstance(failure, ServerError)
     assert "%berlin reset" in str(failure) and "context_limit" in str(failure)
     assert "SmolLM2-135M" in str(failure) and "127.0.0.1" not in str(failure)
 
 
 async def test_what_a_conversation_leaves_out_makes_it_fit(local: ModelFile):
-    talk = Conversation(model="local:", context_length=1024)
+    talk = Conversation(model="local:", local_context=1024)
     for number in range(6):
         talk.add_messages(
             [{"role": "user", "content": f"{number} " + "word " * 300}, {"role": "assistant", "content": "Yes."}]

@@ -284,7 +284,7 @@ async def test_whatever_is_configured_comes_before_a_model_on_this_machine(
 async def test_the_guide_can_be_asked_though_a_model_is_on_this_machine(
     a_local_model: Path, embedded: None, model: str
 ) -> None:
-    there = await connect(model, threads=2)
+    there = await connect(model, local_threads=2)
     assert there.embedded and there.model == resolve.EMBEDDED_MODEL
 
 
@@ -299,5 +299,5 @@ async def test_the_guide_is_asked_by_name_though_another_is_configured_unless_a_
 
 
 async def test_how_a_local_engine_is_started_is_for_local_models_alone(a_local_model: Path) -> None:
-    assert (await connect("local:", threads=3, idle=None)).settings == {"threads": 3}
-    assert (await connect("ollama:llama3.2", threads=3)).settings == {}
+    assert (await connect("local:", local_threads=3, local_idle=None)).settings == {"local_threads": 3}
+    assert (await connect("ollama:llama3.2", local_threads=3)).settings == {}

@@ -61,10 +61,10 @@ class Local(Provider):
         *,
         silence: float | None = DEFAULT_SILENCE,
         reply_limit: int | None = REPLY_LIMIT,
-        threads: int | None = None,
-        context_length: int | None = None,
-        gpu_layers: int | None = None,
-        idle: float | None = None,
+        local_threads: int | None = None,
+        local_context: int | None = None,
+        local_gpu_layers: int | None = None,
+        local_idle: float | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[Event, None]:
         """Ask `messages` and yield the reply's text, at the end its usage and why it ended.
@@ -81,8 +81,8 @@ class Local(Provider):
             Of no use here.
         silence, reply_limit
             As for `OpenAICompatible`.
-        threads, context_length, gpu_layers, idle
-            How the engine is started, if it does not run yet: see `engine.Options`.
+        local_threads, local_context, local_gpu_layers, local_idle
+            How the engine is started, if it does not run yet: the settings of these names, see `engine.Options`.
         **kwargs
             The engine's options (``temperature``, ``max_tokens``, ``response_format``, …).
 
@@ -101,7 +101,7 @@ class Local(Provider):
         """
         del proxy
         with_parts(messages)
-        options = Options(threads, context_length, gpu_layers, idle)
+        options = Options(local_threads, local_context, local_gpu_layers, local_idle)
         return _reply(model, messages, options, {"silence": silence, "reply_limit": reply_limit, **kwargs})
 
     @classmethod

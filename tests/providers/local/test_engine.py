@@ -274,7 +274,9 @@ async def test_settings_reach_the_engine_and_passwords_of_the_environment_do_not
     monkeypatch.setenv("SCHOOL_API_KEY", "canary-key-of-a-school")
     model_named(fake_engine, "a")
     asked = [{"role": "user", "content": "settings"}]
-    reply = await outcome(Local.create_async_generator("a", asked, threads=3, context_length=1000, gpu_layers=7))
+    reply = await outcome(
+        Local.create_async_generator("a", asked, local_threads=3, local_context=1000, local_gpu_layers=7)
+    )
     assert reply.text == "3 1000 7"
     reply = await outcome(Local.create_async_generator("a", [{"role": "user", "content": "environment"}]))
     assert str(Path(os.environ["BERLIN_MODELS"])) in reply.text.replace("\\\\", "\\")
