@@ -136,7 +136,7 @@ def test_metadata_that_can_not_be_read_is_a_warning(monkeypatch: pytest.MonkeyPa
     def broken(**_: object) -> None:
         raise ValueError("no such thing")
 
-    monkeypatch.setattr(registry, "entry_points", broken)
+    monkeypatch.setattr("importlib.metadata.entry_points", broken)
     registry._listed.cache_clear()
     with pytest.warns(UserWarning, match="can't be listed"):
         assert "ollama" in found()

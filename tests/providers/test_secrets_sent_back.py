@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
+from argparse import Namespace
+from types import SimpleNamespace
 
 import pytest
 from asking import ACCOUNT, HELLO, outcome
@@ -110,7 +112,8 @@ async def test_no_part_of_a_key_is_in_what_the_command_lists_of_another_packages
     async def connected():
         return type(connection)(Line, connection.settings, "http://server", "m")
 
-    shown = await commands._models(Magics(), "")
+    output = await commands._models(SimpleNamespace(magics=Magics), Namespace())
+    shown = f"{output.text} {output.html}"
     assert "gpt-4" in shown
     assert not shown_of_it(shown, Magics.listed)
 

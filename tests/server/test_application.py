@@ -517,9 +517,12 @@ async def test_a_client_that_leaves_before_the_first_word_ends_the_engine(serve)
 
 async def test_a_client_that_does_not_read_is_cut_and_its_engine_ended(serve):
     engine = ScriptedEngine(*["x" * 100_000] * 400)
-    client = await (await serve(engine, limits=Limits(stall=0.2))).login()
+    client = await (await serve(engine, limits=Limits(stall=0.2, reply=10**9))).login()
     body = json.dumps({"prompt": "x", "parentMessageId": "p", "options": {}})
-    with socket.create_connection(client.url.removeprefix("http://").split(":")) as connection:
+    host, port = client.url.removeprefix("http://").split(":")
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)  # else a system may take the whole reply
+        connection.connect((host, int(port)))
         head = f"POST /api/chat/completions HTTP/1.1\r\nHost: localhost\r\ntoken: {client.headers['token']}\r\n"
         connection.sendall(
             f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
