@@ -106,7 +106,7 @@ class Places:
         for version in first.versions:
             for turn in version.turns:
                 turn.cell = cell
-        self._reindex()
+        self._renumber()
 
     def before(self, place: Place) -> list[Turn]:
         """Return the turns that stand before what `place` does next."""

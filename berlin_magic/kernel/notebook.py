@@ -161,9 +161,10 @@ class Notebook:
             what += ["a system prompt"] * with_prompt
             how = ["`%berlin reset` leaves the turns out"] * bool(turns)
             how += ['`%berlin system ""` the system prompt'] * with_prompt
+            come = "come" if len(turns) + with_prompt > 1 else "comes"
             self._warnings.append(
-                f"{' and '.join(what)} come along from the notebook file and were not asked by you here: "
-                f"{', '.join(how)}, `%berlin trust` vouches for them."
+                f"{' and '.join(what)} {come} along from the notebook file, unknown to your database: "
+                f"{', '.join(how)}, `%berlin trust` vouches for the file."
             )
         talk.tell_from_file()
 
@@ -187,7 +188,8 @@ class Notebook:
             record, _ = file.take(name, talk)
             self._take(talk, record, "the notebook file")
             count += len(talk.every_turn()) - before
-            self._settle(talk)
+            self._name_cells(talk)
+            talk.arrange(file.order())
             talk.note_everything()
         self._left_out.clear()
         return f"Trusted what {file.path} holds now: {count} turn{'' if count == 1 else 's'}."
@@ -268,7 +270,8 @@ class Notebook:
             return sent
         if file.look_again():
             for _, talk in tuple(self._conversations.values()):
-                self._settle(talk)
+                if self._name_cells(talk):
+                    talk.note_everything()
         ids.see(file.file_cells())
         return ids.find(session, sent, digest(source), questions_in(source))
 
@@ -305,7 +308,8 @@ class Notebook:
             self._warnings.append(_left_out(left))
         if any(turn.from_file == "unsaid" for turn in talk.every_turn()) or any(_prompts_from_file(talk)):
             self._untold.append(talk)
-        renamed = self._settle(talk)
+        renamed = self._name_cells(talk)
+        talk.arrange(file.order())
         talk.leave(self._deleted)
         id_ = id_ or uuid.uuid4().hex
         if store is not None and not store.broken:
@@ -317,14 +321,15 @@ class Notebook:
         self._configure(talk)
         return id_, talk
 
-    def _settle(self, talk: Conversation) -> bool:
-        """Put a conversation in the file's order, by the ids of its cells; say whether a cell has another id now."""
-        cells = [place.cell for place in talk.places]
+    def _name_cells(self, talk: Conversation) -> bool:
+        """Let a conversation have the file's ids of its cells; say whether one has another id now."""
+        before = {id(place): place.cell for place in talk.places}
         self._file.name_cells(talk)
-        renamed = [place.cell for place in talk.places] != cells
-        if order := self._file.order():
-            talk.arrange(order)
-        return renamed
+        renamed = [(before[id(place)], place.cell) for place in talk.places if before[id(place)] != place.cell]
+        for former, now in renamed:
+            if self._ids is not None and former is not None and now is not None:
+                self._ids.rename(former, now)
+        return bool(renamed) or len(before) != len(talk.places)
 
     def _configure(self, talk: Conversation) -> None:
         talk.model, talk.connection, talk.context_limit = self.model, dict(self.connection), self.context_limit

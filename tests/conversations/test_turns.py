@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import settings
@@ -281,6 +282,30 @@ def test_what_another_copy_has_asked_since_is_in_force_and_nothing_is_lost() -> 
     turns.read(other.record())
     assert prompts(turns) == ["a", "b there", "c here", "d", "e there"]
     assert [len(place.versions) for place in turns.places] == [1, 2, 2, 1, 1]
+
+
+def test_a_question_costs_the_same_however_long_the_conversation_is() -> None:
+    turns, digests = Turns(), Digests()
+
+    def cost(number: int) -> float:
+        start = time.process_time()
+        turn = turns.begin(f"question {number}", cell=f"cell {number}", run=f"run {number}")
+        digests.of(turn, "m")
+        turn.take(Text("answer"))
+        turns.end(turn, "complete")
+        return time.process_time() - start
+
+    spent = [cost(number) for number in range(4000)]
+    assert sum(spent[3000:]) < 3 * sum(spent[500:1500]) + 0.05
+    assert len(turns) == 4000 and turns[-1].left_out == 0 and len(turns[-1].chain) == 3999
+
+
+def test_turns_share_what_they_were_asked_on() -> None:
+    turns = four()
+    assert turns[3].before is turns[2].link and turns[2].link.previous is turns[1].link
+    again = Turns()
+    again.read(json.loads(json.dumps(turns.record())))
+    assert again[3].before is again[2].link and again[2].link.previous is again[1].link
 
 
 CELLS = st.one_of(st.none(), st.sampled_from("abcdef"))

@@ -228,8 +228,9 @@ def test_vs_code_opening_a_notebook_again_over_a_living_kernel_replaces_no_other
     reopened_in_vs_code(path, *cells)
     kernel.run(cells[1])
     assert kernel.asked[3:] == ["abcn"] and len(kernel.talk) == 4
-    kernel.run(cells[2])
-    assert kernel.asked[4:] == ["ab"] and len(kernel.talk) == 4
+    save(path, *cells)  # the order in the file is that of a new kernel alone
+    kernel.run(cells[2], Cell(question("x"), f"vscode-notebook-cell:{path}#W9sZmlsZQ%3D%3D"))
+    assert kernel.asked[4:] == ["ab", "abcnx"] and len(kernel.talk) == 5
 
 
 def test_a_cell_edited_in_vs_code_keeps_its_place(start: Start, tmp_path: Path) -> None:
@@ -271,18 +272,35 @@ def test_what_another_front_end_has_asked_is_replaced_when_jupyterlab_runs_the_c
 
 def test_a_cell_that_asked_twice_headless_is_replaced_as_a_whole(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "n.ipynb"
-    cells = lasting(*"abc")
+    cells = lasting(*"abcd")
     for cell in cells:
         cell.sent = None
     headless = start(None)
-    headless.run(cells[0])
-    headless.run(cells[1], times=2)
-    headless.run(cells[2])
+    for cell in cells:
+        headless.run(cell, times=2 if cell is cells[1] else 1)
     for cell in cells:
         cell.sent = cell.id
     save(path, *cells)
     again = start(path)
-    again.begin(cells[0])
-    assert len(again.talk) == 4
-    again.run(cells[1])
-    assert again.asked == ["ab"] and len(again.talk) == 3
+    again.run(cells[3], cells[2])
+    assert again.asked == ["abbcd", "abbc"] and len(again.talk) == 5
+    assert [place.number for place in again.talk.places] == [0, 1, 2, 3]
+    after = start(path)
+    after.run(cells[1])
+    assert after.asked == ["ab"] and len(after.talk) == 4
+
+
+def test_what_was_found_out_of_cells_in_a_session_is_known_to_the_next_kernel(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "code.ipynb"
+    cells = lasting(*"abc")
+    save(path)
+    reopened_in_vs_code(path, *cells)
+    kernel = start(path)
+    kernel.run(*cells)  # none of them is in the file yet
+    save(path, *cells)
+    kernel.run(cells[2])
+    for cell in cells:
+        cell.sent = cell.id
+    again = start(path)
+    again.run(cells[1], cells[2])
+    assert again.asked == ["ab", "abc"] and len(again.talk) == 3

@@ -170,7 +170,7 @@ def test_a_strangers_notebook_is_announced_and_its_hidden_words_are_not_sent(
     kernel = start(path)
     kernel.good(LOAD, cell="load")
     run = kernel.good("%berlin continue", cell="k")
-    assert "1 earlier turn" in run.stderr and "left out" in run.stderr and "%berlin trust" in run.stderr
+    assert "1 earlier turn comes along" in run.stderr and "left out" in run.stderr and "%berlin trust" in run.stderr
     prompt = str(server.asked[-1].body["prompt"])
     assert "Hidden" not in prompt and "Shown." in prompt, "and it went to the server of the user"
     assert "Trusted" in kernel.good("%berlin trust", cell="t").stdout

@@ -47,6 +47,14 @@ class CellIds:
         """Take note of the cells in the file: ids that last, empty for none, and digests of sources; in order."""
         self._file = tuple(cells)
 
+    def rename(self, former: str, now: str) -> None:
+        """Take note that a cell has another id that lasts: the file that it was saved to tells it."""
+        for found in self._sessions.values():
+            found.update({sent: now for sent, id_ in found.items() if id_ == former})
+        if former in self._sources:
+            self._sources[now] = self._sources.pop(former)
+        self._last = now if self._last == former else self._last
+
     def known(self, session: str, sent: str) -> str | None:
         """Return the id that lasts of what was sent earlier in this session."""
         return self._sessions.get(session, {}).get(sent)
