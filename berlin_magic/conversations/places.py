@@ -83,8 +83,9 @@ class Places:
 
     def arrange(self, cells: Sequence[str]) -> None:
         """Put the places in the order of `cells`; what is not among them stays behind what it stood behind."""
-        self._places = in_the_order_of(cells, self._places)
-        self._renumber()
+        if cells:
+            self._places = in_the_order_of(cells, self._places)
+            self._renumber()
 
     def name_cell(self, cell: str, turns: Iterable[str]) -> None:
         """Let `cell` be the cell that the turns with these ids were asked in.
