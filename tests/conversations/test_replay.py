@@ -124,3 +124,14 @@ def test_the_digests_of_questions_in_a_row_are_those_of_each() -> None:
         turns.end(turn, "complete")
         if number == 2:
             turns.system = "be long"
+
+
+def test_a_reply_of_a_file_that_nobody_vouches_for_is_not_replayed() -> None:
+    talk, replays = Conversation(), Replays()
+    answered(talk, "question", "reply")
+    talk[0].from_file = "said"
+    replays.add_turns(talk)
+    assert replays.find([], talk[0].request) is None
+    talk.trust({})
+    replays.add_turns(talk)
+    assert replays.find([], talk[0].request) is not None

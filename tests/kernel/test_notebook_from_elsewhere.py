@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -282,6 +283,8 @@ def test_a_file_never_chooses_who_is_asked_nor_how(
 ) -> None:
     told = {"wanted": "openai:dearest", "server": "their id", "finish": "stopped", "options": {"temperature": 2.0}}
     ours_of(theirs[1]).update(told)
+    if trusted:  # what is left out is taken as the file tells it
+        theirs[1].outputs[0]["data"]["text/html"] = "<p>Something else</p>"
     kernel = start(save(tmp_path / "n.ipynb", *theirs))
     kernel.begin(Cell("%berlin continue", "k", "k"))
     kernel.book.open()
@@ -423,6 +426,9 @@ def test_damaged_metadata_breaks_nothing_now_or_later(
         again = start(path, f"{number}.db")
         again.run(Cell(question("again"), "again", "again"))
         assert again.asked[-1].endswith("mineagain") and not any("stored conversation" in told for told in again.told)
+        for turn in again.talk.every_turn():
+            time.localtime(turn.begun or 0), time.localtime(turn.ended or 0)
+            assert 0 <= turn.left_out < 2**53 and 0 <= (turn.prompt_tokens or 0) < 2**53
 
 
 def test_a_file_nested_too_deeply_is_told_and_left_as_it_is(start: Start, tmp_path: Path) -> None:
