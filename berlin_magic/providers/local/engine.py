@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ _LOOK = 0.1  # seconds between two looks at whether the wait has been given up
 # What `start_new_session` does elsewhere; 0 where there is nothing of the kind.
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 _PATIENCE = 60.0  # seconds for the start of a process on a busy machine; loading may take as long as it takes
-_TRIES = 3
+_TRIES = 100  # with a pause after each: a process that was killed takes a moment to be gone
+_CHECK = 2.0  # seconds between two looks at whether the engine that does not answer still lives
 _SLOTS = 4  # questions at a time; more wait for their turn
 _CACHE = 256  # MB for the beginnings of conversations, which then need not be read again
 _MOST_THREADS = 8  # more gain little: memory is what a model waits for
@@ -239,7 +241,7 @@ def _taken(model: ModelFile, options: Options, paths: _Paths, given_up: threadin
     for _ in range(_TRIES):
         found = _found_or_started(model, options, paths)
         try:
-            lease = _leased(found, given_up)
+            lease = _leased(found, paths, given_up)
         except _LoadingFailedError as error:
             raise _failure(model, str(error)) from None
         if lease is not None:
@@ -252,7 +254,8 @@ def _taken(model: ModelFile, options: Options, paths: _Paths, given_up: threadin
         if found.process is not None:
             code = found.process.wait(_PATIENCE)
             raise _failure(model, f"its process ended {_ending(code)} while it loaded the model")
-        # Somebody else's ended while we waited, because it was stopped or killed: now it is our turn.
+        # Somebody else's ended while we waited, because it was stopped or killed: soon it is our turn.
+        given_up.wait(_LOOK)
     raise ServerUnreachableError(
         f"The engine for {clean(model.name, 60)} could not be reached.\nRun the cell again in a moment."
     )
@@ -310,6 +313,14 @@ def _runs(paths: _Paths) -> bool:
     return False
 
 
+def _is_gone(paths: _Paths) -> bool:
+    try:
+        with FileLock(paths.starting, timeout=0, mode=0o600, thread_local=False):
+            return not _runs(paths)
+    except Timeout:  # somebody is starting one
+        return False
+
+
 def _started(model: ModelFile, options: Options, paths: _Paths) -> _Found:
     secret = Secret(secrets.token_urlsafe(32))
     order = options.order(model, secret, paths)
@@ -355,7 +366,7 @@ def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if value not in hidden}
 
 
-def _leased(found: _Found, given_up: threading.Event) -> Lease | None:
+def _leased(found: _Found, paths: _Paths, given_up: threading.Event) -> Lease | None:
     """Return a lease once the model is loaded; None if the process has ended, or nobody waits any more.
 
     Raises
@@ -371,12 +382,12 @@ def _leased(found: _Found, given_up: threading.Event) -> Lease | None:
         connection.settimeout(_LOOK)
         ours = secrets.token_hex(16)
         connection.sendall(f"{ours}\n".encode())
-        theirs, _, shown = (_line(connection, found, given_up) or "").partition(" ")
+        theirs, _, shown = (_line(connection, found, paths, given_up) or "").partition(" ")
         if not compare_digest(shown, proof(str(found.secret), "engine", ours, theirs)):
             connection.close()  # another program has the port
             return None
         connection.sendall(f"{proof(str(found.secret), 'client', ours, theirs)}\n".encode())
-        said = json.loads(_line(connection, found, given_up) or "{}")
+        said = json.loads(_line(connection, found, paths, given_up) or "{}")
     except (OSError, ValueError):
         said = {}
     if "failed" in said:
@@ -388,15 +399,20 @@ def _leased(found: _Found, given_up: threading.Event) -> Lease | None:
     return Lease(said["url"], found.secret, connection, found.process)
 
 
-def _line(connection: socket.socket, found: _Found, given_up: threading.Event) -> str | None:
+def _line(connection: socket.socket, found: _Found, paths: _Paths, given_up: threading.Event) -> str | None:
     """Return the next line; None if the other side has ended, or nobody waits any more."""
     data = b""
+    check = time.monotonic() + _CHECK
     while not given_up.is_set():
         try:
             piece = connection.recv(4096)
         except TimeoutError:
             if found.process is not None and found.process.poll() is not None:
                 return None
+            if found.process is None and time.monotonic() > check:
+                if _is_gone(paths):  # and another program has its port
+                    return None
+                check = time.monotonic() + _CHECK
             continue
         data += piece
         if not piece:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from asking import HELLO, outcome
+from filelock import FileLock
 from gguf_files import model_file
 
 from berlin_magic.credentials.private_file import PrivateFile, state_folder
@@ -231,6 +232,29 @@ def test_another_program_on_the_engines_port_gets_no_question(fake_engine: Path)
             foreign.accept()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("listens", [True, False])
+def test_an_engine_that_takes_a_moment_to_be_gone_is_waited_for_whoever_has_its_port(fake_engine: Path, listens: bool):
+    model = model_named(fake_engine, "a")
+    take(model).close()
+    engine._processes[-1].kill()
+    engine._processes[-1].wait()
+    engine._leases.clear()
+    ending = FileLock(engine._paths(model).running, thread_local=False)  # as an engine has it that nobody can reach
+    ending.acquire()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+
+        def move(records: dict[str, dict[str, Secret]]) -> None:
+            for record in records.values():
+                record["port"] = Secret(str(silent.getsockname()[1]))
+
+        records().change(move)
+        if not listens:
+            silent.close()
+        threading.Timer(0.5, ending.release).start()
+        assert take(model).alive
+
+
 def test_another_program_that_answers_in_the_engines_place_is_found_out(fake_engine: Path):
     model = model_named(fake_engine, "a")
     heard: list[bytes] = []
@@ -246,7 +270,7 @@ def test_another_program_that_answers_in_the_engines_place_is_found_out(fake_eng
         thread = threading.Thread(target=pretend)
         thread.start()
         found = engine._Found(foreign.getsockname()[1], Secret("canary-of-an-engine"))
-        assert engine._leased(found, threading.Event()) is None
+        assert engine._leased(found, engine._paths(model), threading.Event()) is None
         thread.join()
     assert heard[-1] == b"" and b"canary" not in heard[0]
     assert take(model).alive
