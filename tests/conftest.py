@@ -122,7 +122,7 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Pat
 def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked again is asked again at once, as often as ever."""
     for name in ("_NO_CONNECTION", "_NO_ENGINE", "_LOADING", "_BUSY"):
-        monkeypatch.setattr(retries, name, replace(getattr(retries, name), first=0.001))
+        monkeypatch.setattr(retries, name, replace(getattr(retries, name), first_delay=0.001))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from berlin_magic.credentials.secret import unseen
 from berlin_magic.errors import BerlinError, NotStoredError
 from berlin_magic.messages import Event, Part, Reasoning, Started, Text, TextWasReasoning
 from berlin_magic.providers.base import events_of
-from berlin_magic.providers.options import OF_A_SERVER, WAY, joined, unseen_way
+from berlin_magic.providers.options import CONNECTION_SETTINGS, SERVER_SETTINGS, hide_secrets, merge_settings
 from berlin_magic.providers.registry import named_provider
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Conversation(Turns):
     def __init__(self, system: str = "", *, model: str = "", host: Host | None = None, **connection: Any) -> None:
         super().__init__(system)
         self.model = model
-        if any(connection.get(name) for name in OF_A_SERVER) and (prefix := named_provider(model)[0]):
+        if any(connection.get(name) for name in SERVER_SETTINGS) and (prefix := named_provider(model)[0]):
             connection = {"provider": prefix, **connection}  # whom else would they be for
         self.connection = {name: unseen(name, value) for name, value in connection.items()}
         self.context: Literal["client", "server"] = "client"
@@ -138,7 +138,7 @@ class Conversation(Turns):
         BerlinError
             What kept the reply from being whole; what had arrived is kept, in the conversation too.
         """
-        options = unseen_way(options)
+        options = hide_secrets(options)
         async with aclosing(self.events(prompt, model=model, system=system, **options)) as events:
             async for event in events:
                 if isinstance(event, Text):
@@ -151,11 +151,11 @@ class Conversation(Turns):
 
         The first is a `Started`, unless the reply is a stored one.
         """
-        options = unseen_way(options)
+        options = hide_secrets(options)
         cell, run = self._host.cell()
-        given = {name: value for name, value in options.items() if name not in WAY}
+        given = {name: value for name, value in options.items() if name not in CONNECTION_SETTINGS}
         turn = self.ask_in(cell, run, prompt, model=model or self.model, system=system, options=given)
-        way = {name: value for name, value in options.items() if name in WAY}
+        way = {name: value for name, value in options.items() if name in CONNECTION_SETTINGS}
         async with aclosing(self.answer(turn, **way)) as events:
             async for event in events:
                 yield event
@@ -214,7 +214,7 @@ class Conversation(Turns):
 
     async def ask(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer; as `stream` otherwise."""
-        options = unseen_way(options)
+        options = hide_secrets(options)
         text: list[str] = []
         async with aclosing(self.events(prompt, **options)) as events:
             async for event in events:
@@ -226,7 +226,7 @@ class Conversation(Turns):
 
     def ask_sync(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer, from code that can't await; as `ask` otherwise."""
-        options = unseen_way(options)
+        options = hide_secrets(options)
         return run_sync(self.ask(prompt, **options))
 
     async def answer(self, turn: Turn, *, replay: Mode | None = None, **way: Any) -> AsyncGenerator[Event, None]:
@@ -241,7 +241,7 @@ class Conversation(Turns):
         **way
             Where to ask, in place of the conversation's own; it is not recorded.
         """
-        way = unseen_way(way)
+        way = hide_secrets(way)
         turn.request = self._digests.of(turn, turn.model or os.environ.get("BERLIN_MODEL", ""))
         try:
             stored = self._stored(turn, replay or self.replay)
@@ -301,7 +301,7 @@ class Conversation(Turns):
         connect = await in_thread(_connect)
         from berlin_magic.credentials.redaction import redacted, untraced  # noqa: PLC0415 - loaded by `connect`
 
-        there = await connect(turn.model, **joined(self.connection, way, turn.model))
+        there = await connect(turn.model, **merge_settings(self.connection, way, turn.model))
         provider = there.provider
         turn.wanted = turn.model
         caution = await in_thread(lambda: provider.caution(there.model))

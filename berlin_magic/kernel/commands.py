@@ -22,7 +22,7 @@ from berlin_magic.providers.registry import load, named_provider
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
-    from berlin_magic.providers.availability import Finding
+    from berlin_magic.providers.availability import Availability
     from berlin_magic.providers.resolve import Connection
 
 __all__ = ["COMMANDS", "refuse_command", "run", "split_conversation"]
@@ -157,8 +157,8 @@ async def _models(context: CommandContext, _arguments: Namespace) -> CommandOutp
 
 
 async def _providers(context: CommandContext, _arguments: Namespace) -> CommandOutput:
-    survey = await in_thread(_survey)
-    findings = await survey(context.magics.conversation.connection)
+    check_availability = await in_thread(_check_availability)
+    providers = await check_availability(context.magics.conversation.connection)
     try:
         used = (await _connection(context.magics)).name
     except BerlinError:  # the list is what shows why
@@ -170,7 +170,7 @@ async def _providers(context: CommandContext, _arguments: Namespace) -> CommandO
             one.answer,
             " · ".join(filter(None, [one.where, one.why.rstrip("."), one.needs and f"needs {one.needs}"])),
         )
-        for one in findings
+        for one in providers
     ]
     return table(rows, after="`%%berlin -m NAME:MODEL` asks one; `%berlin use NAME:MODEL` asks it from here on.")
 
@@ -290,10 +290,10 @@ def _connect() -> Callable[..., Awaitable[Connection]]:
     return connect
 
 
-def _survey() -> Callable[[Mapping[str, Any]], Awaitable[list[Finding]]]:
-    from berlin_magic.providers.availability import survey  # noqa: PLC0415 - as above
+def _check_availability() -> Callable[[Mapping[str, Any]], Awaitable[list[Availability]]]:
+    from berlin_magic.providers.availability import check_availability  # noqa: PLC0415 - as above
 
-    return survey
+    return check_availability
 
 
 _N = argument("number", metavar="N", type=number, help="`%berlin history` shows the numbers")

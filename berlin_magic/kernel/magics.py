@@ -94,12 +94,12 @@ class BerlinMagics(Settings):
     def vocabulary(self) -> Vocabulary:
         """Return what the Tab key can offer; the models are those that `%berlin models` has listed."""
         from berlin_magic.kernel.commands import COMMANDS  # noqa: PLC0415 - loaded when it is first needed
-        from berlin_magic.providers.registry import found  # noqa: PLC0415 - as above
+        from berlin_magic.providers.registry import installed  # noqa: PLC0415 - as above
 
         actions = self.question_parser._actions  # noqa: SLF001 - argparse has no other way to its options
         options = [name for action in actions for name in action.option_strings if name.startswith("--")]
         return Vocabulary(
-            options, {name: command.choices for name, command in COMMANDS.items()}, self.listed, [*found()]
+            options, {name: command.choices for name, command in COMMANDS.items()}, self.listed, [*installed()]
         )
 
     def show_warnings(self) -> None:

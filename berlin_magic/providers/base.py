@@ -1,4 +1,4 @@
-"""What a provider is: one class with one async generator that asks a server and yields its answer."""
+"""The base class of all providers."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ __all__ = ["Provider", "events_of", "text_of"]
 
 
 class Provider(ABC):
-    """A kind of server that can be asked. Nothing is ever instantiated: a provider is its class.
+    """A kind of server that answers questions. A provider is a class: it is never instantiated.
 
-    One method has to be written, `create_async_generator`, which yields text. A provider that has more than text to
-    yield writes `stream` as well, which yields events (`berlin_magic.messages.Event`), and makes the other out of it:
+    A provider must have one method, `create_async_generator`, which yields text. A provider that yields more than text
+    has `stream` as well, which yields events (`berlin_magic.messages.Event`), and builds the other from it:
     ``return text_of(cls.stream(model, messages, proxy, **kwargs))``.
 
-    What it takes by name, it is given: of the settings ``url``, ``account``, ``password``, ``token``, ``key``,
-    ``headers``, ``silence``, ``retries`` and ``reply_limit`` those that one of these two methods names as a parameter.
-    A provider whose server keeps conversations names ``parent``, the id under which the server has what was said
-    before. All other keywords are the engine's options. What it raises as a `BerlinError` is shown without the secrets
-    that it was given; `berlin_magic.redacted` takes out further ones.
+    A provider gets only the settings that one of these two methods has as a named parameter: ``url``, ``account``,
+    ``password``, ``token``, ``key``, ``headers``, ``silence``, ``retries``, ``reply_limit``. If its server keeps
+    conversations, it has a parameter ``parent``: the id under which the server keeps the messages so far. All other
+    keywords are the engine's options. If it raises a `BerlinError`, the secrets that it was given are removed from the
+    message; `berlin_magic.redacted` removes further ones.
 
-    It is installed under a name by an entry point of the group ``berlin_magic.providers``.
+    An entry point of the group ``berlin_magic.providers`` installs it under a name.
     """
 
     name: ClassVar[str] = "?"
-    """How it is called in the status line, e.g. ``"Berlin"``."""
+    """Its name in the status line, e.g. ``"Berlin"``."""
 
     url: ClassVar[str] = ""
-    """The usual address of its server, where it has one."""
+    """The usual address of its server; empty if there is none."""
 
     needs: ClassVar[str] = ""
-    """What has to be there for it to answer, in a few words: a variable of the environment, a program that runs."""
+    """What the user must set or start before it can answer, in a few words: an environment variable, a program."""
 
     @classmethod
     @abstractmethod
@@ -55,26 +55,26 @@ class Provider(ABC):
         proxy : str, optional
             The address of an HTTP proxy for every request.
         **kwargs
-            Where to ask, with what credentials, and the engine's options.
+            The server's address, the credentials, and the engine's options.
 
         Raises
         ------
         ValueError
-            At the call, where `messages` is malformed; nothing is sent.
+            At the call, if `messages` is malformed; nothing is sent.
         NotConfiguredError
-            At the call, where the address or a token can't be used; nothing is sent.
+            At the call, if the address or a token can't be used; nothing is sent.
         BerlinError
-            From the generator: whatever kept the reply from being whole. The pieces before it were yielded.
+            From the generator, if the reply is not complete. The text before the error was yielded.
         """
 
     @classmethod
     def stream(
         cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[Event, None]:
-        """Ask `messages` and yield the reply as events: its text, and what else there is to know of it.
+        """Ask `messages` and yield the events of the reply: its text, reasoning, usage and the like.
 
         Parameters and errors are those of `create_async_generator`, which yields the text of the `Text` events alone.
-        A plain `str` that is yielded here counts as a `Text`.
+        A plain `str` counts as a `Text`.
         """
         return events_of(cls.create_async_generator(model, messages, proxy, **kwargs), cls.name)
 
@@ -85,19 +85,19 @@ class Provider(ABC):
 
     @classmethod
     def where(cls, *, url: str | None = None, **settings: Any) -> str:
-        """Return the address that would be asked with these settings, for messages; empty where there is none."""
+        """Return the address that these settings lead to, for messages; empty if there is none."""
         del settings
         return url or cls.url
 
     @classmethod
     def parameters(cls) -> frozenset[str]:
-        """Return what `create_async_generator` and `stream` take by name."""
+        """Return the names of the parameters of `create_async_generator` and `stream`."""
         methods = (cls.create_async_generator, cls.stream)
         return frozenset(name for method in methods for name in inspect.signature(method).parameters)
 
     @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
-        """Return the names of the models that the server offers; an empty list where it can't tell."""
+        """Return the names of the models that the server offers; an empty list if it does not tell them."""
         del proxy, kwargs
         return []
 
@@ -120,41 +120,42 @@ class Provider(ABC):
 
     @classmethod
     async def balance(cls, proxy: str | None = None, **kwargs: Any) -> float | None:
-        """Return what is left on the user's account, in the server's own unit; None where it can't tell."""
+        """Return the balance of the user's account, in the server's own unit; None if it does not tell it."""
         del proxy, kwargs
         return None
 
 
 async def events_of(stream: AsyncGenerator[object, None], provider: str) -> AsyncGenerator[Event, None]:
-    """Yield what a provider yields as events, and close `stream` at the end.
+    """Yield the items of a provider's `stream` as events, and close it at the end.
 
     Parameters
     ----------
     stream : async generator
-        Of events, and of `str`, each of which becomes a `Text`; empty ones are left out.
+        Of events and of `str`. Each `str` becomes a `Text`; empty ones are left out.
     provider : str
         The provider's name, for the error.
 
     Raises
     ------
     IncorrectAnswerError
-        For anything else that is yielded.
+        If it yields anything else.
     """
     async with aclosing(stream):
         async for item in stream:
             if isinstance(item, Event):
                 yield item
             elif not isinstance(item, str):
+                kind = clean(type(item).__name__, 40)
                 raise IncorrectAnswerError(
-                    f"The provider {clean(provider, 40)} yielded {clean(type(item).__name__, 40)}, which is no text.\n"
-                    "Tell whoever wrote it: a provider yields `str` or the events of `berlin_magic.messages`."
+                    f"The provider {clean(provider, 40)} yielded {kind}, which is neither text nor an event.\n"
+                    "Tell its author: a provider yields `str` or the events of `berlin_magic.messages`."
                 )
             elif item:
                 yield Text(item)
 
 
 async def text_of(stream: AsyncGenerator[Event, None]) -> AsyncGenerator[str, None]:
-    """Yield the text of `stream` alone, and close it at the end."""
+    """Yield only the text of `stream`, and close it at the end."""
     async with aclosing(stream):
         async for event in stream:
             if isinstance(event, Text):

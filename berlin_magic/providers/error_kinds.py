@@ -1,4 +1,4 @@
-"""The kind of error that a server's refusal is, by its status and its words."""
+"""Tell the kind of a server's error from its status and its words."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from berlin_magic.errors import (
 
 __all__ = [
     "TOO_LONG",
+    "concerns_key",
+    "concerns_region",
+    "error_kind",
     "is_loading",
-    "is_of_the_key",
-    "is_of_the_region",
     "is_prohibited",
     "is_too_long",
-    "refusal_kind",
 ]
 
 TOO_LONG = (
     "The conversation is too long: `%berlin reset` begins a new one, and\n"
     "`%config BerlinMagics.context_limit = 8000` (tokens) leaves out the oldest turns."
 )
-"""What to do about a conversation that is longer than the model, or the server, takes."""
+"""Advice if a conversation is too long for the model or the server."""
 
 # wire/chat-no-balance; then how engines say it.
 _NO_BALANCE = re.compile("积分余额不足|超级会员使用|insufficient balance|insufficient_quota|balance is|more credits")
@@ -51,15 +51,15 @@ _WRONG_KEY = re.compile("invalid[_ ]api[_ ]key|api key not valid|incorrect api k
 _BY_STATUS = {401: NotAllowedError, 402: NoBalanceError, 403: NotAllowedError, 429: RateLimitError}
 
 
-def refusal_kind(status: int | None, words: str) -> type[ServerError]:
-    """Return the class of the error: by `words` (message, code and type), where they are clear, else by `status`.
+def error_kind(status: int | None, words: str) -> type[ServerError]:
+    """Return the class of the error: by `words` if they are clear, else by `status`.
 
     Parameters
     ----------
     status : int or None
-        The HTTP status, or the one that an error within a stream names; None where it names none.
+        The HTTP status, or the one that an error within a stream gives; None if it gives none.
     words : str
-        What the server says.
+        What the server says: message, code and type of its error.
     """
     said = words.casefold()
     if _NO_BALANCE.search(said):
@@ -77,13 +77,13 @@ def is_too_long(words: str) -> bool:
     return _TOO_LONG.search(words.casefold()) is not None
 
 
-def is_of_the_region(words: str) -> bool:
+def concerns_region(words: str) -> bool:
     """Say whether a server says that it does not serve the user's country (OpenAI, Gemini)."""
     return _REGION.search(words.casefold()) is not None
 
 
-def is_of_the_key(words: str) -> bool:
-    """Say whether a server's words are about the key, or about what the key may do."""
+def concerns_key(words: str) -> bool:
+    """Say whether an error is about the key, or about what the key may do."""
     return _KEY.search(words.casefold()) is not None
 
 

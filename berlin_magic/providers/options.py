@@ -8,31 +8,32 @@ from typing import Any
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.providers.registry import named_provider
 
-__all__ = ["OF_AN_ENGINE", "OF_A_SERVER", "WAY", "joined", "unseen_way"]
+__all__ = ["CONNECTION_SETTINGS", "ENGINE_SETTINGS", "SERVER_SETTINGS", "hide_secrets", "merge_settings"]
 
-OF_A_SERVER = frozenset({"url", "account", "password", "token", "key", "headers"})
-"""What is for one server alone."""
+SERVER_SETTINGS = frozenset({"url", "account", "password", "token", "key", "headers"})
+"""The settings that are valid for one server only."""
 
-OF_AN_ENGINE = frozenset({"local_threads", "local_context", "local_gpu_layers", "local_idle"})
-"""How the engine of a local model is started."""
+ENGINE_SETTINGS = frozenset({"local_threads", "local_context", "local_gpu_layers", "local_idle"})
+"""The settings of the engine of a local model."""
 
-WAY = frozenset({"provider", "proxy", "silence", "retries", "reply_limit"}) | OF_A_SERVER | OF_AN_ENGINE
-"""What says where and how to ask: no part of the question, never recorded, and some of it secret."""
-
-
-def unseen_way(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `options` with what is secret among them unseen, for the frames that a verbose traceback shows."""
-    return {name: unseen(name, value) if name in WAY else value for name, value in options.items()}
+_HOW = frozenset({"provider", "proxy", "silence", "retries", "reply_limit"})
+CONNECTION_SETTINGS = _HOW | SERVER_SETTINGS | ENGINE_SETTINGS
+"""The settings that say which server to ask, and how. They are never recorded with a question: some are secret."""
 
 
-def joined(connection: Mapping[str, Any], way: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Return `connection` with what is given for one question in its place.
+def hide_secrets(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `options` with the secret connection settings hidden, so that no verbose traceback shows them."""
+    return {name: unseen(name, value) if name in CONNECTION_SETTINGS else value for name, value in options.items()}
 
-    With another address, what lets into the conversation's own server stays away from it.
+
+def merge_settings(connection: Mapping[str, Any], given: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Return the settings of a conversation's `connection`, replaced by those `given` for one question.
+
+    If `given` names another server or provider, the login and key of the conversation's own server are left out.
     """
-    if not way.keys() & {"url", "provider"}:
-        return {**connection, **way}
-    kept = {name: value for name, value in connection.items() if name not in OF_A_SERVER}
+    if not given.keys() & {"url", "provider"}:
+        return {**connection, **given}
+    kept = {name: value for name, value in connection.items() if name not in SERVER_SETTINGS}
     if name := named_provider(model)[0]:
         kept["provider"] = name
-    return {**kept, **way}
+    return {**kept, **given}

@@ -1,4 +1,4 @@
-"""The providers by name: those of this package, and those that other packages bring as entry points."""
+"""Find an installed provider by its name."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
     from berlin_magic.providers.base import Provider
 
-__all__ = ["GROUP", "found", "found_anew", "load", "named_provider"]
+__all__ = ["GROUP", "installed", "load", "named_provider", "refresh_installed"]
 
 GROUP = "berlin_magic.providers"
 """The group of entry points, each ``NAME = "package.module:ProviderClass"``."""
 
-# In the form in which others say it, and loaded the same way: when they are first asked.
+# Written and loaded like the entry points of other packages: each is imported when it is first used.
 _OURS: Mapping[str, str] = {
     "berlin": "berlin_magic.providers.berlin.provider:Berlin",
     "local": "berlin_magic.providers.local.provider:Local",
@@ -34,11 +34,11 @@ _OURS: Mapping[str, str] = {
 }
 
 
-def found() -> Mapping[str, EntryPoint]:
+def installed() -> Mapping[str, EntryPoint]:
     """Return the providers that are installed, by name, ours first; none of them is imported.
 
-    Names are compared without regard to case. One that is taken already, by us or by another package, is left out with
-    a warning: what is meant for one provider, a key for instance, would go to another.
+    Upper and lower case make no difference. If a name is taken already, by us or by another package, the second
+    provider is left out with a warning: else what is meant for one, such as a key, would go to the other.
     """
     return _listed()
 
@@ -64,21 +64,21 @@ def _listed() -> Mapping[str, EntryPoint]:
     return MappingProxyType(known)
 
 
-def found_anew() -> Mapping[str, EntryPoint]:
-    """Return what `found` does, with what has been installed since it was first asked."""
+def refresh_installed() -> Mapping[str, EntryPoint]:
+    """Return what `installed` does, including packages that were installed since its first call."""
     _listed.cache_clear()
-    return found()
+    return installed()
 
 
 def named_provider(model: str) -> tuple[str, str]:
-    """Return the name of the provider that `model` begins with, "" for none, and the model without it.
+    """Split ``NAME:MODEL`` into provider and model; without a provider's name return ``""`` and `model`.
 
     A prefix counts only if it is a provider's name: ``qwen2.5:7b`` is a model, and ``ollama:qwen2.5:7b`` is that
     model of Ollama.
     """
     prefix, colon, rest = model.partition(":")
     name = prefix.strip().lower()
-    return (name, rest.strip()) if colon and (name in _OURS or name in found()) else ("", model)
+    return (name, rest.strip()) if colon and (name in _OURS or name in installed()) else ("", model)
 
 
 def load(name: str) -> type[Provider]:
@@ -87,16 +87,16 @@ def load(name: str) -> type[Provider]:
     Raises
     ------
     NotConfiguredError
-        Where there is none, or it can't be imported, or is no provider; the message says which.
+        If none has that name, or it can't be imported, or it is not a provider; the message says which.
     """
-    from berlin_magic.providers.base import Provider  # noqa: PLC0415 - a name can be told without it
+    from berlin_magic.providers.base import Provider  # noqa: PLC0415 - `named_provider` does not need it
 
-    entry = found().get(name.strip().lower())
+    entry = installed().get(name.strip().lower())
     if entry is None:
-        entry = found_anew().get(name.strip().lower())
+        entry = refresh_installed().get(name.strip().lower())
     if entry is None:
         raise NotConfiguredError(
-            f"There is no provider {clean(name, 40)!r}.\nInstalled are {', '.join(found())}: `%berlin providers`."
+            f"There is no provider {clean(name, 40)!r}.\nInstalled are {', '.join(installed())}: `%berlin providers`."
         )
     try:
         provider = entry.load()
@@ -104,17 +104,17 @@ def load(name: str) -> type[Provider]:
         what = f"{type(error).__name__}: {error}"
         raise NotConfiguredError(
             f"The provider {clean(name, 40)!r} can't be loaded from {clean(entry.value, 80)}: {clean(what, 200)}\n"
-            "Repair or uninstall the package that brings it; the others work without it."
+            "Repair or uninstall the package that brings it; the other providers work without it."
         ) from error
     if not (isinstance(provider, type) and issubclass(provider, Provider)) or inspect.isabstract(provider):
         raise NotConfiguredError(
-            f"The provider {clean(name, 40)!r} is none: {clean(entry.value, 80)} is no subclass of "
-            "berlin_magic.Provider with a create_async_generator.\nTell whoever wrote it; the others work without it."
+            f"{clean(name, 40)!r} is not a provider: {clean(entry.value, 80)} must subclass berlin_magic.Provider and "
+            "have a create_async_generator.\nTell its author; the other providers work without it."
         )
     if not all(isinstance(text, str) for text in (provider.name, provider.url, provider.needs)):
         raise NotConfiguredError(
-            f"The provider {clean(name, 40)!r} is none: its name, url and needs are not all texts.\n"
-            "Tell whoever wrote it; the others work without it."
+            f"{clean(name, 40)!r} is not a provider: its name, url and needs must be strings.\n"
+            "Tell its author; the other providers work without it."
         )
     return provider
 

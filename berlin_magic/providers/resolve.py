@@ -1,4 +1,4 @@
-"""Where questions go: the provider and server that the user has named, or the embedded one where there is none."""
+"""Resolve model and settings to the provider and server that a question goes to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, DEFAULT_URL, B
 from berlin_magic.providers.berlin.settings import access_to
 from berlin_magic.providers.local.models import is_ready
 from berlin_magic.providers.openai.services import OpenAI
-from berlin_magic.providers.options import OF_AN_ENGINE
+from berlin_magic.providers.options import ENGINE_SETTINGS
 from berlin_magic.providers.registry import load, named_provider
 from berlin_magic.transport.proxies import proxy_secrets
 from berlin_magic.transport.request import address
@@ -27,14 +27,14 @@ from berlin_magic.transport.request import address
 __all__ = ["EMBEDDED_MODEL", "Connection", "close_embedded", "connect"]
 
 EMBEDDED_MODEL = "berlin-guide"
-"""What the embedded engine calls itself: a guide to this package, not a language model."""
+"""The model of the embedded server: a guide to this package, not a language model."""
 
 _GUIDE = "guide"
 """The model that is the guide, whatever is configured; a server is named by settings alone."""
 
-_FOR_ALL = {"proxy", "silence", "retries", "reply_limit"} | OF_AN_ENGINE
-_TAKEN_OR_NOT = {"silence", "retries", "reply_limit"} | OF_AN_ENGINE
-"""What a provider that does not name it is not given: it would take it for an option of the engine."""
+_COMMON = {"proxy", "silence", "retries", "reply_limit"} | ENGINE_SETTINGS
+_OPTIONAL = {"silence", "retries", "reply_limit"} | ENGINE_SETTINGS
+"""Settings that a provider only gets if it has a parameter for them: else they would become the engine's options."""
 
 _BERLIN = {"url", "account", "password", "token"}
 _OPENAI = {"key", "headers"}
@@ -47,7 +47,7 @@ class Connection:
     Attributes
     ----------
     provider : type of Provider
-        Whom to ask.
+        The provider to ask.
     settings : mapping
         Keywords for its `stream`; passwords, tokens and keys among them are each a `Secret`.
     where : str
@@ -57,7 +57,7 @@ class Connection:
     name : str
         The provider's name, as in ``-m NAME:MODEL``.
     reason : str
-        Why it is this provider, in a few words.
+        Why this provider was chosen, in a few words.
     embedded : bool
         Whether it is the embedded server.
     """
@@ -72,36 +72,36 @@ class Connection:
 
     @property
     def secrets(self) -> list[Secret]:
-        """What no message may hold: what the provider is given, and what it may have read in the environment."""
-        given = [value for name, value in self.settings.items() if name != "proxy"]  # of which the password counts
-        way = proxy_secrets(URL(self.where or DEFAULT_URL), self.settings.get("proxy"))
-        return [*secrets_among(given), *secrets_of_environment(), *way]
+        """The secrets that no message may show: the settings' own, and those of the environment."""
+        given = [value for name, value in self.settings.items() if name != "proxy"]  # of it only the password is secret
+        of_proxy = proxy_secrets(URL(self.where or DEFAULT_URL), self.settings.get("proxy"))
+        return [*secrets_among(given), *secrets_of_environment(), *of_proxy]
 
 
 async def connect(model: str = "", provider: str = "", **given: Any) -> Connection:
-    """Return the connection for a model and `given` settings; start the embedded server where nothing is configured.
+    """Return the connection for a model and `given` settings; start the embedded server if nothing is configured.
 
-    The provider is the first of: the one that `model` begins with (else ``BERLIN_MODEL``, where no `provider` is
-    given); `provider`; ``BERLIN_PROVIDER``; Berlin, where a Berlin server is named or logged in to; OpenAI, where
+    The provider is the first of: the one that `model` begins with (or ``BERLIN_MODEL``, if no `provider` is given);
+    `provider`; ``BERLIN_PROVIDER``; Berlin, if the user has named a Berlin server or logged in to one; OpenAI, if
     ``OPENAI_BASE_URL`` or ``OPENAI_API_KEY`` is set; `Local`, if a model is on this machine; the embedded server. The
     model ``guide``, with no server in the settings, is always the embedded server's.
 
     Parameters
     ----------
     model : str
-        The model to ask, ``NAME:MODEL`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the usual one.
+        The model to ask, ``NAME:MODEL`` with a provider's name; empty for ``BERLIN_MODEL``, or the default one.
     provider : str
-        The name of the provider that the settings are for; empty for OpenAI, where a ``key`` is among them, else
-        Berlin. Where `model` names another, that one gets only what is for all: ``proxy``, ``silence``, ``retries``,
+        The name of the provider that the settings are for; empty for OpenAI, if a ``key`` is among them, else for
+        Berlin. If `model` names another provider, that one gets only ``proxy``, ``silence``, ``retries`` and
         ``reply_limit``.
     **given
         ``url``, ``account``, ``password``, ``token``, ``key``, ``headers``, ``proxy``, ``silence``, ``retries``,
-        ``reply_limit`` (0 for none), and what else the provider takes; empty ones count as not given.
+        ``reply_limit`` (0 for no limit), and the provider's own settings; empty ones count as not given.
 
     Raises
     ------
     BerlinError
-        Where there is no such provider, it has no such setting, or the embedded server can't be started.
+        If there is no such provider, it has no such setting, or the embedded server can't be started.
     """
     # Under the same name: a verbose traceback shows what this frame was given.
     given = {name: unseen(name, value) for name, value in given.items()}
@@ -112,37 +112,37 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     wanted = model or os.environ.get("BERLIN_MODEL", "")
     prefix, rest = await in_thread(lambda: named_provider(wanted))
     if not model and provider and prefix not in {"", provider}:
-        prefix, rest = "", ""  # the provider that is set is nearer than the environment's model
+        prefix, rest = "", ""  # the provider that is set goes before the environment's model
     if wanted == _GUIDE and not provider and not settings.keys() & (_BERLIN | _OPENAI):
-        settings = {key: value for key, value in settings.items() if key in _FOR_ALL}
+        settings = {key: value for key, value in settings.items() if key in _COMMON}
         return await _embedded(settings, "", "the guide is named")
-    usual, reason = await in_thread(lambda: _usual(provider, settings))
-    if usual == "local" and wanted == EMBEDDED_MODEL:
-        usual, reason = "berlin", "the guide is named"
-    name = prefix or usual
+    default, reason = await in_thread(lambda: _default(provider, settings))
+    if default == "local" and wanted == EMBEDDED_MODEL:
+        default, reason = "berlin", "the guide is named"
+    name = prefix or default
     owner = provider or os.environ.get("BERLIN_PROVIDER", "").strip().lower()
     owner = owner or ("openai" if settings.keys() & _OPENAI else "berlin")
     if name != owner:
-        settings = {key: value for key, value in settings.items() if key in _FOR_ALL}
+        settings = {key: value for key, value in settings.items() if key in _COMMON}
     if prefix:
         reason = f"the model begins with {prefix}:"
     if name == "berlin" and not (settings.keys() & _BERLIN or Berlin.configured()):
         return await _embedded(settings, rest, reason)
     chosen = Berlin if name == "berlin" else await in_thread(lambda: load(name))
-    settings = _taken(chosen, settings)
+    settings = _settings_for(chosen, settings)
     if chosen is Berlin:
         access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
         return Connection(Berlin, settings, access.where, rest or DEFAULT_MODEL, name, reason)
     rest = rest or await in_thread(chosen.usual_model)
-    return Connection(chosen, settings, _shown(chosen.where(**settings)), rest, name, reason)
+    return Connection(chosen, settings, _public(chosen.where(**settings)), rest, name, reason)
 
 
-def _usual(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 - one for each rule
-    """Return the provider where the model names none, and why it is this one."""
+def _default(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:  # noqa: PLR0911 - one for each rule
+    """Return the provider to use if the model names none, and the reason for it."""
     if provider:
         return provider, "the setting `provider`"
-    if standing := os.environ.get("BERLIN_PROVIDER", "").strip().lower():
-        return standing, "BERLIN_PROVIDER"
+    if configured := os.environ.get("BERLIN_PROVIDER", "").strip().lower():
+        return configured, "BERLIN_PROVIDER"
     if settings.keys() & _OPENAI:
         return "openai", "a key is given"
     if settings.keys() & _BERLIN or Berlin.configured():
@@ -154,25 +154,25 @@ def _usual(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:  # no
     return "berlin", "nothing is configured"
 
 
-def _taken(provider: type[Provider], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return those of `settings` that are for `provider`; what names a server or lets into it is not left out unsaid.
+def _settings_for(provider: type[Provider], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `settings` that `provider` has parameters for.
 
     Raises
     ------
     NotConfiguredError
-        Where it does not take one of these.
+        If an address or a credential is among those that it does not have.
     """
-    taken = provider.parameters()
-    if wrong := sorted((settings.keys() & (_BERLIN | _OPENAI)) - taken):
+    parameters = provider.parameters()
+    if wrong := sorted((settings.keys() & (_BERLIN | _OPENAI)) - parameters):
         raise NotConfiguredError(
             f"{clean(provider.name, 40)} has no setting {wrong[0]!r}.\n"
             "Name the provider that it is for, or leave it out: `%config BerlinMagics`."
         )
-    return {name: value for name, value in settings.items() if name in taken or name not in _TAKEN_OR_NOT}
+    return {name: value for name, value in settings.items() if name in parameters or name not in _OPTIONAL}
 
 
-def _shown(where: str) -> str:
-    """Return an address without whatever of a user it holds."""
+def _public(where: str) -> str:
+    """Return an address without user name and password; empty if it is not an address."""
     try:
         return str(address(where, "the provider's address")) if where else ""
     except BerlinError:
@@ -181,14 +181,14 @@ def _shown(where: str) -> str:
 
 async def _embedded(settings: Mapping[str, Any], model: str, reason: str) -> Connection:
     server = await in_thread(_embedded_server)
-    way = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
+    own = {"url": server.url, "account": server.account, "password": server.password, "shared": False}
     # No proxy reaches our own loopback.
-    settings = {name: value for name, value in settings.items() if name not in {"proxy", *OF_AN_ENGINE}}
-    return Connection(Berlin, settings | way, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)
+    settings = {name: value for name, value in settings.items() if name not in {"proxy", *ENGINE_SETTINGS}}
+    return Connection(Berlin, settings | own, server.url, model or EMBEDDED_MODEL, reason=reason, embedded=True)
 
 
 class EmbeddedServer(Protocol):
-    """A Berlin server in this process; the class is named by this package's entry point of the group `EMBEDDED`."""
+    """A Berlin server in this process; this package's entry point of the group `EMBEDDED` names its class."""
 
     url: str
     account: str
@@ -196,7 +196,7 @@ class EmbeddedServer(Protocol):
 
     @classmethod
     def start(cls) -> Self:
-        """Return one that answers; may block for a few seconds."""
+        """Start a server and return it once it answers; may block for a few seconds."""
         ...
 
     @property
@@ -205,19 +205,19 @@ class EmbeddedServer(Protocol):
         ...
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         ...
 
 
 EMBEDDED = "berlin_magic.embedded_server"
-"""The group of the entry point: the server imports the providers, and so they can't import the server."""
+"""The group of the entry point. The server imports the providers, so they can't import the server."""
 
 _server: EmbeddedServer | None = None
 _starting = threading.Lock()
 
 
 def _embedded_server() -> EmbeddedServer:
-    global _server  # noqa: PLW0603 - one a process, for all of its notebooks and conversations
+    global _server  # noqa: PLW0603 - one for each process, for all of its notebooks and conversations
     with _starting:
         if _server is None or not _server.alive:
             _server = _embedded_class().start()
@@ -229,7 +229,7 @@ def _embedded_class() -> type[EmbeddedServer]:
         (entry,) = distribution("berlin-magic").entry_points.select(group=EMBEDDED)
     except (PackageNotFoundError, ValueError):
         raise NotConfiguredError(
-            "berlin_magic is not installed here as a package, and so its embedded server can't be found.\n"
+            "berlin_magic is not installed as a package, so its embedded server can't be found.\n"
             "Install it: `pip install berlin-magic`, or `pip install -e .` in its source."
         ) from None
     found: type[EmbeddedServer] = entry.load()
@@ -237,7 +237,7 @@ def _embedded_class() -> type[EmbeddedServer]:
 
 
 def close_embedded() -> None:
-    """End the embedded server, where there is one; the next question starts another."""
+    """Stop the embedded server if it runs; the next question starts another."""
     global _server  # noqa: PLW0603
     with _starting:
         if _server is not None:

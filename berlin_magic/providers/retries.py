@@ -1,4 +1,4 @@
-"""Asking again: only what can pass, before the first word of a reply, backing off, bounded in number and in time."""
+"""Retry a question that failed for a temporary reason before the first word of its reply."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from berlin_magic.messages import Event, Notice
 from berlin_magic.providers.error_kinds import is_loading
 from berlin_magic.transport.errors import PASSING_STATUSES
 
-__all__ = ["RETRIES", "pause", "retried", "told_wait"]
+__all__ = ["RETRIES", "delay", "retry_after", "with_retries"]
 
 RETRIES: Final = 5
-"""How often one question is asked again at most, where the user sets no other number."""
+"""The most retries of one question, if the user sets no other number."""
 
-# How a Berlin server (wire/chat-upstream-refused) and gateways say with a 500 that there was nobody behind them.
+# How a Berlin server (wire/chat-upstream-refused) and gateways say with a 500 that the engine behind them is down.
 _ENGINE_DOWN = re.compile(
     r"ECONNREFUSED|ECONNRESET|EAI_AGAIN|socket hang up|connection (was )?(refused|reset)|the connection failed",
     re.IGNORECASE,
@@ -31,56 +31,58 @@ _ENGINE_DOWN = re.compile(
 _FAILED = 500
 _OUT_OF_REACH = 5000  # the code in a Berlin envelope, whatever the status; also that of an unknown model
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
-_FOR_GOOD = 1e9  # seconds; more than that is no more to be told from for ever
+_LONGEST_WAIT = 1e9  # seconds; more would overflow, and is never waited for anyway
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long one kind of failure is borne with.
+class RetryPolicy:
+    """Retry policy for one kind of error.
 
     Attributes
     ----------
-    what : str
-        What the user is told of it.
-    times : int
-        How often it is asked again.
-    first : float
-        Seconds to wait the first time, at most; each further time twice as long.
-    limit : float
-        Seconds after the question was first asked, beyond which it is not asked again.
+    reason : str
+        Why the question is retried, for the status line.
+    retries : int
+        The most retries.
+    first_delay : float
+        Seconds before the first retry, at most; before each further one twice as long.
+    time_limit : float
+        Seconds since the question was first sent, after which it is not retried.
     """
 
-    what: str
-    times: int
-    first: float
-    limit: float
+    reason: str
+    retries: int
+    first_delay: float
+    time_limit: float
 
 
-_NO_CONNECTION = Patience("no connection", times=2, first=0.5, limit=2.0)  # most often a server that is not started
-_NO_ENGINE = Patience("the engine is out of reach", times=4, first=0.7, limit=12.0)
-_LOADING = Patience("the model is being loaded", times=RETRIES, first=4.0, limit=150.0)
-_BUSY = Patience("busy", times=RETRIES, first=1.0, limit=30.0)
+_NO_CONNECTION = RetryPolicy(
+    "no connection", retries=2, first_delay=0.5, time_limit=2.0
+)  # most often a server that is not started
+_NO_ENGINE = RetryPolicy("the engine is out of reach", retries=4, first_delay=0.7, time_limit=12.0)
+_LOADING = RetryPolicy("the model is being loaded", retries=RETRIES, first_delay=4.0, time_limit=150.0)
+_BUSY = RetryPolicy("busy", retries=RETRIES, first_delay=1.0, time_limit=30.0)
 
 
-async def retried(
+async def with_retries(
     ask: Callable[[], AsyncGenerator[Event, None]], retries: int = RETRIES
 ) -> AsyncGenerator[Event, None]:
-    """Yield what ``ask()`` yields; where it fails before anything came, and that can pass, wait and ask again.
+    """Yield the events of ``ask()``; if it fails for a temporary reason before the reply begins, wait and retry.
 
-    Each wait begins with a `Notice` that says how long it is. Nothing is open during a wait; closing the generator, or
-    cancelling who reads it, ends it at once.
+    Each wait begins with a `Notice` that says how long it is. No connection is open during a wait; closing the
+    generator, or cancelling the task that reads it, ends the wait at once.
 
     Parameters
     ----------
     ask : callable
-        Returns a new generator of one try; what it yields besides `Notice` is the reply, which has then begun.
+        Returns a new generator for one attempt. Any event but a `Notice` begins the reply.
     retries : int
-        How often it is asked again at most; 0 for not at all.
+        The most retries; 0 for none.
 
     Raises
     ------
     BerlinError
-        The last one.
+        The error of the last attempt.
     """
     clock = asyncio.get_running_loop().time
     start, attempt, begun = clock(), 0, False
@@ -92,62 +94,62 @@ async def retried(
                     yield item
             return
         except BerlinError as error:
-            # The jitter is against a class that comes back in step: no secret depends on it.
-            chance = random.random()  # noqa: S311
-            wait = None if begun or attempt >= retries else pause(error, attempt, clock() - start, chance)
+            # The jitter keeps the users of one classroom from retrying at the same moment: no secret depends on it.
+            jitter = random.random()  # noqa: S311
+            wait = None if begun or attempt >= retries else delay(error, attempt, clock() - start, jitter)
             if wait is None:
                 raise
-            told = Notice(f"{_patience_with(error).what}, trying again in {math.ceil(wait)} s")
+            notice = Notice(f"{_policy_for(error).reason}, trying again in {math.ceil(wait)} s")
         attempt += 1
-        yield told
+        yield notice
         await asyncio.sleep(wait)
 
 
-def pause(error: BerlinError, attempt: int, elapsed: float, chance: float) -> float | None:
-    """Return how many seconds to wait before the question is asked again; None where it is not to be.
+def delay(error: BerlinError, attempt: int, elapsed: float, jitter: float) -> float | None:
+    """Return the seconds to wait before the next retry; None if there is to be none.
 
     Parameters
     ----------
     error : BerlinError
-        What it ended in.
+        The error of the last attempt.
     attempt : int
-        How often it has been asked again so far.
+        The retries so far.
     elapsed : float
-        Seconds since it was asked first.
-    chance : float
-        A random number from 0 to 1, for the jitter.
+        Seconds since the question was first sent.
+    jitter : float
+        A random number from 0 to 1.
     """
-    patience = _patience_with(error)
-    if attempt >= patience.times:
+    policy = _policy_for(error)
+    if attempt >= policy.retries:
         return None
-    wait = patience.first * 2**attempt * (1 + chance) / 2
+    wait = policy.first_delay * 2**attempt * (1 + jitter) / 2
     if error.retry_after is not None:
-        wait = max(wait, error.retry_after + chance)  # a class that was told the same time should not come in step
-    # A server that wants a longer wait gets none: sooner would be against its word, and nobody watches a cell so long.
-    return wait if elapsed + wait <= patience.limit else None
+        wait = max(wait, error.retry_after + jitter)  # all users of a server may have been given the same time
+    # If the server wants a longer wait, do not retry: an earlier retry ignores it, and nobody watches a cell so long.
+    return wait if elapsed + wait <= policy.time_limit else None
 
 
-def told_wait(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds that ``Retry-After`` names (RFC 9110, section 10.2.3); None where it names none.
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds that ``Retry-After`` gives (RFC 9110, section 10.2.3); None if it gives none.
 
-    A date in it counts from the server's own ``Date``, where that is there: its clock may differ from ours, `now`.
+    A date in it is compared with the server's own ``Date`` if it sends one: its clock may differ from ours, `now`.
     """
     value = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(value):
-        return min(float(value), _FOR_GOOD)
+        return min(float(value), _LONGEST_WAIT)
     until = _date(value)
     if until is None:
         return None
     return max(0.0, (until - (_date(headers.get("Date", "")) or now or datetime.now(UTC))).total_seconds())
 
 
-_NONE = Patience("", times=0, first=0.0, limit=0.0)
+_NO_RETRY = RetryPolicy("", retries=0, first_delay=0.0, time_limit=0.0)
 
 
-def _patience_with(error: BerlinError) -> Patience:
+def _policy_for(error: BerlinError) -> RetryPolicy:
     match error:
         case ServerUnreachableError():
-            return _NO_CONNECTION if error.passing else _NONE
+            return _NO_CONNECTION if error.passing else _NO_RETRY
         case RateLimitError():
             return _BUSY
         case ServerError() if type(error) is ServerError and is_loading(error.body or ""):
@@ -157,9 +159,9 @@ def _patience_with(error: BerlinError) -> Patience:
         case ServerError() if type(error) is ServerError and (
             error.status in {None, _FAILED} or error.code == _OUT_OF_REACH
         ):
-            return _NO_ENGINE if _ENGINE_DOWN.search(error.body or "") else _NONE
+            return _NO_ENGINE if _ENGINE_DOWN.search(error.body or "") else _NO_RETRY
         case _:
-            return _NONE
+            return _NO_RETRY
 
 
 def _date(text: str) -> datetime | None:

@@ -1,4 +1,4 @@
-"""The survey of the providers: all at once, bounded, and with no secret in it."""
+"""The check of all providers runs them at once, within a time limit, and shows no secret."""
 
 from __future__ import annotations
 
@@ -60,20 +60,20 @@ def nobody_there(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(service, "url", NOBODY)
     for variable in ("OPENROUTER_API_KEY", "VLLM_API_KEY", "LLAMA_API_KEY"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr(availability, "_PATIENCE", 1.0)
+    monkeypatch.setattr(availability, "_TIMEOUT", 1.0)
     yield
     resolve.close_embedded()
 
 
 def also(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     more = {name.lower(): EntryPoint(name.lower(), f"{__name__}:{name}", registry.GROUP) for name in names}
-    everything = MappingProxyType({**registry.found(), **more})
-    monkeypatch.setattr(availability, "found_anew", lambda: everything)
-    monkeypatch.setattr(registry, "found", lambda: everything)
+    everything = MappingProxyType({**registry.installed(), **more})
+    monkeypatch.setattr(availability, "refresh_installed", lambda: everything)
+    monkeypatch.setattr(registry, "installed", lambda: everything)
 
 
-async def found(**settings: Any) -> dict[str, availability.Finding]:
-    return {finding.name: finding for finding in await availability.survey(settings)}
+async def found(**settings: Any) -> dict[str, availability.Availability]:
+    return {finding.name: finding for finding in await availability.check_availability(settings)}
 
 
 async def test_each_says_what_it_needs_and_whether_it_answers(
@@ -82,7 +82,7 @@ async def test_each_says_what_it_needs_and_whether_it_answers(
     server.on("/v1/models", [reply(200, MODELS)])
     monkeypatch.setattr(Ollama, "url", f"{server.url}/v1")
     there = await found()
-    assert list(there) == list(registry.found())
+    assert list(there) == list(registry.installed())
     assert there["ollama"].answer == "answers: 2 models" and there["ollama"].where == f"{server.url}/v1"
     assert there["berlin"].answer.startswith("answers: ") and "(embedded)" in there["berlin"].where
     for name in ("vllm", "llamacpp", "lmstudio"):

@@ -101,5 +101,5 @@ async def test_a_reply_that_is_cut_is_kept_and_told(server: ScriptedServer, end:
 
 
 async def test_it_is_in_the_list(order: None) -> None:
-    there = {finding.name: finding for finding in [await availability._found("lines", {})]}
+    there = {finding.name: finding for finding in [await availability._check("lines", {})]}
     assert there["lines"].needs.startswith("the line server") and there["lines"].where == "http://127.0.0.1:9000/ask"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from berlin_magic.errors import NotConfiguredError
 from berlin_magic.messages import Text
 from berlin_magic.providers import registry
 from berlin_magic.providers.berlin.provider import Berlin
-from berlin_magic.providers.registry import found, load, named_provider
+from berlin_magic.providers.registry import installed, load, named_provider
 
 GOOD = """
 from berlin_magic import Provider
@@ -73,7 +74,7 @@ def test_any_other_prefix_is_part_of_the_models_name(model: str) -> None:
 
 
 def test_ours_are_all_there_and_berlin_comes_first() -> None:
-    assert next(iter(found())) == "berlin"
+    assert next(iter(installed())) == "berlin"
     for name in registry._OURS:
         assert load(name).name and load(name).needs
     assert load("Berlin") is Berlin
@@ -94,9 +95,9 @@ async def test_one_of_another_package_is_found_by_its_prefix(install: Install) -
         ("import nowhere_to_be_found", "Echo", "ModuleNotFoundError"),
         ("raise RuntimeError('\\x1b[31mred\\n\\n\\nmany lines' * 99)", "Echo", "RuntimeError"),
         ("x = 1", "Echo", "AttributeError"),
-        ("class Echo: pass", "Echo", "no subclass"),
+        ("class Echo: pass", "Echo", "must subclass"),
         ("from berlin_magic import Provider\nclass Echo(Provider): pass", "Echo", "create_async_generator"),
-        ("Echo = 7", "Echo", "no subclass"),
+        ("Echo = 7", "Echo", "must subclass"),
     ],
 )
 def test_a_broken_one_is_told_in_two_lines_and_only_when_it_is_asked(
@@ -114,7 +115,7 @@ def test_a_broken_one_is_told_in_two_lines_and_only_when_it_is_asked(
 def test_nobody_takes_a_name_of_ours(install: Install) -> None:
     install("their_thief", GOOD, "openai = their_thief:Echo", "Berlin = their_thief:Echo")
     with pytest.warns(UserWarning, match="there are two providers") as told:
-        assert found()["openai"].value == "berlin_magic.providers.openai.services:OpenAI"
+        assert installed()["openai"].value == "berlin_magic.providers.openai.services:OpenAI"
     assert len(told) == 2
     assert load("berlin") is Berlin
 
@@ -123,23 +124,23 @@ def test_of_two_with_one_name_the_first_counts_and_the_other_is_told(install: In
     install("their_first", GOOD, "echo = their_first:Echo")
     install("their_second", GOOD, "echo = their_second:Echo")
     with pytest.warns(UserWarning, match="their_second:Echo is left out"):
-        assert found()["echo"].value == "their_first:Echo"
+        assert installed()["echo"].value == "their_first:Echo"
 
 
 def test_a_name_that_nobody_could_write_is_left_out(install: Install) -> None:
     install("their_odd", GOOD, "a b = their_odd:Echo", "fine = their_odd:Echo")
     with pytest.warns(UserWarning, match="'a b'"):
-        assert "fine" in found() and "a b" not in found()
+        assert "fine" in installed() and "a b" not in installed()
 
 
 def test_metadata_that_can_not_be_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(**_: object) -> None:
         raise ValueError("no such thing")
 
-    monkeypatch.setattr("importlib.metadata.entry_points", broken)
+    monkeypatch.setattr(metadata, "entry_points", broken)
     registry._listed.cache_clear()
     with pytest.warns(UserWarning, match="can't be listed"):
-        assert "ollama" in found()
+        assert "ollama" in installed()
     registry._listed.cache_clear()
 
 

@@ -32,7 +32,7 @@ from berlin_magic.errors import (
 from berlin_magic.messages import Notice, Reasoning, Text
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.provider import OpenAICompatible
-from berlin_magic.providers.retries import pause, retried, told_wait
+from berlin_magic.providers.retries import delay, retry_after, with_retries
 
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 BUSY = RateLimitError("x", status=429)
@@ -75,18 +75,18 @@ STAY = [
 
 @pytest.mark.parametrize("error", PASS, ids=repr)
 def test_what_can_pass_is_asked_again(error):
-    assert pause(error, 0, 0.0, 0.5) is not None
+    assert delay(error, 0, 0.0, 0.5) is not None
 
 
 @pytest.mark.parametrize("error", STAY, ids=repr)
 def test_what_can_not_pass_is_not_asked_again(error):
-    assert pause(error, 0, 0.0, 0.5) is None
+    assert delay(error, 0, 0.0, 0.5) is None
 
 
 def waits(error, chance):
     """Return the waits of a question whose every try fails at once."""
     found: list[float] = []
-    while (wait := pause(error, len(found), sum(found), chance)) is not None:
+    while (wait := delay(error, len(found), sum(found), chance)) is not None:
         found.append(wait)
     return found
 
@@ -114,23 +114,23 @@ def test_a_busy_server_is_given_the_longer_time():
 
 
 def test_waits_differ_by_chance():
-    assert pause(BUSY, 2, 0.0, 0.0) == 2
-    assert pause(BUSY, 2, 0.0, 1.0) == 4
+    assert delay(BUSY, 2, 0.0, 0.0) == 2
+    assert delay(BUSY, 2, 0.0, 1.0) == 4
 
 
 def test_time_that_the_tries_took_counts():
-    assert pause(BUSY, 0, 25.0, 0.5) is not None
-    assert pause(BUSY, 0, 29.9, 0.5) is None
-    assert pause(GONE, 0, 2.0, 0.5) is None  # a server that worked on it for long, and then died
+    assert delay(BUSY, 0, 25.0, 0.5) is not None
+    assert delay(BUSY, 0, 29.9, 0.5) is None
+    assert delay(GONE, 0, 2.0, 0.5) is None  # a server that worked on it for long, and then died
 
 
 def test_the_server_says_how_long_to_wait():
-    assert pause(RateLimitError("x", retry_after=4), 0, 0.0, 0.25) == 4.25
-    assert pause(RateLimitError("x", retry_after=0), 0, 0.0, 0.0) == 0.5
+    assert delay(RateLimitError("x", retry_after=4), 0, 0.0, 0.25) == 4.25
+    assert delay(RateLimitError("x", retry_after=0), 0, 0.0, 0.0) == 0.5
 
 
 def test_a_server_that_wants_a_longer_wait_than_ours_is_not_asked_before_its_time():
-    assert pause(RateLimitError("x", retry_after=60), 0, 0.0, 0.0) is None
+    assert delay(RateLimitError("x", retry_after=60), 0, 0.0, 0.0) is None
 
 
 @pytest.mark.parametrize(
@@ -157,12 +157,12 @@ def test_a_server_that_wants_a_longer_wait_than_ours_is_not_asked_before_its_tim
 )
 def test_a_time_to_wait_is_seconds_or_a_date(headers, seconds):
     """RFC 9110, section 10.2.3: ``Retry-After = HTTP-date / delay-seconds``, the date in any of its three forms."""
-    assert told_wait(headers, datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC)) == seconds
+    assert retry_after(headers, datetime(2026, 11, 22, 18, 0, 0, tzinfo=UTC)) == seconds
 
 
 @given(st.text())
 def test_any_text_is_a_time_to_wait_or_none(text):
-    wait = told_wait({"Retry-After": text, "Date": text})
+    wait = retry_after({"Retry-After": text, "Date": text})
     assert wait is None or wait >= 0
 
 
@@ -174,7 +174,7 @@ async def test_what_is_waited_for_is_told_before_the_wait():
         raise RateLimitError("x", retry_after=3.0)
         yield ""
 
-    async with aclosing(retried(busy)) as items:
+    async with aclosing(with_retries(busy)) as items:
         assert await anext(items) in (Notice("busy, trying again in 4 s"), Notice("busy, trying again in 3 s"))
 
 
@@ -188,7 +188,7 @@ async def test_nothing_is_asked_again_once_a_word_or_a_thought_has_come():
             raise RateLimitError("x")
 
         with pytest.raises(RateLimitError):
-            assert [item async for item in retried(ask)] == [first]
+            assert [item async for item in with_retries(ask)] == [first]
         assert len(tries) == 1
 
 

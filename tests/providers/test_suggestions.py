@@ -100,7 +100,7 @@ FAULTS = [[Then.RESET], [Then.HOLD], [reply(503, b"")], [reply(200, b"<html>")],
 
 @pytest.mark.parametrize("fault", FAULTS, ids=["reset", "silent", "busy", "a page", "refused"])
 async def test_a_list_that_can_not_be_had_changes_nothing(server, unknown, fault, monkeypatch):
-    monkeypatch.setattr(suggestions, "_PATIENCE", 0.3)
+    monkeypatch.setattr(suggestions, "_TIMEOUT", 0.3)
     ask, path, _ = unknown
     server.on(path, fault)
     error = (await asyncio.wait_for(outcome(ask()), 10)).failure

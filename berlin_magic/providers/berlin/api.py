@@ -15,7 +15,7 @@ from berlin_magic.messages import Event, Finish, Text
 from berlin_magic.providers.berlin.envelope import data_of, envelope_error, is_envelope, parse_envelope
 from berlin_magic.providers.berlin.settings import Access
 from berlin_magic.providers.berlin.stream import Decoder, Refusal
-from berlin_magic.providers.retries import told_wait
+from berlin_magic.providers.retries import retry_after
 from berlin_magic.transport import request as http
 from berlin_magic.transport.response import object_limit
 
@@ -117,7 +117,7 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
         status = response.status
         if status != _OK:
             text = await http.whole_body(response, silence=access.silence)
-            wait = told_wait(response.headers)
+            wait = retry_after(response.headers)
             envelope = parse_envelope(text, status=status, where=access.where, retry_after=wait)
             raise envelope_error(envelope, status=status, where=access.where, model=model, retry_after=wait)
         try:
@@ -163,7 +163,7 @@ async def _answer(
     )
     async with request as response:
         text = await http.whole_body(response, silence=access.silence)
-        return response.status, text, told_wait(response.headers)
+        return response.status, text, retry_after(response.headers)
 
 
 def _headers(access: Access) -> dict[str, str]:

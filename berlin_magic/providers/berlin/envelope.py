@@ -19,7 +19,7 @@ from berlin_magic.errors import (
     ServerError,
     clean,
 )
-from berlin_magic.providers.error_kinds import TOO_LONG, is_of_the_key, is_prohibited, is_too_long, refusal_kind
+from berlin_magic.providers.error_kinds import TOO_LONG, concerns_key, error_kind, is_prohibited, is_too_long
 from berlin_magic.transport.errors import page_words
 
 __all__ = ["UNAUTHORIZED_CODE", "data_of", "envelope_error", "is_envelope", "parse_envelope"]
@@ -171,7 +171,7 @@ def envelope_error(
 
 
 def _kind(status: int, code: object, words: str, *, login: bool) -> type[ServerError]:
-    kind = NotAllowedError if code == UNAUTHORIZED_CODE else refusal_kind(status, words)
+    kind = NotAllowedError if code == UNAUTHORIZED_CODE else error_kind(status, words)
     if login and status < _FAILED_STATUS and kind is not RateLimitError:
         kind = LoginRefusedError
     return kind
@@ -188,7 +188,7 @@ def _advice_by_words(kind: type[ServerError], words: str, *, of_the_engine: bool
         )
     if of_the_engine and kind is NoBalanceError:
         return "It is the account of the engine behind the server, not yours, that is used up: ask whoever runs it."
-    if of_the_engine and kind is ServerError and is_of_the_key(words):
+    if of_the_engine and kind is ServerError and concerns_key(words):
         return "The engine behind the server does not accept the server's key, not yours: ask whoever runs it."
     return ""
 

@@ -23,7 +23,7 @@ from berlin_magic.providers.berlin import api
 from berlin_magic.providers.berlin.envelope import UNAUTHORIZED_CODE
 from berlin_magic.providers.berlin.settings import Access, access_to
 from berlin_magic.providers.berlin.tokens import KeptTokens, shared_token
-from berlin_magic.providers.retries import RETRIES, retried
+from berlin_magic.providers.retries import RETRIES, with_retries
 from berlin_magic.providers.suggestions import with_nearest
 from berlin_magic.transport.request import REPLY_LIMIT
 
@@ -261,7 +261,7 @@ class Berlin(KeptTokens, Provider):
     async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:
         sent = [*access.secrets]
         try:
-            async with aclosing(retried(cls._one_try(access, body, sent), retries)) as items:
+            async with aclosing(with_retries(cls._one_try(access, body, sent), retries)) as items:
                 async for item in items:
                     yield item
         except ModelUnknownError as error:

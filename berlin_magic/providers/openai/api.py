@@ -27,7 +27,7 @@ from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.errors import engine_error
 from berlin_magic.providers.openai.refused_options import RefusedOptions
 from berlin_magic.providers.openai.stream import CompletionDecoder
-from berlin_magic.providers.retries import told_wait
+from berlin_magic.providers.retries import retry_after
 from berlin_magic.transport import request
 from berlin_magic.transport.errors import page_words
 from berlin_magic.transport.proxies import proxy_secrets
@@ -244,7 +244,7 @@ def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, error: Mappin
         response.status,
         model=model,
         key_advice=endpoint.key_advice,
-        retry_after=told_wait(response.headers),
+        retry_after=retry_after(response.headers),
     )
 
 

@@ -18,11 +18,11 @@ from berlin_magic.errors import (
 )
 from berlin_magic.providers.error_kinds import (
     TOO_LONG,
+    concerns_key,
+    concerns_region,
+    error_kind,
     is_loading,
-    is_of_the_key,
-    is_of_the_region,
     is_too_long,
-    refusal_kind,
 )
 
 __all__ = ["engine_error"]
@@ -56,7 +56,7 @@ def engine_error(
     """
     said, code = _said(error), error.get("code") or error.get("type")
     words = f"{said} {code} {error.get('type', '')}"
-    kind = refusal_kind(status, words)
+    kind = error_kind(status, words)
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
     advice = _ADVICE[kind].format(model=clean(model, 80), key=key_advice, wait=wait)
     if kind is NotAllowedError and status == HTTPStatus.FORBIDDEN:
@@ -75,9 +75,9 @@ def engine_error(
 
 def _forbidden(words: str, key_advice: str) -> str:
     """Return what to do about a 403, which is no matter of the key unless the server says so."""
-    if is_of_the_region(words):
+    if concerns_region(words):
         return "The server does not serve your country or region: ask through another provider (`%berlin providers`)."
-    if is_of_the_key(words):
+    if concerns_key(words):
         return f"The server does not allow this: read what it says. {key_advice}"
     return "The server does not allow this: read what it says, or ask whoever runs it."
 

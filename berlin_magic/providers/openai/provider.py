@@ -18,7 +18,7 @@ from berlin_magic.providers.base import Provider, text_of
 from berlin_magic.providers.openai import api
 from berlin_magic.providers.openai.api import Endpoint, endpoint_url
 from berlin_magic.providers.openai.refused_options import RefusedOptions
-from berlin_magic.providers.retries import RETRIES, retried
+from berlin_magic.providers.retries import RETRIES, with_retries
 from berlin_magic.providers.suggestions import with_nearest
 from berlin_magic.transport.request import REPLY_LIMIT, origin_of
 
@@ -256,7 +256,7 @@ class OpenAICompatible(Provider):
                     yield event
 
         try:
-            async with aclosing(retried(once, retries)) as items:
+            async with aclosing(with_retries(once, retries)) as items:
                 async for item in items:
                     yield item
         except ModelUnknownError as error:
