@@ -56,9 +56,8 @@ class RetryPolicy:
     time_limit: float
 
 
-_NO_CONNECTION = RetryPolicy(
-    "no connection", retries=2, first_delay=0.5, time_limit=2.0
-)  # most often a server that is not started
+# Usually a server that has not been started.
+_NO_CONNECTION = RetryPolicy("no connection", retries=2, first_delay=0.5, time_limit=2.0)
 _NO_ENGINE = RetryPolicy("the engine is out of reach", retries=4, first_delay=0.7, time_limit=12.0)
 _LOADING = RetryPolicy("the model is being loaded", retries=RETRIES, first_delay=4.0, time_limit=150.0)
 _BUSY = RetryPolicy("busy", retries=RETRIES, first_delay=1.0, time_limit=30.0)

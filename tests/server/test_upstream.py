@@ -153,7 +153,7 @@ async def test_the_text_of_the_stream_comes_whole(raw, connect):
 
 @pytest.mark.parametrize("where", ["after the last word", "with it", "after it, and the connection stays open"])
 async def test_the_usage_is_told_wherever_it_comes(raw, connect, where, monkeypatch):
-    monkeypatch.setattr("berlin_magic.providers.openai.api._AFTERWARDS", 0.3)
+    monkeypatch.setattr("berlin_magic.providers.openai.api._AFTER_FINISH", 0.3)
     usage = {"usage": {"prompt_tokens": 20, "completion_tokens": 3}}
     raw.streams(text("x"), *([{**STOP, **usage}] if where == "with it" else [STOP, {"choices": [], **usage}]))
     if "open" in where:
@@ -501,7 +501,7 @@ async def test_a_reply_that_the_engine_broke_off_is_no_whole_one(raw, connect):
 
 
 async def test_a_reason_to_finish_with_every_piece_ends_none_but_the_last(raw, connect, monkeypatch):
-    monkeypatch.setattr("berlin_magic.providers.openai.api._AFTERWARDS", 0.01)
+    monkeypatch.setattr("berlin_magic.providers.openai.api._AFTER_FINISH", 0.01)
     raw.streams(text("one", finish_reason="stop"), end=b"")
     engine = connect(raw.url)
     raw.hold = asyncio.Event()

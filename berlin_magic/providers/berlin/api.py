@@ -1,4 +1,4 @@
-"""The requests of the Berlin protocol, one function each: they keep nothing, and what they return is checked."""
+"""Send the requests of the Berlin protocol."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ _OBJECT = re.compile(r"[{\[]|%[57]B|&#0*(?:91|123);|&(?:lbrace|lcub|lbrack|lsqb)
 
 
 async def login(access: Access) -> Secret:
-    """Return a new token. The server ends the account's former one with it (protocol page, "Login").
+    """Log in and return the new token; the account's earlier token is no longer valid (protocol page, "Login").
 
     Raises
     ------
     LoginRefusedError, RateLimitError, ServerError
-        As the server says.
+        If the server refuses.
     IncorrectAnswerError
-        Where the answer is no envelope. It is quoted only where nothing in it can be a record of the account.
+        If the answer is not an envelope. It is quoted only if it can't hold a record of the account.
     ServerUnreachableError, SilentTooLongError
         As `request.requested` and `request.whole_body`.
     """
     credentials = {"account": access.account, "password": access.password, "invite_code": ""}
     status, text, wait = await _answer(access, "POST", "api/login", credentials)
     if not _is_envelope(text) and _OBJECT.search(text):
-        text = "(what may hold a record of the account, and is not shown)"
+        text = "(not shown: it may hold a record of the account)"
     envelope = parse_envelope(text, status=status, where=access.where, retry_after=wait)
     data = data_of(envelope, status=status, where=access.where, login=True, retry_after=wait)
     token = data.get("token") if isinstance(data, Mapping) else None
@@ -69,14 +69,14 @@ async def models(access: Access) -> list[str]:
 
 
 async def balance(access: Access, token: str) -> float | None:
-    """Return what is left on the token's account; None where the server does not tell it as a number.
+    """Return the balance of the token's account; None if the server does not give it as a number.
 
-    The rest of the answer is the account's record, down to its password's hash, and is dropped.
+    The rest of the answer is dropped: it is the account's record, with the hash of its password.
 
     Raises
     ------
     BerlinError
-        Where there is no answer, or it is a refusal; nothing of it is quoted.
+        If there is no answer, or it is an error. The answer is never quoted.
     """
     status, text, _ = await _answer(access, "GET", "api/user/info", token=token)
     try:
@@ -89,16 +89,16 @@ async def balance(access: Access, token: str) -> float | None:
 
 
 async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
-    """Ask `body` and yield the text of the reply, never empty, as it arrives; then why it ended, where that is told.
+    """Send the question in `body`, and yield the text of the reply; then a `Finish`, if the server gives a reason.
 
     Raises
     ------
     ServerError
-        Its subclass for what the server says; `NotAllowedError` where it does not accept `token`.
+        The subclass for the server's error; `NotAllowedError` if it does not accept `token`.
     IncorrectAnswerError, ReplyTooLargeError
-        As `decoder.Decoder`.
+        As `stream.Decoder`.
     IncompleteReplyError, SilentTooLongError
-        Where the reply ends before the server says so. The pieces before it were yielded.
+        If the reply ends before the server says that it is complete. The text before the error was yielded.
     ServerUnreachableError
         As `request.requested`.
     """
@@ -128,7 +128,7 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
                             raise envelope_error(item.envelope, status=status, where=access.where, model=model)
                         if item.content:
                             yield Text(item.content)
-                        # How ChatGPT-Web passes on an engine's error in the middle of a reply (protocol page).
+                        # ChatGPT-Web sends an engine's error in the middle of a reply like this (protocol page).
                         failed = failed or (named and not (item.named or item.content or item.last))
                         named = named or item.named
                         if item.last and failed:
@@ -139,7 +139,7 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
                             return
         except IncompleteReplyError:
             with suppress(IncompleteReplyError):
-                decoder.flush()  # what was left of the stream may be no Berlin at all: that is worth more to know
+                decoder.flush()  # if the rest is not the Berlin protocol, that is the better error to show
             raise
         decoder.flush()
         raise IncompleteReplyError(
@@ -156,7 +156,7 @@ def _engine_failed(where: str) -> IncompleteReplyError:
 async def _answer(
     access: Access, method: str, path: str, body: Mapping[str, Any] | None = None, *, token: str = ""
 ) -> tuple[int, str, float | None]:
-    """Return status and body of an answer that is no stream, and the seconds to wait that it names."""
+    """Return status and body of an answer that is not a stream, and the seconds of its ``Retry-After``."""
     headers = {**_headers(access), **({"token": token} if token else {})}
     request = http.requested(
         method, access.url / path, headers=headers, proxy=access.proxy, silence=access.silence, json=body
@@ -167,7 +167,7 @@ async def _answer(
 
 
 def _headers(access: Access) -> dict[str, str]:
-    """Return the headers that the original client sends; servers of the family look at them."""
+    """Return the headers that the original client sends, as some Berlin servers check them."""
     origin = http.origin_of(access.url)
     return {
         "User-Agent": "Mozilla/5.0 (compatible; berlin_magic)",

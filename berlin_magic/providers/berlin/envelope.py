@@ -1,4 +1,4 @@
-"""The envelope ``{"code", "data", "message"}`` of every Berlin answer that is not a stream."""
+"""Read the envelope ``{"code", "data", "message"}`` of a Berlin answer that is not a stream."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ADDRESS = "Check the address: is it a Berlin server's?"
 
 
 def is_envelope(value: object) -> bool:
-    """Say whether `value` is an envelope: an object with a ``code`` that is no stream chunk."""
+    """Say whether `value` is an envelope: an object with a ``code`` that is not a stream chunk."""
     return isinstance(value, Mapping) and "code" in value and "segment" not in value
 
 
@@ -53,17 +53,17 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
     where : str
         The address that was asked, for the message.
     retry_after : float, optional
-        Seconds to wait before the next request, where the server says so.
+        Seconds to wait before the next request, if the server gives them.
 
     Raises
     ------
     IncorrectAnswerError
-        Where `body` is no envelope; it names the offending text.
+        If `body` is not an envelope; the message quotes it.
     ServerError
-        Where it is none, and the HTTP status is an error: a gateway's page, for example.
+        If `body` is not an envelope and the HTTP status is an error, such as a gateway's page.
     """
     try:
-        value = json.loads(body.removeprefix("\ufeff"))  # PHP's servers begin with a byte order mark now and then
+        value = json.loads(body.removeprefix("\ufeff"))  # servers in PHP sometimes begin with a byte order mark
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, Mapping) and is_envelope(value):
@@ -71,7 +71,7 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
     shown = quotable(body) or "an empty body"
     if status in (_UNAUTHORIZED_STATUS, _TOO_MANY_STATUS):
         return {"code": -1, "data": [], "message": shown}
-    if status >= 400:  # noqa: PLR2004 - where HTTP's errors begin
+    if status >= 400:  # noqa: PLR2004 - HTTP's errors
         raise ServerError(
             f"{where} answered with HTTP {status}: {quotable(page_words(body)) or 'an empty body'}\n"
             f"{_page_advice(status, retry_after)}",
@@ -87,7 +87,7 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
 
 
 def _page_advice(status: int, retry_after: float | None) -> str:
-    """Return what to do about an error that is no envelope: it is that of a gateway, or of another server."""
+    """Return advice for an error that is not an envelope: it comes from a gateway or from another kind of server."""
     if status >= _FAILED_STATUS:
         when = "later" if retry_after is None else f"in {math.ceil(retry_after)} s"
         return f"If that is a gateway's page, the server behind it is down: try again {when}, or check the address."
@@ -107,7 +107,7 @@ _PAGE_ADVICE: Mapping[int, str] = {
 def data_of(
     envelope: Envelope, *, status: int, where: str, login: bool = False, retry_after: float | None = None
 ) -> Any:
-    """Return the ``data`` of a success (``code`` 0, whatever the HTTP status), or raise the error that it is."""
+    """Return the ``data`` of a success (``code`` 0, with any HTTP status), or raise the envelope's error."""
     if envelope.get("code") == 0:
         return envelope.get("data")
     raise envelope_error(envelope, status=status, where=where, login=login, retry_after=retry_after)
@@ -122,24 +122,24 @@ def envelope_error(
     login: bool = False,
     retry_after: float | None = None,
 ) -> BerlinError:
-    """Return the error that `envelope` is.
+    """Return the error for `envelope`.
 
-    Its ``code`` is the envelope's; its message holds the server's own, or the engine's from ``data``.
+    Its ``code`` is the envelope's. Its message quotes the server, or the engine's error in ``data``.
 
     Parameters
     ----------
     envelope : mapping
-        One with ``code`` 0 is an incorrect answer: a success, where there is none without a reply.
+        With ``code`` 0 it is an incorrect answer: a success without a reply.
     status : int
-        The HTTP status that it came with.
+        The HTTP status of the answer.
     where : str
         The address that was asked.
     model : str
-        The model that was asked for, where one was.
+        The model that was asked, if any.
     login : bool
         Whether it is the answer to a login.
     retry_after : float, optional
-        Seconds to wait before the next request, where the server says so.
+        Seconds to wait before the next request, if the server gives them.
     """
     code = envelope.get("code")
     if code == 0:
@@ -155,10 +155,10 @@ def envelope_error(
     quoted = f"“{quotable(said)}”" if said else "no reason given"
     kind = _kind(status, code, words, login=login)
     if engine and kind is NotAllowedError:
-        kind = ServerError  # the engine does not accept the server's key: no matter of the user's token
+        kind = ServerError  # the engine does not accept the server's key; the user's token is fine
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
     again = "" if retry_after is None else f" in {wait}"
-    advice = _advice_by_words(kind, words, of_the_engine=bool(engine)) or _ADVICE[kind].format(
+    advice = _advice_by_words(kind, words, from_engine=bool(engine)) or _ADVICE[kind].format(
         model=clean(model, 80), wait=wait, again=again
     )
     return kind(
@@ -177,8 +177,8 @@ def _kind(status: int, code: object, words: str, *, login: bool) -> type[ServerE
     return kind
 
 
-def _advice_by_words(kind: type[ServerError], words: str, *, of_the_engine: bool) -> str:
-    """Return what to do about a refusal that its words tell more about than its kind; empty for any other."""
+def _advice_by_words(kind: type[ServerError], words: str, *, from_engine: bool) -> str:
+    """Return more exact advice, if the error's words allow it; else an empty string."""
     if is_too_long(words):
         return TOO_LONG
     if is_prohibited(words):
@@ -186,9 +186,9 @@ def _advice_by_words(kind: type[ServerError], words: str, *, of_the_engine: bool
             "The server's administrator forbids words that are in the question, or in the conversation before it:\n"
             "ask in other words, or begin anew with `%berlin reset`."
         )
-    if of_the_engine and kind is NoBalanceError:
+    if from_engine and kind is NoBalanceError:
         return "It is the account of the engine behind the server, not yours, that is used up: ask whoever runs it."
-    if of_the_engine and kind is ServerError and concerns_key(words):
+    if from_engine and kind is ServerError and concerns_key(words):
         return "The engine behind the server does not accept the server's key, not yours: ask whoever runs it."
     return ""
 
@@ -215,7 +215,7 @@ def _engine_error(data: object) -> Mapping[str, Any]:
 
 
 def _said(envelope: Envelope, engine: Mapping[str, Any]) -> str:
-    own = (envelope.get("message"), envelope.get("data"))  # some of its refusals stand in `data`
+    own = (envelope.get("message"), envelope.get("data"))  # some servers put the reason in `data`
     for value in (*own, engine.get("message"), engine.get("code"), engine.get("type")):
         if isinstance(value, str) and value.strip():
             return value

@@ -30,19 +30,19 @@ from berlin_magic.transport.request import REPLY_LIMIT
 __all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "DEFAULT_URL", "Berlin"]
 
 DEFAULT_URL = "https://ai.berlin4h.top"
-"""Where the protocol comes from; the host is gone."""
+"""The server that the protocol comes from. It no longer exists."""
 
 DEFAULT_MODEL = "gpt-3.5-turbo"
 """The model of the protocol's original client."""
 
 DEFAULT_SILENCE = 120.0
-"""Seconds without a byte after which a reply counts as cut. Engines that read a long prompt are silent for long."""
+"""Seconds without a byte after which a reply counts as cut. Engines send nothing while they read a long prompt."""
 
 _MOST_TOKENS = 4
-"""Tokens that are tried for one question, where the server refuses what other processes have just been given."""
+"""Tokens to try for one question, if the server refuses tokens that other processes have just received."""
 
-_APART = 1.0
-"""Seconds within which processes that can share no token log in again at random, the second and third time in more."""
+_LOGIN_JITTER = 1.0
+"""Seconds of random delay before a new login, if processes can't share a token; three times as much for each more."""
 
 _DEFAULT_OPTIONS: Mapping[str, Any] = {
     "temperature": 0,
@@ -53,19 +53,19 @@ _DEFAULT_OPTIONS: Mapping[str, Any] = {
 
 
 class Berlin(KeptTokens, Provider):
-    """Asks a Berlin server: login, token, a stream of JSON chunks.
+    """Ask a Berlin server.
 
-    Each setting is taken from the first of: the keyword of `create_async_generator`, `Berlin.url` where it was set,
-    the environment (``BERLIN_URL``, ``BERLIN_ACCOUNT``, ``BERLIN_PASSWORD``, ``BERLIN_TOKEN``), the login that
-    ``%berlin login`` has stored. What the environment holds is for the server of ``BERLIN_URL``, where that is set, and
-    goes to no other. A token is shared by the user's processes, as a new login would end it for the others.
+    Each setting is taken from the first of: the keyword of `create_async_generator`, `Berlin.url` if it was set, the
+    environment (``BERLIN_URL``, ``BERLIN_ACCOUNT``, ``BERLIN_PASSWORD``, ``BERLIN_TOKEN``), the login that ``%berlin
+    login`` has stored. If ``BERLIN_URL`` is set, the environment's login goes to that server only. The user's processes
+    share a token, as a new login would make it invalid for the others.
 
     Attributes
     ----------
     url : str
         The default server.
     working : bool
-        Whether that default server answers: it is gone.
+        Whether that default server answers. It no longer exists.
     supports_gpt_35_turbo : bool
         Whether the protocol's default model is served.
     """
@@ -82,7 +82,7 @@ class Berlin(KeptTokens, Provider):
     ) -> AsyncGenerator[str, None]:
         """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
 
-        Text can't tell of a wait, so nothing is asked again here unless `retries` says so.
+        Text can't announce a wait, so there are no retries unless `retries` asks for them.
         """
         try:
             return text_of(cls.stream(model, messages, proxy, **{"retries": 0, **kwargs}))
@@ -107,7 +107,7 @@ class Berlin(KeptTokens, Provider):
         retries: int = RETRIES,
         **kwargs: Any,
     ) -> AsyncGenerator[Event, None]:
-        """Ask `messages` and yield the reply's text, piece by piece, as it arrives.
+        """Ask `messages` and yield the events of the reply as they arrive.
 
         Closing the generator, or cancelling the task that reads it, closes the connection at once.
 
@@ -116,24 +116,24 @@ class Berlin(KeptTokens, Provider):
         model : str
             The model to ask; empty for ``gpt-3.5-turbo``.
         messages : sequence of mapping
-            ``{"role", "content"}``, oldest first. Several become one prompt with the roles labelled, as the protocol
-            has room for one; a single user message goes as it is.
+            ``{"role", "content"}``, oldest first. The protocol has room for one prompt: several messages
+            become one, with their roles as labels; a single user message is sent as it is.
         proxy : str, optional
             An HTTP proxy for every request; else the environment's ``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``.
         url, account, password, token : str, optional
-            Where to ask, and how to get in.
+            The server's address, and the login or token for it.
         silence : float, optional
             Seconds without a byte after which the reply counts as cut; None for no limit.
         parent : str, optional
-            The ``parentMessageId`` under which the server keeps a conversation and prepends what it has there; None
-            for a fresh one, of which the server knows nothing.
+            The ``parentMessageId`` of a conversation that the server keeps, and prepends to the question; None for a
+            new one.
         reply_limit : int, optional
-            The most bytes that the reply may have, unpacked where it comes compressed; None for no limit.
+            The most bytes that the reply may have, after decompression; None for no limit.
         shared : bool, optional
             Whether the token is shared with the user's other processes, through a file that only the user can read.
         retries : int, optional
-            How often the question is asked again at most, where it failed before the first word in a way that can pass
-            (`berlin_magic.providers.retries`); 0 for never. Each time is told by a `berlin_magic.messages.Notice`.
+            The most retries of a question that failed for a temporary reason before the first word
+            (`berlin_magic.providers.retries`); 0 for none. A `berlin_magic.messages.Notice` announces each.
         **kwargs
             The engine's options (``temperature``, ``max_tokens``, …); one that is None is left at its default.
 
@@ -147,17 +147,17 @@ class Berlin(KeptTokens, Provider):
         ValueError
             At the call, for a malformed list of messages; nothing is sent.
         NotConfiguredError
-            Where there is no way in; nothing is sent.
+            If there is no login and no token; nothing is sent.
         LoginRefusedError, NotAllowedError, NoBalanceError, ModelUnknownError, RateLimitError, ServerError
-            As the server says (protocol page, "Every answer that is not a stream").
+            If the server refuses (protocol page, "Every answer that is not a stream").
         ServerUnreachableError
-            Where there is no connection.
+            If there is no connection.
         IncorrectAnswerError
-            Where the answer is not the protocol; it names the offending text.
+            If the answer is not the Berlin protocol; the message quotes it.
         ReplyTooLargeError
-            Where it exceeds `reply_limit`.
+            If the reply exceeds `reply_limit`.
         IncompleteReplyError, SilentTooLongError
-            Where the reply ends before the server says so, or the server falls silent.
+            If the reply ends before the server says that it is complete, or no byte comes for `silence` seconds.
         """
         try:
             access = cls._access(
@@ -211,7 +211,7 @@ class Berlin(KeptTokens, Provider):
         try:
             return without_secrets_each(await api.models(access), access.secrets)
         except (BerlinError, asyncio.CancelledError) as error:
-            raise _fit(error, access.secrets) from None
+            raise _without_secrets(error, access.secrets) from None
 
     @classmethod
     async def balance(
@@ -224,9 +224,9 @@ class Berlin(KeptTokens, Provider):
         silence: float | None = DEFAULT_SILENCE,
         **kwargs: Any,
     ) -> float | None:
-        """Return the account's balance, as ``/api/user/info`` tells it; None where nobody has logged in yet.
+        """Return the account's balance, as ``/api/user/info`` tells it; None if nobody has logged in yet.
 
-        It never logs in: that would end the token of a program elsewhere, for a number.
+        It never logs in: that would make the token of another program invalid.
 
         Raises
         ------
@@ -242,7 +242,7 @@ class Berlin(KeptTokens, Provider):
         try:
             return await api.balance(access, known) if known else None
         except (BerlinError, asyncio.CancelledError) as error:
-            raise _fit(error, [known, *access.secrets]) from None
+            raise _without_secrets(error, [known, *access.secrets]) from None
 
     @classmethod
     def configured(cls) -> bool:
@@ -266,23 +266,23 @@ class Berlin(KeptTokens, Provider):
                     yield item
         except ModelUnknownError as error:
             model = str(body["options"]["model"])
-            told = await with_nearest(error, model, lambda: api.models(access))
-            raise redacted(told, sent) from None
+            suggested = await with_nearest(error, model, lambda: api.models(access))
+            raise redacted(suggested, sent) from None
         except (BerlinError, asyncio.CancelledError) as error:
-            raise _fit(error, sent) from None
+            raise _without_secrets(error, sent) from None
 
     @classmethod
     def _one_try(
         cls, access: Access, body: Mapping[str, Any], sent: list[Secret]
     ) -> Callable[[], AsyncGenerator[Event, None]]:
-        """Return what asks `body` with a token that the server accepts, and adds each token to `sent`."""
-        refused: list[Secret] = []  # what one try has learnt of tokens holds for the next
+        """Return a function that asks `body` with a token that the server accepts, and adds each token to `sent`."""
+        refused: list[Secret] = []  # a token that was refused in one attempt is not tried in the next
         refusal: NotAllowedError | None = None
         logins = renewals = 0
 
         async def once() -> AsyncGenerator[Event, None]:
             nonlocal refusal, logins, renewals
-            while True:  # until the reply, or the refusal of a token that is new
+            while True:  # until there is a reply, or a new token is refused
                 if refusal is None:
                     token, new = await cls._first_token(access)
                 else:
@@ -290,7 +290,7 @@ class Berlin(KeptTokens, Provider):
                     renewals += new
                 logins += new
                 if not token:
-                    raise refusal or _no_way_in(access)
+                    raise refusal or _no_login(access)
                 sent.append(token)
                 begun = False
                 try:
@@ -304,13 +304,13 @@ class Berlin(KeptTokens, Provider):
                     expired = error.status == HTTPStatus.UNAUTHORIZED or error.code == UNAUTHORIZED_CODE
                     refused.append(token)
                     alone = not shared_token(access).usable
-                    # A reply that has begun is never asked for again.
+                    # Never retry after the reply has begun.
                     if begun or not expired or len(refused) == _MOST_TOKENS or (renewals and not alone):
                         raise
                     refusal = redacted(error, sent)
                 if alone and logins:
-                    # What ended it was another process's login: in step, each would go on ending the other's token.
-                    wait = random.uniform(0, _APART * 3**renewals)  # noqa: S311 - no secret depends on it
+                    # Another process's login ended the token. Without jitter, each would go on ending the other's.
+                    wait = random.uniform(0, _LOGIN_JITTER * 3**renewals)  # noqa: S311 - no secret depends on it
                     yield Notice(f"the account has logged in elsewhere, trying again in {math.ceil(wait)} s")
                     await asyncio.sleep(wait)
 
@@ -345,12 +345,12 @@ def _one_prompt(messages: Sequence[Mapping[str, Any]]) -> str:
     return flatten(plain)
 
 
-def _fit(error: BerlinError | asyncio.CancelledError, secrets: Sequence[str]) -> BaseException:
-    """Return `error` without what no traceback may show; who gives up waiting sees the frames that were waiting."""
+def _without_secrets(error: BerlinError | asyncio.CancelledError, secrets: Sequence[str]) -> BaseException:
+    """Return `error` without secrets; a cancelled task's error without its frames, which may hold some."""
     return redacted(error, secrets) if isinstance(error, BerlinError) else untraced(error)
 
 
-def _no_way_in(access: Access) -> NotConfiguredError:
+def _no_login(access: Access) -> NotConfiguredError:
     return NotConfiguredError(
         f"No account is known for {access.where}.\n"
         "Log in with `%berlin login`; or set BERLIN_ACCOUNT and BERLIN_PASSWORD (or BERLIN_TOKEN) in the environment,\n"

@@ -1,10 +1,10 @@
-"""The Berlin stream: bytes in, chunks out, however the bytes were cut.
+"""Decode the Berlin stream: bytes in, chunks out, for any split of the bytes.
 
 The stream is JSON objects, with blank lines, a line break or nothing between them (protocol page, "The stream").
-Older servers of the family send the same as server-sent events; what those put around an object counts as blank, so
-that an object is out with its closing brace there, too.
-Nothing here reads a socket. Objects that came whole are parsed where they stand, and their texts joined. Of the others
-every byte is looked at once, so that an object of several megabytes in many small reads costs no more than in one.
+Older servers send the same as server-sent events. The fields around an object count as blank there, so that an object
+is decoded as soon as its closing brace arrives.
+Nothing here reads a socket. Objects that arrive whole are parsed in place, and their texts joined. Of the others every
+byte is read once, so that an object of several megabytes in many small reads costs no more than in one.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _BLANK = b" \t\r\n"
 # Between objects. A field with no name is a comment (WHATWG HTML, section 9.2.5 "Parsing an event stream").
 _BETWEEN = re.compile(rb"(?:[ \t\r\n]+|data:|(?:event|id|retry)?:[^\r\n]*[\r\n])*")
 _BETWEEN_TEXT = re.compile(_BETWEEN.pattern.decode())
-# Returns an object and where it ends, as `raw_decode` does with a frame of its own for each.
+# Returns an object and its end, as `raw_decode` does, but without an extra Python call for each.
 _parsed = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _UNFINISHED_FIELD = re.compile(rb"(?:event|id|retry)?:")
 _DONE, _LAST_CHUNK = b"[DONE]", b'{"segment":"stop"}'
 _BOM = b"\xef\xbb\xbf"
-_STRUCTURE = re.compile(rb'["{}]')  # what matters outside of a string: brackets can't hide a brace
+_STRUCTURE = re.compile(rb'["{}]')  # outside of a string only these matter: brackets can't hide a brace
 _STRING_END = re.compile(rb'["\\]')
 _GARBAGE_SHOWN = 300
 _END_SEGMENTS = frozenset({"stop", "end"})
@@ -46,11 +46,11 @@ class Chunk:
     segment : str
         ``start``, ``text``, ``stop`` or ``end``.
     content : str
-        The text that it adds, which older servers call ``text``; ``""`` where the server sent none or null.
+        The text that it adds (``text`` on older servers); ``""`` if the server sent none or null.
     finish : str
-        Why the reply ends with it, in OpenAI's words, where the server tells: ours does, in ``finishReason``.
+        Why the reply ends with it, in OpenAI's words, if the server says so: ours does, in ``finishReason``.
     named : bool
-        Whether it has an ``id``. Servers that give one leave it out of the chunk that they make of an engine's error.
+        Whether it has an ``id``. Servers that send one leave it out of the chunk for an engine's error.
     """
 
     segment: str
@@ -60,19 +60,19 @@ class Chunk:
 
     @property
     def last(self) -> bool:
-        """Whether the server says with it that the reply is complete."""
+        """Whether the reply is complete with it."""
         return self.segment in _END_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An error envelope where a chunk was due."""
+    """An error envelope in place of a chunk."""
 
     envelope: Mapping[str, Any]
 
 
 class Decoder:
-    """Turns the bytes of a stream into chunks; `feed` what arrives, then `flush` once at the end.
+    """Decode the bytes of a stream into chunks; `feed` what arrives, then `flush` once at the end.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Decoder:
     def __init__(self, limit: int = 64 * 2**20) -> None:
         self._limit = limit
         self._buffer = bytearray()
-        self._position = 0  # where to look on in the buffer
+        self._position = 0  # in the buffer: what is before it has been read
         self._depth = 0  # open braces; 0 between objects
         self._in_string = False
         self._characters = WholeCharacters()
@@ -92,14 +92,14 @@ class Decoder:
     def feed(self, data: bytes) -> Iterator[Chunk | Refusal]:
         """Take `data` and return an iterator over the chunks that it completes, oldest first.
 
-        Texts that follow each other may come as one chunk. What stands before an error is out before it is raised.
+        Successive texts may come as one chunk. Chunks before an error are yielded before it is raised.
 
         Raises
         ------
         IncorrectAnswerError
-            In the place of the first text that is no chunk.
+            At the first text that is not a chunk.
         ReplyTooLargeError
-            Where an object exceeds the limit.
+            If an object exceeds the limit.
         """
         self._buffer += data
         return self._items()
@@ -110,12 +110,12 @@ class Decoder:
         tried = False
         while (item := self._next()) is not None:
             yield item
-            if not tried:  # once, so that it costs no more than its bytes if the rest is unusual
+            if not tried:  # once only: if the rest is unusual, trying again would cost time for nothing
                 tried = True
                 yield from self._take_whole()
 
     def _take_whole(self) -> list[Chunk | Refusal]:
-        """Take the objects that are whole from the buffer, up to the first one that is not as it should be."""
+        """Decode the whole objects in the buffer, up to the first one that is not valid."""
         end = self._buffer.rfind(b"}") + 1
         try:
             text = self._buffer[:end].decode() if end <= self._limit else ""
@@ -125,7 +125,7 @@ class Decoder:
         texts: list[str] = []
         named, position = False, 0
         while position < end:
-            if text.startswith("\n\n{", position):  # as most servers do it
+            if text.startswith("\n\n{", position):  # the usual case
                 position += 2
             elif between := _BETWEEN_TEXT.match(text, position):
                 position = between.end()
@@ -157,14 +157,14 @@ class Decoder:
         return item
 
     def flush(self) -> None:
-        """Say that nothing more will come: an object is complete with its closing brace, and out by then.
+        """End the stream; check that nothing is left.
 
         Raises
         ------
         IncompleteReplyError
-            Where the bytes end within an object.
+            If the bytes end within an object.
         IncorrectAnswerError
-            Where they end with text that is no chunk.
+            If they end with text that is not a chunk.
         """
         rest = bytes(self._buffer)
         self._buffer.clear()
@@ -206,12 +206,12 @@ class Decoder:
         if not self._buffer:
             return False
         if _UNFINISHED_FIELD.match(self._buffer):
-            self._buffer[:] = b":"  # what is still to come of it is of no more interest than what was
+            self._buffer[:] = b":"  # the rest of the field is skipped, too
             return False
         if self._buffer.startswith(_DONE):
             self._buffer[: len(_DONE)] = _LAST_CHUNK
         if not self._buffer.startswith(b"{"):
-            # Told only when the line is whole (or long enough), so that the words do not depend on the cuts.
+            # Raise only once the line is whole (or long enough), so that the message does not depend on the split.
             end = self._buffer.find(b"\n")
             if end < 0 and len(self._buffer) <= _GARBAGE_SHOWN:
                 return False
@@ -220,7 +220,7 @@ class Decoder:
         return True
 
     def _find_end(self) -> bool:
-        """Move behind the brace that closes the object; return whether it is there yet."""
+        """Move past the brace that closes the object; return whether it has arrived."""
         while self._depth:
             pattern = _STRING_END if self._in_string else _STRUCTURE
             match = pattern.search(self._buffer, self._position)
@@ -251,7 +251,7 @@ def _decoded(text: bytes) -> Chunk | Refusal:
 
 
 def _item(value: Mapping[str, Any]) -> Chunk | Refusal:
-    """Return what an object stands for.
+    """Return the chunk or envelope in an object.
 
     Raises
     ------

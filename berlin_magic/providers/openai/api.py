@@ -1,11 +1,11 @@
-"""The requests of OpenAI's chat completions, one function each: they keep nothing, and what they return is checked."""
+"""Send the requests of OpenAI's chat completions."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -35,25 +35,25 @@ from berlin_magic.transport.response import object_limit
 
 __all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
 
-_AFTERWARDS = 2.0  # seconds for what follows the last word: the usage, [DONE]
-_MORE = 60.0  # the same where the reason to finish came with text: it may not have been the last
+_AFTER_FINISH = 2.0  # seconds to wait for what follows the last word: the usage, [DONE]
+_AFTER_FINISH_WITH_TEXT = 60.0  # the same, if the finish reason came with text: more may follow
 _BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # OpenRouter; SGLang; DeepSeek
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server, and what is sent to get in there."""
+    """A server, with the key and headers for it."""
 
     url: URL
     key: Secret
     key_advice: str
-    """What the user is told to do where the key, or that there is none, is not accepted."""
+    """Advice for the user if the key is missing or not accepted."""
     headers: Mapping[str, str]
     proxy: str | None = field(repr=False)  # its address may hold a password
     silence: float | None
     reply_limit: int | None
     query: Secret
-    """What the address had after its path, such as ``api-version=1``."""
+    """The query of the address, such as ``api-version=1``."""
 
     @property
     def where(self) -> str:
@@ -62,18 +62,18 @@ class Endpoint:
 
     @property
     def secrets(self) -> list[Secret]:
-        """What no message may hold."""
+        """The secrets that no message may show."""
         queried = [Secret(value) for _, value in parse_qsl(self.query)]
         return [self.key, *secrets_among([self.headers]), *queried, *proxy_secrets(self.url, self.proxy)]
 
 
 def endpoint_url(text: str, setting: str) -> URL:
-    """Return the address under which ``chat/completions`` lies, from `text` with or without ``/v1`` or that path.
+    """Return the base address of ``chat/completions``, from `text` with or without ``/v1`` or that path.
 
     Raises
     ------
     NotConfiguredError
-        Where `text` is no address; it names the `setting`.
+        If `text` is not an address; the message names the `setting`.
     """
     url = request.address(text, setting)
     path = url.path.removesuffix("/chat/completions").rstrip("/")
@@ -84,21 +84,21 @@ def endpoint_url(text: str, setting: str) -> URL:
 async def chat(
     endpoint: Endpoint, body: Mapping[str, Any], options: RefusedOptions
 ) -> AsyncIterator[AsyncGenerator[Event, None]]:
-    """Ask `body` and give the events of the reply, once the server has accepted it.
+    """Send the question in `body`, and give the events of the reply once the server has accepted it.
 
-    They are the text and reasoning as they arrive, then the usage, then why the reply ended. A refusal of an option is
-    no answer: the question is asked again without it, if nobody has chosen it.
+    The events are text and reasoning as they arrive, then the usage, then the finish reason. If the server refuses an
+    option that the user has not chosen, the question is sent again without it.
 
     Raises
     ------
     ServerError
-        Its subclass for what the server says; from the events, if it says so in the middle of a reply.
+        The subclass for the server's error; from the events, if it comes in the middle of a reply.
     ServerUnreachableError
         As `request.requested`.
     IncorrectAnswerError, ReplyTooLargeError
         From the events, as `stream.CompletionDecoder` and `request.received`.
     IncompleteReplyError, SilentTooLongError
-        From the events, if the reply ends before the server says why.
+        From the events, if the reply ends without a finish reason.
     """
     model = str(body["model"])
     chat_request = options.request(body)
@@ -147,12 +147,12 @@ async def models(endpoint: Endpoint) -> list[str]:
         text = await request.whole_body(response, silence=endpoint.silence)
     listed = _parsed(text)
     rows = listed
-    if isinstance(listed, Mapping) and (place := next((name for name in ("data", "models") if name in listed), "")):
-        rows = listed[place] or []  # null: an Ollama that has none
+    if isinstance(listed, Mapping) and (key := next((name for name in ("data", "models") if name in listed), "")):
+        rows = listed[key] or []  # null: an Ollama without models
     if not isinstance(rows, list):
         raise IncorrectAnswerError(
             f"{endpoint.where}/models gave an incorrect answer: {clean(text)}\n"
-            "That is no list of models: check the address; it usually ends in /v1.",
+            "That is not a list of models: check the address; it usually ends in /v1.",
             status=HTTPStatus.OK,
         )
     names = [row.get("id") or row.get("name") for row in rows if isinstance(row, Mapping)]
@@ -160,12 +160,12 @@ async def models(endpoint: Endpoint) -> list[str]:
 
 
 async def only_model(endpoint: Endpoint) -> str:
-    """Return the one model that the server has, where none was named.
+    """Return the server's only model, as the user has named none.
 
     Raises
     ------
     ModelUnknownError
-        Where it has none, or several: it names them.
+        If it has none or several; the message lists them.
     """
     names = await models(endpoint)
     if len(names) == 1:
@@ -179,7 +179,7 @@ async def only_model(endpoint: Endpoint) -> str:
 
 def _request(
     endpoint: Endpoint, method: str, path: str, body: Mapping[str, Any] | None = None
-) -> Any:  # an asynchronous context manager of a response, as `request.requested`
+) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
     headers: dict[str, str] = {"Accept": "text/event-stream, application/json", "User-Agent": "berlin_magic"}
     if endpoint.key:
         headers["Authorization"] = Secret(f"Bearer {endpoint.key!s}")
@@ -195,37 +195,39 @@ def _request(
 
 async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> AsyncGenerator[Delta, None]:
     decoder = CompletionDecoder(object_limit(endpoint.reply_limit))
-    fault: IncompleteReplyError | None = None
-    begun = False  # a reason to finish before the first word may be that of every chunk
-    latest: float | None = None  # when to have done with waiting, once the reply is complete
+    cut: IncompleteReplyError | None = None
+    begun = False  # some servers give a finish reason with every chunk, before the first word too
+    deadline: float | None = None  # set once the reply is complete
     try:
         received = request.received(response, silence=endpoint.silence, limit=endpoint.reply_limit)
         async with aclosing(received) as reads:
             while not decoder.done:
-                worded = False
-                async with asyncio.timeout_at(latest):
+                has_text = False
+                async with asyncio.timeout_at(deadline):
                     data = await anext(reads, b"")
                 if not data:
                     break
                 for delta in decoder.feed(data):
                     yield delta
-                    worded = worded or bool(delta.text or delta.reasoning)
-                begun = begun or worded
-                if decoder.finished and (worded or (begun and latest is None)):
-                    latest = asyncio.get_running_loop().time() + (_AFTERWARDS if decoder.ended_apart else _MORE)
+                    has_text = has_text or bool(delta.text or delta.reasoning)
+                begun = begun or has_text
+                if decoder.finished and (has_text or (begun and deadline is None)):
+                    deadline = asyncio.get_running_loop().time() + (
+                        _AFTER_FINISH if decoder.finished_without_text else _AFTER_FINISH_WITH_TEXT
+                    )
     except TimeoutError:
-        return  # the reply is complete; this server does not say that nothing follows
+        return  # the reply is complete; this server does not end its stream
     except IncompleteReplyError as error:
-        fault = error
+        cut = error
     try:
         for delta in decoder.flush():
             yield delta
     except IncompleteReplyError as error:
-        raise fault or error from None
+        raise cut or error from None
 
 
 async def _error_in(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Mapping[str, Any]:
-    """Return the error object of a response that is a refusal."""
+    """Return the error object of a response with an error status."""
     text = await request.whole_body(response, silence=endpoint.silence)
     if response.status < HTTPStatus.BAD_REQUEST:
         raise IncorrectAnswerError(

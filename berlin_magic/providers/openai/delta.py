@@ -1,6 +1,6 @@
-"""A delta: what one object of a chat completion adds to the reply.
+"""Read the delta in one object of a chat completion.
 
-The form is OpenAI's, with what Ollama, vLLM, llama.cpp, LM Studio, LiteLLM, OpenRouter and Mistral do otherwise.
+The form is OpenAI's, with the differences of Ollama, vLLM, llama.cpp, LM Studio, LiteLLM, OpenRouter and Mistral.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ __all__ = ["Delta"]
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """One step of a reply.
+    """What one object adds to a reply.
 
     Attributes
     ----------
     text : str
-        What it adds; for a refusal, the model's words of refusal.
+        Text of the reply; if the model refuses, its refusal.
     reasoning : str
-        What it adds to the model's reasoning.
+        Text of the model's reasoning.
     signature : str
         The provider's own proof of the reasoning, to be sent back unchanged.
     finish : str
-        Why the reply is complete with it; empty where it is not.
+        Why the reply ended; empty if it has not.
     usage : Usage or None
-        What the reply cost so far, where it tells.
+        The tokens so far, if the object gives them.
     error : mapping or None
-        The engine's own error object, where it is no step but a failure.
+        The engine's error object, if the engine failed.
     """
 
     text: str = ""
@@ -46,7 +46,7 @@ class Delta:
     def read(cls, value: object) -> Delta:
         """Return the delta in `value`: a chunk of a stream, a whole completion, or an error object.
 
-        Keys that are absent, null or of the wrong type add nothing: engines differ.
+        Keys that are absent, null or of the wrong type add nothing, as engines differ.
         """
         if isinstance(value, list) and len(value) == 1:  # Gemini's errors
             value = value[0]
@@ -66,13 +66,13 @@ class Delta:
             text=_text(said.get("content")) or _text(said.get("refusal")),
             reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")) or _thoughts(said) or shown,
             signature=signature,
-            finish=_reason(finish) if isinstance(finish, str) else "",
+            finish=_finish_reason(finish) if isinstance(finish, str) else "",
             usage=_usage(value.get("usage")),
         )
 
     @property
     def status(self) -> int | None:
-        """The HTTP status that its error names; None where it names none."""
+        """The HTTP status that its error gives; None if it gives none."""
         code = self.error.get("code") if self.error else None
         number = int(code) if isinstance(code, str) and re.fullmatch("[0-9]{3}", code) else code
         return number if isinstance(number, int) and 400 <= number <= 599 else None  # noqa: PLR2004 - HTTP's errors
@@ -83,8 +83,8 @@ _FILTER = {"content_filter", "safety", "recitation", "prohibited_content", "bloc
 _USUAL = {"stop", "end", "eos", "eos_token", "end_turn", "stop_sequence"}
 
 
-def _reason(finish: str) -> str:
-    """Return why a reply ended in OpenAI's word for it, where engines (Gemini, Mistral, Claude, TGI) have others."""
+def _finish_reason(finish: str) -> str:
+    """Return a finish reason in OpenAI's words; Gemini, Mistral, Claude and TGI have others."""
     said = finish.casefold()
     if said in {"null", "none"}:
         return ""
@@ -95,7 +95,7 @@ def _reason(finish: str) -> str:
 
 
 def _first_choice(choices: object) -> Mapping[str, Any]:
-    """Return the choice with index 0; an object with usage alone has none."""
+    """Return the choice with index 0; empty if there is none, as in an object that only has usage."""
     for choice in choices if isinstance(choices, list) else []:
         if isinstance(choice, Mapping) and not choice.get("index"):
             return choice

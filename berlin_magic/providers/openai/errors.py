@@ -1,4 +1,4 @@
-"""What an engine's error object means to the user: its class, the engine's own words, and what to do next."""
+"""Turn an engine's error object into an exception."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ def engine_error(
     key_advice: str,
     retry_after: float | None = None,
 ) -> ServerError:
-    """Return the error that an engine's error object stands for.
+    """Return the exception for an engine's error object: its class, the engine's words, and advice.
 
     Parameters
     ----------
     where : str
         The address that was asked.
     error : mapping
-        The object: ``message``, ``type`` and ``code``, of whatever type an engine gives them.
+        The object: ``message``, ``type`` and ``code``, of any type.
     status : int or None
-        The HTTP status, or the one that an error within a stream names; None where it names none.
+        The HTTP status, or the one that an error within a stream gives; None if it gives none.
     model : str
-        The model that was asked for.
+        The model that was asked.
     key_advice : str
-        What to do where the key is not accepted.
+        Advice if the key is not accepted.
     retry_after : float, optional
-        Seconds to wait before the next request, where the server says so.
+        Seconds to wait before the next request, if the server gives them.
     """
     said, code = _said(error), error.get("code") or error.get("type")
     words = f"{said} {code} {error.get('type', '')}"
@@ -74,7 +74,7 @@ def engine_error(
 
 
 def _forbidden(words: str, key_advice: str) -> str:
-    """Return what to do about a 403, which is no matter of the key unless the server says so."""
+    """Return advice for a 403. It is about the key only if the server says so."""
     if concerns_region(words):
         return "The server does not serve your country or region: ask through another provider (`%berlin providers`)."
     if concerns_key(words):
@@ -83,7 +83,7 @@ def _forbidden(words: str, key_advice: str) -> str:
 
 
 def _said(error: Mapping[str, Any]) -> str:
-    """Return what an error says, in its own words: of a message that is no text, as JSON."""
+    """Return the words of an error; a message that is not a text as JSON."""
     message = error.get("message")
     if message and not isinstance(message, str):
         return json.dumps(message, ensure_ascii=False, default=str)
@@ -98,8 +98,8 @@ def _advice(status: int | None, words: str, wait: str) -> str:
     if status == HTTPStatus.NOT_FOUND:
         return "Check the address; it usually ends in /v1."
     if wait:
-        return f"It wants to be left alone for {wait}: run the cell again after that."
-    return "The server failed or did not like the question: read what it says, or try again."
+        return f"The server wants no request for {wait}: run the cell again after that."
+    return "The server failed or did not accept the question: read what it says, or try again."
 
 
 _ADVICE: Mapping[type[ServerError], str] = {

@@ -27,19 +27,18 @@ __all__ = ["OpenAICompatible"]
 OPENAI_URL = "https://api.openai.com/v1"
 
 _OPENAI = "https://api.openai.com"
-"""Where ``max_tokens`` is deprecated, and refused by reasoning models (its API reference, "Create chat completion")."""
+"""OpenAI's own server: ``max_tokens`` is deprecated there, and reasoning models refuse it (API reference)."""
 
 DEFAULT_SILENCE = 300.0
-"""Seconds without a byte after which a reply counts as cut. A model that thinks, or is being loaded, says nothing."""
+"""Seconds without a byte after which a reply counts as cut. A model sends nothing while it thinks or is loaded."""
 
-
-_UNASKED: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
+_DEFAULT_OPTIONS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
 
 
 class OpenAICompatible(Provider):
-    """Asks any server with OpenAI's ``/chat/completions``: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, LiteLLM.
+    """Ask any server that has OpenAI's ``/chat/completions``: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, LiteLLM.
 
-    The address is the first of: the keyword ``url``, ``OpenAICompatible.url`` where it was set, ``OPENAI_BASE_URL``,
+    The address is the first of: the keyword ``url``, ``OpenAICompatible.url`` if it was set, ``OPENAI_BASE_URL``,
     OpenAI's own. ``OPENAI_API_KEY`` is for the server of ``OPENAI_BASE_URL``, else for OpenAI, and goes to no other.
 
     Attributes
@@ -47,11 +46,11 @@ class OpenAICompatible(Provider):
     url : str
         The usual address; for a subclass, that of its servers.
     issuer : str
-        The server that the key in the environment is for, where the environment names no address.
+        The server that the environment's key is for, if the environment names no address.
     address_variable, key_variable : str
-        Where address and key stand in the environment; empty for nowhere.
+        The environment variables for address and key; empty for none.
     needs_key : bool
-        Whether the issuer answers nobody without a key.
+        Whether the issuer requires a key.
     """
 
     name = "OpenAI-compatible"
@@ -67,7 +66,7 @@ class OpenAICompatible(Provider):
     ) -> AsyncGenerator[str, None]:
         """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
 
-        Text can't tell of a wait, so nothing is asked again here unless `retries` says so.
+        Text can't announce a wait, so there are no retries unless `retries` asks for them.
         """
         try:
             return text_of(cls.stream(model, messages, proxy, **{"retries": 0, **kwargs}))
@@ -89,39 +88,39 @@ class OpenAICompatible(Provider):
         retries: int = RETRIES,
         **kwargs: Any,
     ) -> AsyncGenerator[Event, None]:
-        """Ask `messages` and yield the reply's text, its reasoning, and at the end its usage and why it ended.
+        """Ask `messages` and yield the reply's text and reasoning, then its usage and finish reason.
 
         Parameters
         ----------
         model : str
-            The model to ask; empty where the server has only one.
+            The model to ask; empty if the server has only one.
         messages : sequence of mapping
             ``{"role", "content"}``, oldest first; a content may be a list of parts, images among them.
         proxy : str, optional
             An HTTP proxy; else the environment's ``HTTP_PROXY``, ``HTTPS_PROXY``, ``NO_PROXY``.
         url, key : str, optional
-            Where to ask, with or without ``/v1`` at the end, and the key to get in.
+            The server's address, with or without ``/v1`` at the end, and the key for it.
         headers : mapping, optional
-            Further headers; they are treated as secrets, but for those that only say who asks (``X-Title``).
+            Further headers. They are treated as secrets, except those that only name the client (``X-Title``).
         silence : float, optional
             Seconds without a byte after which the reply counts as cut; None for no limit.
         reply_limit : int, optional
-            The most bytes that the reply may have, unpacked; None for no limit.
+            The most bytes that the reply may have, after decompression; None for no limit.
         retries : int, optional
-            How often the question is asked again at most, where it failed before the first word in a way that can pass
-            (`berlin_magic.providers.retries`); 0 for never. Each time is told by a `berlin_magic.messages.Notice`.
+            The most retries of a question that failed for a temporary reason before the first word
+            (`berlin_magic.providers.retries`); 0 for none. A `berlin_magic.messages.Notice` announces each.
         **kwargs
-            The engine's options (``temperature``, ``max_tokens``, …). One that is None is left out, also of what is
-            sent by default: ``stream_options=None`` for a server that does not know it.
+            The engine's options (``temperature``, ``max_tokens``, …). One that is None is not sent, even if it
+            has a default: ``stream_options=None`` is for a server that does not know it.
 
         Raises
         ------
         ValueError
-            At the call, for a malformed list of messages or an option that is no JSON; nothing is sent.
+            At the call, for a malformed list of messages or an option that is not JSON; nothing is sent.
         NotConfiguredError
-            Where the address can't be used or the key is missing; nothing is sent.
+            If the address can't be used or the key is missing; nothing is sent.
         NotAllowedError, NoBalanceError, ModelUnknownError, RateLimitError, ServerError
-            As the server says, also in the middle of a reply.
+            If the server refuses, also in the middle of a reply.
         ServerUnreachableError, IncorrectAnswerError, ReplyTooLargeError, IncompleteReplyError, SilentTooLongError
             As for `berlin_magic.Berlin`.
         """
@@ -135,7 +134,7 @@ class OpenAICompatible(Provider):
             raise error.with_traceback(None) from None
         finally:
             del key, headers, proxy  # a verbose traceback of what is raised here would show them
-        options = {"stream": True, **_UNASKED, **kwargs}
+        options = {"stream": True, **_DEFAULT_OPTIONS, **kwargs}
         if origin_of(endpoint.url) == _OPENAI and "max_tokens" in options:
             options.setdefault("max_completion_tokens", options.pop("max_tokens"))
         if not options["stream"]:
@@ -187,7 +186,7 @@ class OpenAICompatible(Provider):
 
     @classmethod
     def where(cls, *, url: str | None = None, **settings: Any) -> str:
-        """Return the address that would be asked."""
+        """Return the address that these settings lead to."""
         del settings
         set_url = cls.url if cls.url != cls.issuer else ""
         return url or set_url or os.environ.get(cls.address_variable or "-", "") or cls.url
@@ -209,36 +208,36 @@ class OpenAICompatible(Provider):
         named = os.environ.get(cls.address_variable, "") if cls.address_variable else ""
         text = cls.where(url=url)
         server = endpoint_url(text, setting)
-        its_own = origin_of(server) == origin_of(endpoint_url(named or cls.issuer, setting))
-        standing = os.environ.get(cls.key_variable, "") if cls.key_variable else ""
-        secret = Secret((key or (standing if its_own else "")).strip())
-        more = hidden_headers(headers or {}, secret)
+        is_for_server = origin_of(server) == origin_of(endpoint_url(named or cls.issuer, setting))
+        from_environment = os.environ.get(cls.key_variable, "") if cls.key_variable else ""
+        secret = Secret((key or (from_environment if is_for_server else "")).strip())
+        extra = hidden_headers(headers or {}, secret)
         for what, value in (
             (f"key {cls.key_variable}".strip(), secret),
-            *((f"header {name!r}", more[name]) for name in more),
+            *((f"header {name!r}", extra[name]) for name in extra),
         ):
             if any(char in value for char in "\r\n\0"):
                 raise NotConfiguredError(
                     f"The {clean(what, 60)} has a line break in it, and can't be sent.\nSet it anew."
                 )
         at_issuer = origin_of(server) == origin_of(endpoint_url(cls.issuer, setting))
-        if cls.needs_key and at_issuer and not secret and not more:
+        if cls.needs_key and at_issuer and not secret and not extra:
             raise NotConfiguredError(
                 f"No key is known for {origin_of(server)}.\nSet {cls.key_variable} in the environment."
             )
-        advice = cls._key_advice(server, sent=bool(secret), its_own=its_own, standing=bool(standing))
+        advice = cls._key_advice(server, sent=bool(secret), is_for_server=is_for_server, has_key=bool(from_environment))
         query = Secret(URL(text.strip()).query_string)
-        return Endpoint(server, secret, advice, more, proxy, silence, reply_limit, query)
+        return Endpoint(server, secret, advice, extra, proxy, silence, reply_limit, query)
 
     @classmethod
-    def _key_advice(cls, server: URL, *, sent: bool, its_own: bool, standing: bool) -> str:
-        """Return what to do where the key that was sent, or that none was, is not accepted."""
+    def _key_advice(cls, server: URL, *, sent: bool, is_for_server: bool, has_key: bool) -> str:
+        """Return advice if the server does not accept the key that was sent, or requires one."""
         if not cls.key_variable:
             return "The key is missing or not accepted: give the right one."
-        if sent or its_own:
+        if sent or is_for_server:
             wrong = "not accepted: check" if sent else "missing: set"
             return f"The key is {wrong} {cls.key_variable} in the environment."
-        stayed = "is for another server, and was not sent there" if standing else "is not set"
+        stayed = "is for another server, and was not sent there" if has_key else "is not set"
         return (
             f"The key in {cls.key_variable} {stayed}.\n"
             f"Start Jupyter with {cls.address_variable or 'OPENAI_BASE_URL'}={server} and "
@@ -247,7 +246,7 @@ class OpenAICompatible(Provider):
 
     @classmethod
     async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:
-        options = RefusedOptions(_UNASKED)
+        options = RefusedOptions(_DEFAULT_OPTIONS)
 
         async def once() -> AsyncGenerator[Event, None]:
             asked = {**body, "model": body["model"] or await api.only_model(endpoint)}
@@ -260,9 +259,9 @@ class OpenAICompatible(Provider):
                 async for item in items:
                     yield item
         except ModelUnknownError as error:
-            told = error
+            suggested = error
             if body["model"]:
-                told = await with_nearest(error, body["model"], lambda: api.models(endpoint))
-            raise redacted(told, endpoint.secrets) from None
+                suggested = await with_nearest(error, body["model"], lambda: api.models(endpoint))
+            raise redacted(suggested, endpoint.secrets) from None
         except BerlinError as error:
             raise redacted(error, endpoint.secrets) from None

@@ -1,4 +1,4 @@
-"""Options that a model refuses, and the request that is sent without them."""
+"""Leave options out of a request that the model refuses."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _NOT_TAKEN = re.compile(
 
 
 class RefusedOptions:
-    """What each model of one server was found to refuse.
+    """The options that each model of one server refuses.
 
-    It is asked without that, or under the other name (``max_tokens``, which OpenAI's reasoning models know as
-    ``max_completion_tokens``), from then on. Only what is sent unasked is left out; what a user has chosen is sent, or
-    refused.
+    Later requests to the model are sent without them, or with another name (``max_tokens``, which OpenAI's reasoning
+    models call ``max_completion_tokens``). Only default options are left out; an option that the user has chosen is
+    always sent, and the server may refuse it.
 
     Parameters
     ----------
-    unasked : mapping
-        The options that are sent if nobody has chosen them, with their values.
+    defaults : mapping
+        The options that are sent if the user has not chosen them, with their values.
     most : int
-        Models that are remembered.
+        The most models to remember.
     """
 
-    def __init__(self, unasked: Mapping[str, Any], most: int = 1_000) -> None:
-        self.unasked = unasked
+    def __init__(self, defaults: Mapping[str, Any], most: int = 1_000) -> None:
+        self.defaults = defaults
         self._most = most
         self._by_model: dict[str, frozenset[str]] = {}
 
     def request(self, body: Mapping[str, Any]) -> ChatRequest:
-        """Return the request `body`, to be sent without what its model is known to refuse."""
+        """Return the request for `body`, without the options that its model is known to refuse."""
         return ChatRequest(body, self)
 
     def known(self, model: str) -> frozenset[str]:
@@ -46,7 +46,7 @@ class RefusedOptions:
         return self._by_model.get(model, frozenset())
 
     def remember(self, model: str, refused: Iterable[str]) -> None:
-        """Ask `model` without the options `refused`, too, from now on."""
+        """Remember that `model` refuses these options."""
         known = self._by_model.pop(model, frozenset())
         while len(self._by_model) >= self._most:
             del self._by_model[next(iter(self._by_model))]
@@ -54,17 +54,17 @@ class RefusedOptions:
 
 
 class ChatRequest:
-    """One request, written anew if a refusal names one of its options.
+    """One request, which loses an option if the server refuses it.
 
-    Refusals quote: an option that is named in the user's own words is left out of that user's request alone. The rest
-    is remembered for others, once the server has accepted a request without it.
+    A refusal may quote the question. An option whose name is in the question is therefore left out of this request
+    only. The others are remembered for later requests, once the server has accepted this one without them.
 
     Parameters
     ----------
     body : mapping
-        What is to be asked.
+        The request with all its options.
     options : RefusedOptions
-        What is known about the server's models, and where it is remembered.
+        The options that the server's models refuse; they are remembered there.
     """
 
     def __init__(self, body: Mapping[str, Any], options: RefusedOptions) -> None:
@@ -77,20 +77,20 @@ class ChatRequest:
     @property
     def body(self) -> dict[str, Any]:
         """What to send."""
-        request, unasked = dict(self._given), self._options.unasked
+        request, defaults = dict(self._given), self._options.defaults
         if "max_tokens" in self._refused and "max_tokens" in request:
-            limit = request.pop("max_tokens")  # reasoning models count their thinking, too
+            limit = request.pop("max_tokens")  # reasoning models count their reasoning, too
             request.setdefault("max_completion_tokens", limit)
         return {
-            name: value for name, value in request.items() if name not in self._refused or value != unasked.get(name)
+            name: value for name, value in request.items() if name not in self._refused or value != defaults.get(name)
         }
 
     def refused(self, status: int, error: Mapping[str, Any]) -> bool:
-        """Say whether the server's `error` is about an option, and `body` is another one from now on."""
+        """Take the server's `error`; return whether it is about an option, so that `body` has changed."""
         if status not in _MALFORMED:
             return False
-        request, unasked, named = self.body, self._options.unasked, self._named(error)
-        found = {name for name in named if request.get(name, unasked) == unasked.get(name)}
+        request, defaults, named = self.body, self._options.defaults, self._named(error)
+        found = {name for name in named if request.get(name, defaults) == defaults.get(name)}
         if "max_tokens" in request and "max_tokens" in named:
             found.add("max_tokens")
         self._refused |= found
@@ -99,15 +99,15 @@ class ChatRequest:
         return bool(found)
 
     def accepted(self) -> None:
-        """Remember what this request had to be sent without."""
+        """Remember the options that this request was sent without."""
         if self._certain:
             self._options.remember(self._model, self._certain)
 
     def _named(self, error: Mapping[str, Any], quoted: str = "") -> set[str]:
-        """Return the options that an error says are not taken, in other words than those that it may have `quoted`."""
+        """Return the options that an error says are refused; words that it may have `quoted` do not count."""
         said, param = str(dict(error)), error.get("param")
-        where = param if isinstance(param, str) and param else said
+        text = param if isinstance(param, str) and param else said
         why = [reason for reason in _NOT_TAKEN.findall(said.casefold()) if reason not in quoted]
-        named = {name for name in (*self._options.unasked, "max_tokens") if re.search(rf"\b{name}\b", where)}
-        # Of the usage it is enough to be named: it is the one option that servers refuse in words of their own.
-        return {name for name in named if (why or name == "stream_options") and (where is param or name not in quoted)}
+        named = {name for name in (*self._options.defaults, "max_tokens") if re.search(rf"\b{name}\b", text)}
+        # For the usage its name is enough: each server refuses it in other words.
+        return {name for name in named if (why or name == "stream_options") and (text is param or name not in quoted)}

@@ -1,6 +1,6 @@
-"""The well-known servers with OpenAI's chat completions, each at its usual address; `providers` has their names.
+"""The well-known servers that speak OpenAI's chat completions.
 
-Each has a variable of the environment for another address, and one for the key to it, which goes nowhere else.
+Each has an environment variable for another address, and one for its key, which is sent to no other server.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["LMStudio", "LlamaCpp", "Ollama", "OpenAI", "OpenRouter", "Vllm"]
 
 
 class OpenAI(OpenAICompatible):
-    """OpenAI, or whatever ``OPENAI_BASE_URL`` names."""
+    """OpenAI, or the server that ``OPENAI_BASE_URL`` names."""
 
     name = "OpenAI"
     needs = "OPENAI_API_KEY; another address: OPENAI_BASE_URL"

@@ -1,4 +1,4 @@
-"""The answer to a chat completion: bytes in, deltas out, streamed or not, wherever the bytes are cut."""
+"""Decode the answer of a chat completion: bytes in, deltas out, for any split of the bytes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _LONGEST_NAME = 8
 
 
 class CompletionDecoder:
-    """Turns the bytes of an answer into deltas; `feed` what arrives, then `flush` once at the end.
+    """Decode the bytes of an answer into deltas; `feed` what arrives, then `flush` once at the end.
 
-    What the server sends decides, not what it calls it: an object is an answer without streaming, events are a
-    stream, and anything else is an incorrect answer.
+    The content type is ignored: an object is an answer without streaming, events are a stream, and anything else is an
+    incorrect answer.
 
     Parameters
     ----------
@@ -35,23 +35,23 @@ class CompletionDecoder:
     Attributes
     ----------
     finished : bool
-        Whether the reply is complete: an object gave a reason to finish.
-    ended_apart : bool
-        Whether the reason to finish came without text. Some gateways in front of Gemini give one with every chunk.
+        Whether the reply is complete: an object gave a finish reason.
+    finished_without_text : bool
+        Whether the finish reason came without text. Some gateways for Gemini send one with every chunk.
     done : bool
-        Whether nothing more will come: ``[DONE]``, or the one object of an answer without streaming.
+        Whether nothing more will come: after ``[DONE]``, or after the one object of an answer without streaming.
     """
 
     def __init__(self, limit: int = 64 * 2**20) -> None:
         self.finished = False
-        self.ended_apart = False
+        self.finished_without_text = False
         self.done = False
         self._limit = limit
         self._events = EventStreamDecoder(limit=limit, also={_ERROR}, whole=_is_whole)
-        self._start = bytearray()  # until it is known what it is; the whole, where it is one object
+        self._start = bytearray()  # until its form is known; the whole answer, if it is one object
         self._streamed: bool | None = None
-        self._known = False  # whether anything of a chat completion came
-        self._unknown = ""  # the first event that is none
+        self._known = False  # whether a part of a chat completion has come
+        self._unknown = ""  # the first event that is not part of one
         self._characters = WholeCharacters()
 
     def feed(self, data: bytes) -> Iterator[Delta]:
@@ -60,9 +60,9 @@ class CompletionDecoder:
         Raises
         ------
         IncorrectAnswerError
-            In the place of the first text that is none.
+            At the first text that is not a delta.
         ReplyTooLargeError
-            Where an object exceeds the limit.
+            If an object exceeds the limit.
         """
         if self._streamed is None:
             self._start += data
@@ -79,17 +79,17 @@ class CompletionDecoder:
             yield from self._read(data)
 
     def flush(self) -> Iterator[Delta]:
-        """Say that nothing more will come, and return what was still to be had.
+        """End the answer; return the deltas that were left.
 
         Raises
         ------
         IncompleteReplyError
-            Where the reply was not complete by then.
+            If the reply is not complete.
         IncorrectAnswerError
-            Where what came is no chat completion.
+            If the answer is not a chat completion.
         """
         if self._streamed:
-            # The last event may lack its blank line; one that was cut within is no JSON, and not to be told as such.
+            # The last event may lack its blank line. If it is not JSON, it was cut: that is the error to show.
             try:
                 yield from self._steps(self._events.flush())
             except IncorrectAnswerError as error:
@@ -106,9 +106,9 @@ class CompletionDecoder:
             raise _cut()
 
     def _read(self, data: bytes) -> Iterator[Delta]:
-        """Decode the events that came whole and hold some text and nothing else where they stand, and join their texts.
+        """Decode the whole events that only hold text in place, and join their texts.
 
-        All others go to the decoder of event streams, in their turn.
+        All others go to the decoder of event streams, in their order.
         """
         blank = b"\r\n\r\n" if b"\r" in data else b"\n\n"
         begin = data.find(blank) + len(blank) if self._events.pending else 0
@@ -150,7 +150,7 @@ class CompletionDecoder:
         if event.type == _ERROR and delta.error is None:
             delta = Delta(error=value if isinstance(value, dict) else {"message": event.data})
         if delta.error is None and not _is_completion(value):
-            # A gateway's own, such as a ping or its sources. But a broken object, or a page, is lost text.
+            # A gateway's own event, such as a ping, is skipped. But a broken object, or a page, is lost text.
             if event.type == "message" and value is None and event.data.lstrip().startswith(("{", "<")):
                 raise _incorrect(event.data)
             self._unknown = self._unknown or event.data
@@ -173,18 +173,18 @@ class CompletionDecoder:
     def _taken(self, delta: Delta) -> Delta:
         if delta.finish:
             self.finished = True
-            self.ended_apart = not (delta.text or delta.reasoning)
+            self.finished_without_text = not (delta.text or delta.reasoning)
         return replace(delta, text=self._characters.take(delta.text, last=bool(delta.finish)))
 
 
-# Returns an object and where it ends, as `raw_decode` does with a frame of its own for each.
+# Returns an object and its end, as `raw_decode` does, but without an extra Python call for each.
 _scanned = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _DATA = "data: "
 _USUAL = {"content", "role"}
 
 
 def _plain_text(event: str) -> str:
-    """Return the text of an event of the usual form, which holds nothing besides; else nothing."""
+    """Return the text of an event that has the usual form and only holds text; else an empty string."""
     if not event.startswith("data: {"):
         return ""
     try:
@@ -224,7 +224,7 @@ def _parsed(text: str) -> object:
 
 
 def _is_stream(start: bytes) -> bool | None:
-    """Say whether an answer that begins with `start` is a stream of events; None where more is needed to know."""
+    """Say whether an answer that begins with `start` is a stream of events; None if more bytes are needed."""
     begun = start.lstrip(_BLANK)
     if _EVENT_LINE.match(begun):
         return True
@@ -240,6 +240,6 @@ def _cut() -> IncompleteReplyError:
 def _incorrect(text: str) -> IncorrectAnswerError:
     return IncorrectAnswerError(
         f"The server gave an incorrect answer: {clean(text, _SHOWN)}\n"
-        "That is no chat completion: check the address; it usually ends in /v1.",
+        "That is not a chat completion: check the address; it usually ends in /v1.",
         body=text[: 10 * _SHOWN],
     )

@@ -316,7 +316,7 @@ def always_new(server):
 
 
 async def test_where_none_is_shared_a_token_that_another_login_has_ended_is_renewed_after_a_wait(server, monkeypatch):
-    monkeypatch.setattr(provider, "_APART", 0.0)
+    monkeypatch.setattr(provider, "_LOGIN_JITTER", 0.0)
     always_new(server)
     server.on(CHAT, [EXPIRED], [EXPIRED], [EXPIRED], [ANSWER])
     asked = Berlin.stream("", HELLO, url=server.url, account=ACCOUNT, password=PASSWORD, shared=False)
@@ -337,7 +337,7 @@ async def test_the_waits_of_those_who_share_none_differ_and_are_bounded(server, 
 
 
 async def test_a_token_of_before_is_renewed_without_a_wait_also_where_none_is_shared(server, monkeypatch):
-    monkeypatch.setattr(provider, "_APART", 1e9)
+    monkeypatch.setattr(provider, "_LOGIN_JITTER", 1e9)
     Berlin._token = TOKEN
     always_new(server)
     server.on(CHAT, [EXPIRED], [ANSWER])

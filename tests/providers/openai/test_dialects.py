@@ -37,7 +37,7 @@ def said(value, status=400):
 
 async def test_a_reason_to_finish_with_every_chunk_is_not_taken_for_the_end(server, monkeypatch):
     """Gateways in front of Gemini; the pause is longer than what otherwise follows the last word takes."""
-    monkeypatch.setattr(api, "_AFTERWARDS", 0.01)
+    monkeypatch.setattr(api, "_AFTER_FINISH", 0.01)
     words = [step(word, finish="stop") for word in ("one ", "two ", "three")]
     server.on(CHAT, [HEAD, words[0], 0.2, words[1], 0.2, words[2], DONE])
     assert (await outcome(ask(server))).text == "one two three"
@@ -45,21 +45,21 @@ async def test_a_reason_to_finish_with_every_chunk_is_not_taken_for_the_end(serv
 
 @pytest.mark.parametrize("reason", ["null", "None", "stop"])
 async def test_a_reason_to_finish_before_the_first_word_is_not_taken_for_the_end(server, monkeypatch, reason):
-    monkeypatch.setattr(api, "_AFTERWARDS", 0.01)
-    monkeypatch.setattr(api, "_MORE", 0.01)
+    monkeypatch.setattr(api, "_AFTER_FINISH", 0.01)
+    monkeypatch.setattr(api, "_AFTER_FINISH_WITH_TEXT", 0.01)
     server.on(CHAT, [HEAD, step("", role="assistant", finish=reason), 0.2, step("one"), step(finish="stop"), DONE])
     assert (await outcome(ask(server))).text == "one"
 
 
 async def test_text_after_an_end_without_text_is_waited_for_too(server, monkeypatch):
-    monkeypatch.setattr(api, "_AFTERWARDS", 0.5)
+    monkeypatch.setattr(api, "_AFTER_FINISH", 0.5)
     late = [part for word in ("two ", "three ", "four") for part in (0.3, step(word))]
     server.on(CHAT, [HEAD, step("one "), step(finish="stop"), *late, Then.HOLD])
     assert (await outcome(ask(server))).text == "one two three four"
 
 
 async def test_a_server_that_goes_on_with_pings_after_the_end_does_not_keep_the_cell(server, monkeypatch):
-    monkeypatch.setattr(api, "_AFTERWARDS", 0.1)
+    monkeypatch.setattr(api, "_AFTER_FINISH", 0.1)
     server.on(CHAT, [HEAD, step("one"), step(finish="stop"), *[b": ping\n\n", 0.05] * 100, Then.HOLD])
     assert (await outcome(ask(server))).text == "one"
     assert (await server.request(CHAT)).gone

@@ -250,7 +250,7 @@ async def test_a_server_that_answers_without_streaming_is_understood(server):
     "end", [(), (Then.HOLD,), (Then.RESET,), (b": ping\n\n", 0.05) * 20], ids=["closed", "open", "reset", "pings"]
 )
 async def test_a_reply_is_complete_with_its_reason_to_finish_whatever_follows(server, monkeypatch, end):
-    monkeypatch.setattr(api, "_AFTERWARDS", 0.2)
+    monkeypatch.setattr(api, "_AFTER_FINISH", 0.2)
     server.on(CHAT, [HEAD, step("a"), step(finish="stop"), *end])
     result = await outcome(ask(server))
     assert result.error is None
