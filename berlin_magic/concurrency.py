@@ -1,7 +1,7 @@
 """Wait for threads, tasks or nested loops so that an interrupt still gets through.
 
-A signal handler does not wake a loop that sleeps in its selector (ipykernel issue 881), so whatever waits here looks
-up every `TICK` seconds. There is one way for each need:
+A signal handler does not wake a loop that sleeps in its selector (ipykernel issue 881), so every wait here wakes up
+every `TICK` seconds. There is one function for each need:
 
 - `in_thread`: wait for blocking work without blocking the loop.
 - `run_sync`: run a coroutine to its end from code that can't await, also on a running loop.
@@ -9,7 +9,7 @@ up every `TICK` seconds. There is one way for each need:
 - `cancel_and_wait`: end a task, and wait until it has closed what it holds.
 - `wait_through_interrupts`: wait for a task that an interrupt must not end.
 - `cancel_on_interrupt`: let SIGINT cancel a task.
-- `short_tracebacks`: show an interrupt, or an error of ours, as a few lines.
+- `short_tracebacks`: show an interrupt, or a `BerlinError`, as a few lines.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ __all__ = [
 T = TypeVar("T")
 
 TICK = 0.1
-"""Seconds between two looks for an interrupt."""
+"""Seconds between two checks for an interrupt."""
 
 _CLOSING = 3.0  # seconds that a cancelled task may take to close its connections
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user interrupted a reply. As any interrupt it ends the cell and the cells in the queue, but in one line.
+    """The user interrupted a reply. Like any interrupt it ends the cell and the queued cells, but is shown in one line.
 
     Raise it in the cell's own coroutine only: a KeyboardInterrupt that leaves an inner task ends the kernel's process
     (asyncio raises it in the loop itself).
@@ -63,13 +63,13 @@ class Interrupted(KeyboardInterrupt):
 async def in_thread(work: Callable[[], T], *, timeout: float | None = None) -> T:  # noqa: ASYNC109 - most callers set one
     """Return what `work` returns, or raise what it raises; it runs in a thread of its own.
 
-    `asyncio.to_thread` does not fit: the end of the process waits for its threads, so a keyring whose question nobody
-    answers, or a network drive that is gone, would keep the process from ending.
+    `asyncio.to_thread` does not fit: the process waits for its threads before it ends, so a keyring prompt that nobody
+    answers, or a lost network drive, would keep the process from ending.
 
     Parameters
     ----------
     work : callable
-        Runs in the caller's context. It goes on in its thread if the wait for it is cancelled or takes too long.
+        Runs in the caller's context. It goes on in its thread if the wait is cancelled or takes too long.
     timeout : float, optional
         Seconds to wait at most; None for no limit.
 
@@ -86,15 +86,15 @@ async def in_thread(work: Callable[[], T], *, timeout: float | None = None) -> T
             await _tick_until_done(waiting)
         return waiting.result()
     finally:
-        waiting.cancel()  # else an error that nobody waits for any more would be logged
+        waiting.cancel()  # else asyncio would log an error that comes after the wait
 
 
 def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     """Return what `coroutine` returns, or raise what it raises, from code that can't await.
 
     If no loop runs in this thread, the coroutine gets one of its own. On a running loop (a notebook's, in a cell that
-    is not awaited) it runs nested, so that the user's tasks go on meanwhile; a loop that can't be nested (uvloop) is
-    left alone, and the coroutine runs on a loop in another thread while this one waits.
+    is not awaited) it runs nested, so that the user's tasks go on meanwhile. If the loop can't be nested (uvloop), the
+    coroutine runs on a loop in another thread while this one waits.
     """
     try:
         loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
     if not isinstance(loop, asyncio.BaseEventLoop):
         return _run_in_thread(coroutine)
     # The fork, and not nest_asyncio itself: that one hangs ipykernel >= 7.1 for good.
-    import nest_asyncio2  # noqa: PLC0415 - patches asyncio when applied: only if nothing else is left
+    import nest_asyncio2  # noqa: PLC0415 - seldom needed
 
     nest_asyncio2.apply(loop)
     return loop.run_until_complete(coroutine)
@@ -113,11 +113,11 @@ def run_sync(coroutine: Coroutine[Any, Any, T]) -> T:
 async def run_interruptibly(coroutine: Coroutine[Any, Any, T]) -> T:
     """Return what `coroutine` returns, or raise what it raises; an interrupt cancels it, and ends the wait.
 
-    Await it in the cell's own coroutine. An interrupt that `coroutine` itself raises is raised here too, and not in the
-    task that it runs in: from there it would end the kernel's process.
+    Await it in the cell's own coroutine. If `coroutine` raises an interrupt itself, it is raised here and not in the
+    inner task: from there it would end the kernel's process.
     """
     outer = asyncio.current_task()
-    assert outer is not None  # noqa: S101 - there is one in every coroutine that a loop runs
+    assert outer is not None  # noqa: S101 - never None inside a coroutine
     task = asyncio.get_running_loop().create_task(_caught(coroutine))
     with cancel_on_interrupt(outer):
         try:
@@ -125,7 +125,7 @@ async def run_interruptibly(coroutine: Coroutine[Any, Any, T]) -> T:
         except asyncio.CancelledError:
             await cancel_and_wait(task)
             if not task.done() or task.cancelled() or task.exception() is not None:
-                raise  # the interrupt; the error of the cancelled work concerns nobody any more
+                raise  # the interrupt; the error of the cancelled work no longer matters
     interrupt, result = task.result()
     if interrupt is not None:
         raise interrupt
@@ -155,7 +155,7 @@ async def wait_through_interrupts(task: asyncio.Future[Any], *, timeout: float =
 def cancel_on_interrupt(task: asyncio.Task[object]) -> Iterator[None]:
     """Let SIGINT cancel `task`, instead of raising KeyboardInterrupt wherever the loop happens to be.
 
-    If somebody else has taken SIGINT already, as ipykernel does for an awaited cell, their handler stays. The handler
+    If SIGINT has another handler already, such as ipykernel's for an awaited cell, that handler stays. The handler
     does not wake the loop: wait in ticks inside of it.
     """
     mine = threading.current_thread() is threading.main_thread()
@@ -176,7 +176,7 @@ def cancel_on_interrupt(task: asyncio.Task[object]) -> Iterator[None]:
 
 @contextmanager
 def short_tracebacks() -> Iterator[None]:
-    """Show an interrupt as one line, and an error of ours as its message, in place of a traceback."""
+    """Show an interrupt as one line, or a `BerlinError` as its message, in place of a traceback."""
     try:
         yield
     except Interrupted:
@@ -191,13 +191,13 @@ def short_tracebacks() -> Iterator[None]:
 
 
 def _start_thread(work: Callable[[], T], outcome: Future[T]) -> None:
-    """Start `work` in a thread that the end of the process does not wait for; its end goes to `outcome`."""
-    outcome.set_running_or_notify_cancel()  # from here on only its thread decides how it ends
+    """Start `work` in a thread that does not keep the process alive; its result or error goes to `outcome`."""
+    outcome.set_running_or_notify_cancel()  # from here on only its thread sets the result
 
     def run() -> None:
         try:
             result = work()
-        except BaseException as error:  # noqa: BLE001 - handed over to the waiting thread, whatever it is
+        except BaseException as error:  # noqa: BLE001 - passed on to the waiting thread
             outcome.set_exception(error)
         else:
             outcome.set_result(result)
@@ -238,7 +238,9 @@ def _run_in_thread(coroutine: Coroutine[Any, Any, T]) -> T:
 
     try:
         _start_thread(lambda: _run_on_new_loop(main()), outcome)
-        while not concurrent.futures.wait([outcome], TICK).done:  # in ticks: Windows wakes no thread for an interrupt
+        while not concurrent.futures.wait(
+            [outcome], TICK
+        ).done:  # in ticks: on Windows an interrupt does not end a wait
             pass
     except KeyboardInterrupt:
         for loop, task in running:

@@ -1,7 +1,7 @@
-"""Messages of a conversation, the parts that they are made of, and the events of a reply.
+"""The types of messages, parts of messages, events of a reply.
 
-A provider yields *events* while a reply arrives. A turn keeps *parts*: events of one kind that follow each other are
-one part. A server is sent *messages*.
+A provider yields *events* while a reply arrives. A turn keeps *parts*: successive events of one kind become one part.
+A request to a server holds *messages*.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ __all__ = [
 ]
 
 ROLES = ("system", "developer", "user", "assistant", "tool")
-"""The roles that a message may have: those of the chat completions that every engine behind a server speaks."""
+"""The roles that a message may have: those of chat completions."""
 
 Content = str | list[dict[str, Any]]
 """The content of a message: a text, or the parts of OpenAI's chat completions, such as texts and images."""
 
 
 class Message(TypedDict):
-    """One message: who speaks, and what."""
+    """One message: a role and its content."""
 
     role: str
     content: Content
 
 
 AnyMessage = Mapping[str, Any]
-"""A message as others hand it over: ``{"role": …, "content": …}``, the content a text or a list of parts."""
+"""An unchecked message ``{"role": …, "content": …}``; the content is a text or a list of parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ class ImagePart:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningPart:
-    """What the model thought before it answered; no part of the reply's text.
+    """The model's reasoning; not part of the reply's text.
 
     Attributes
     ----------
     text : str
-        What the provider shows of it; may be empty.
+        As much as the provider shows; may be empty.
     signature : str
-        The provider's own proof of it, opaque to everybody else, to be sent back unchanged.
+        The provider's own proof of the reasoning: opaque, and sent back unchanged.
     """
 
     text: str
@@ -93,12 +93,12 @@ class ReasoningPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallPart:
-    """A tool that the model wants to be called.
+    """A tool call that the model asks for.
 
     Attributes
     ----------
     id : str
-        By which its result refers to it.
+        The id that its result refers to.
     name : str
         The tool's name.
     arguments : str
@@ -112,7 +112,7 @@ class ToolCallPart:
 
 @dataclass(frozen=True, slots=True)
 class ToolResultPart:
-    """What a tool returned; `id` is that of its call."""
+    """The result of a tool call; `id` is that of the call."""
 
     id: str
     content: str
@@ -124,21 +124,21 @@ Part = TextPart | ImagePart | ReasoningPart | ToolCallPart | ToolResultPart
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Some more of the reply's text; one event may hold all that one read from the network brought."""
+    """More of the reply's text; one event may hold all text of one network read."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoning:
-    """Some more of what the model thinks before it answers; no part of the reply's text.
+    """More of the model's reasoning; not part of the reply's text.
 
     Attributes
     ----------
     text : str
-        May be empty where the provider shows nothing of it.
+        Empty if the provider does not show it.
     signature : str
-        The provider's own proof of what was thought up to here, to be sent back unchanged; opaque.
+        The provider's own proof of the reasoning so far: opaque, and sent back unchanged.
     """
 
     text: str
@@ -147,7 +147,7 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A tool that the model wants to be called; whole, with its `arguments` as JSON."""
+    """A whole tool call that the model asks for; its `arguments` are JSON."""
 
     id: str
     name: str
@@ -156,7 +156,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The tokens that the engine counted; None for what it does not tell."""
+    """The tokens that the engine counted; None if it does not give the number."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -164,10 +164,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """Why the reply ended, in the engine's own word.
+    """Why the reply ended: the engine's finish reason.
 
-    ``stop`` is the usual one; ``length`` says that the reply reached its limit, ``content_filter`` that a part was
-    left out, ``tool_calls`` that the model wants a tool.
+    ``stop`` is the usual one; with ``length`` the reply reached its limit, with ``content_filter`` a part was left out,
+    with ``tool_calls`` the model asks for a tool.
     """
 
     reason: str
@@ -175,21 +175,21 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One line for the status line, such as that the server is busy and is asked again."""
+    """A remark for the status line, such as that the server is busy and there will be a retry."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The question is about to be sent: the first event that a conversation yields, and no provider.
+    """The question is about to be sent. A conversation yields it first; a provider never does.
 
     Attributes
     ----------
     provider, model : str
-        Who is asked.
+        The provider and the model that are asked.
     embedded : bool
-        Whether it is the embedded server, which is no language model.
+        Whether it is the embedded server, which is not a language model.
     caution : str
         What users must know of this model's answers.
     """
@@ -202,11 +202,11 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class TextWasReasoning:
-    """The text of the reply so far was reasoning after all: its end was told, and not its beginning."""
+    """The text of the reply so far was reasoning: the provider marked its end, but not its beginning."""
 
 
 Event = Text | Reasoning | TextWasReasoning | ToolCall | Usage | Finish | Notice | Started
-"""What a reply is made of while it arrives."""
+"""An event of a reply while it arrives."""
 
 
 def checked(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
@@ -225,7 +225,7 @@ def checked(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
     Raises
     ------
     ValueError
-        Where the list is empty or anything in it is not a message; it says which one, and why.
+        If the list is empty or an item is not a message; the error says which one, and why.
     """
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise ValueError(
@@ -253,9 +253,9 @@ def _checked_one(number: int, message: object) -> Message:
 
 
 def flatten(messages: Iterable[Mapping[str, Any]]) -> str:
-    """Return `messages` as the one prompt that the Berlin protocol has room for.
+    """Return `messages` as one prompt, as the Berlin protocol has room for one only.
 
-    A single user message goes as it is. Several are labelled with their roles, a blank line between them, and end
+    A single user message is returned as it is. Several are labelled with their roles, a blank line between them, and end
     with an open ``Assistant:`` for the reply.
 
     Raises
@@ -294,7 +294,7 @@ def with_parts(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _is_other_content(entry: Mapping[str, Any]) -> bool:
     content = entry.get("content")
-    if content is None:  # an assistant's turn that is a call alone
+    if content is None:  # an assistant's message that only has tool calls
         return bool(entry.get("tool_calls"))
     return (
         isinstance(content, list)
@@ -304,7 +304,7 @@ def _is_other_content(entry: Mapping[str, Any]) -> bool:
 
 
 def text_in(content: Content) -> str:
-    """Return the text of a message's content, what is no text left out."""
+    """Return the text of a message's content, without images and the like."""
     if isinstance(content, str):
         return content
     return "".join(str(part.get("text", "")) for part in content if part.get("type") == "text")

@@ -1,4 +1,4 @@
-"""The outlet: the output area of one cell, where everything that a view displays lands."""
+"""Display outputs in one cell."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
-__all__ = ["Outlet"]
+__all__ = ["CellOutput"]
 
 Bundle = Mapping[str, Any]
 """A display's data or its metadata, by mime type."""
 
 
-class Outlet:
-    """Displays in the cell that ran when it was made, whichever cell runs later.
+class CellOutput:
+    """The outputs of the cell that was running when this object was made.
 
-    On ipykernel 6 a display of a background task goes to the cell that runs at the moment (seen on 6.31). So the
-    outlet remembers the header of its cell's request and puts it in place for each of its own messages.
+    On ipykernel 6 a background task displays in the cell that is running at that moment (seen on 6.31). So the header
+    of the cell's request is kept, and set again for each message.
 
     Parameters
     ----------
@@ -30,17 +30,17 @@ class Outlet:
         self._parent: Any = getattr(self._publisher, "parent_header", None)
 
     def show(self, data: Bundle, metadata: Bundle | None = None, name: str = "") -> str:
-        """Display `data` as a new output; return the id by which `update` finds it again, `name` if there is one."""
+        """Display `data` as a new output; return its name for `update`, which is `name` if given."""
         name = name or uuid4().hex
         self._publish(data, metadata, name, update=False)
         return name
 
     def update(self, name: str, data: Bundle, metadata: Bundle | None = None) -> None:
-        """Put `data` in the place of the output called `name`."""
+        """Replace the output called `name`."""
         self._publish(data, metadata, name, update=True)
 
     def clear(self) -> None:
-        """Take all outputs of the cell away as soon as the next one is there."""
+        """Remove all outputs of the cell as soon as it displays the next one."""
         with self._in_its_cell():
             self._publisher.clear_output(wait=True)
 

@@ -1,4 +1,4 @@
-"""Live display without a widget: plain display updates, for front ends that do not answer."""
+"""Show a growing reply by plain display updates, if the front end has no widgets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from berlin_magic.display import status_line
-from berlin_magic.display.cell_output import Outlet
+from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.display.markdown import Document, Patch, stylesheet
 from berlin_magic.display.patches import utf16_prefix
 from berlin_magic.display.slot import Slot
@@ -22,7 +22,7 @@ _END = re.compile(r"</")
 
 @dataclass(slots=True)
 class _Slot:
-    """An element that is still open: what stands before, in and after its children on this page."""
+    """An open element: its HTML before, in and after its children on this page."""
 
     name: int
     before: str = ""
@@ -33,10 +33,10 @@ class _Slot:
 
 
 class Pages:
-    """The patches of a `Document`, applied to strings; what is finished can be taken away as a page of its own.
+    """The HTML of a growing `Document`, split into pages.
 
-    An element that is open where a page ends is closed there and opened again on the next one: a long list or code
-    block goes on over several pages.
+    If an element is open at the end of a page, it is closed there and opened again on the next one: a long list or code
+    block continues over several pages.
     """
 
     def __init__(self) -> None:
@@ -44,21 +44,21 @@ class Pages:
         self._finished = 0
 
     def apply(self, patches: Iterable[Patch]) -> None:
-        """Bring the page up to date. The format is described in `berlin_magic.display.markdown.growing`."""
+        """Apply `patches` to the page. The format is described in `berlin_magic.display.markdown.growing`."""
         for patch in patches:
             self._apply(patch)
 
     @property
     def finished(self) -> int:
-        """Characters of HTML on this page that will not change any more."""
+        """Characters of HTML on this page that will not change."""
         return self._finished
 
     def html(self) -> str:
         """Return the current page, with its unfinished end."""
         return self._html(with_tails=True)
 
-    def turn(self) -> str:
-        """Return what is finished of the current page, and begin the next one with what is not."""
+    def next_page(self) -> str:
+        """Return the finished part of the current page, and begin the next one with the rest."""
         page = self._html(with_tails=False)
         for slot in self._slots:
             slot.done.clear()
@@ -117,9 +117,9 @@ class Pages:
 
 
 def _around(html: str, name: int) -> tuple[str, str, str]:
-    """Split the HTML of an opened element: what stands before, in and after its slot.
+    """Split the HTML of an opened element into what is before, in and after its slot.
 
-    The slot is the last thing in that HTML: after it come only the ends of the elements that it is in.
+    Only closing tags follow the slot.
     """
     found = re.search(rf'<[^>]* data-slot="{name}"[^>]*>', html)
     if found is None:  # a document that breaks its own format: show it whole
@@ -130,7 +130,7 @@ def _around(html: str, name: int) -> tuple[str, str, str]:
     return html[: found.end()], html[found.end() : end], html[end:]
 
 
-_ENVELOPE = 900  # bytes of a display update that are not its content: headers, ids, keys
+_ENVELOPE = 900  # bytes of a display update besides its content: headers, ids, keys
 _PER_BYTE, _PER_SECOND, _AT_ONCE = 8, 6_000, 24_000
 _INTERVAL = 0.1
 _PAGE = 2_500
@@ -139,33 +139,33 @@ _TIGHT = "<style>.berlin-reply .berlin-tight>li>p{margin:0}</style>"
 
 
 class PlainDisplay:
-    """Shows a growing document in a few displays: finished ones, one that fills up, one that is updated all the time.
+    """Show a growing document in a few displays: finished ones, one that is filling, one that is updated often.
 
-    The last display is small and updated with every draw; when what is finished in it exceeds a page, that page goes
-    to the display before it, and when that one is full, a new one is begun. JupyterLab shows 50 outputs of a cell at
-    most, so a full display is the larger, the longer the reply. Draws that would cost more than a fixed number of
-    bytes for each byte of text are skipped.
+    The last display is small and updated with every draw. When its finished part exceeds a page, that page moves to
+    the display before it; when that one is full, a new one is begun. JupyterLab shows at most 50 outputs of a cell, so
+    displays become larger as the reply grows. Draws that would cost more than a fixed number of bytes for each byte of
+    text are skipped.
 
     Parameters
     ----------
-    outlet : Outlet
-        Where to display.
+    output : CellOutput
+        The cell's outputs.
     slot : Slot
-        The first display, shown already.
+        The first display, which is shown already.
     document : Document
-        What to display; its patches are taken here.
+        The document to show; nothing else may take its patches.
     hint : str
         Added to the status line, e.g. how to stop the reply.
     owns_cell : bool
         Whether the cell shows nothing but this reply, so that its outputs may be cleared at the end. If not, there is
         a single display, which shows the end of a long reply while it arrives.
     clock : callable
-        Seconds that only go forward.
+        Monotonic time in seconds.
     """
 
     def __init__(
         self,
-        outlet: Outlet,
+        output: CellOutput,
         slot: Slot,
         document: Document,
         *,
@@ -173,7 +173,7 @@ class PlainDisplay:
         owns_cell: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._outlet = outlet
+        self._output = output
         self._slot = slot
         self._document = document
         self._hint = hint
@@ -181,7 +181,7 @@ class PlainDisplay:
         self._clock = clock
         self._pages = Pages()
         self._displays = [slot.name]
-        self._pile = ""  # the HTML of the last display but one, where there is one
+        self._pile = ""  # the HTML of the last display but one, if there is one
         self._turned = 0  # characters of HTML on finished pages
         self._sent = 0
         self._total = 0
@@ -189,7 +189,7 @@ class PlainDisplay:
         self._shown: tuple[object, ...] = ()
 
     def draw(self, status: Status) -> None:
-        """Bring the displays up to date, unless it is too early or too dear."""
+        """Update the displays, unless it is too early or would cost too much."""
         now = self._clock()
         fresh = (status.state, status.notes, status.characters, int(status.elapsed))
         is_first = not self._shown or (not self._total and status.characters)
@@ -204,15 +204,15 @@ class PlainDisplay:
             self._turn_page()
         self._update(self._displays[-1], self._growing(status), status_line.sentence(status, self._hint))
 
-    def take_away(self) -> None:
-        """Leave at most one display, the slot; take away all of them if there are more."""
+    def remove(self) -> None:
+        """Remove all displays if there are several; a single one is the slot, and stays."""
         if len(self._displays) > 1:
             # An update to an empty bundle would leave an empty output in the saved notebook.
-            self._outlet.clear()
+            self._output.clear()
             self._slot.is_shown = False
 
     def _turn_page(self) -> None:
-        page = self._pages.turn()
+        page = self._pages.next_page()
         self._turned += len(page)
         if not self._owns_cell:
             return
@@ -225,10 +225,10 @@ class PlainDisplay:
                 self._update(self._displays[-1], _reply(self._pile))
             else:
                 self._pile = ""
-            self._displays.append(self._outlet.show({"text/html": "", "text/plain": ""}))
+            self._displays.append(self._output.show({"text/html": "", "text/plain": ""}))
 
     def _growing(self, status: Status) -> str:
-        """Return the HTML of the display that is updated all the time."""
+        """Return the HTML of the display that is updated with every draw."""
         hint = " · ".join(filter(None, [self._hint, status_line.UNFINISHED if status.characters else ""]))
         hidden = self._turned and not self._owns_cell
         above = '<div style="opacity:.65">⋮ what stands above is shown at the end</div>' if hidden else ""
@@ -238,7 +238,7 @@ class PlainDisplay:
         if name == self._slot.name:
             size = self._slot.hold({"text/html": html})
         else:
-            self._outlet.update(name, {"text/html": html, "text/plain": plain})
+            self._output.update(name, {"text/html": html, "text/plain": plain})
             size = len(html.encode()) + len(plain.encode())
         self._sent += _ENVELOPE + size
 

@@ -1,9 +1,9 @@
-"""The live view: the reply grows in the front end and ends as one plain output.
+"""Show a growing reply in a notebook.
 
-It opens as a plain display, the *slot*. A widget that is never displayed fills the slot on the page as soon as the
-front end says that it is there. If none answers, or if the kernel cannot hear the front end while the cell runs
+The view opens as a plain display, the *slot*. A widget that is never displayed fills the slot in the page as soon as
+the front end answers. If no front end answers, or if the kernel can't receive its messages while the cell runs
 (ipykernel 6, nested loops), plain displays show the reply. The slot itself is updated each time that the reply has
-doubled: what is saved at any moment holds half of it, and the cost of all updates grows with the length alone.
+doubled: a file that is saved at any moment holds at least half of it, and the cost of all updates is linear.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from berlin_magic.display.cell_output import Outlet
+from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.display.fallback import PlainDisplay
 from berlin_magic.display.markdown import Document, Patch
 from berlin_magic.display.patches import ShortPatches
@@ -30,27 +30,27 @@ __all__ = ["LiveView"]
 
 _INTERVAL = 0.12  # seconds between two messages: half of a small one is its envelope
 _MOST_UNPAINTED = 15  # messages that the front end may be behind before draws are skipped
-_PATIENCE = 5.0  # seconds without an answer after which the front end is asked where it is
+_ASK_AFTER = 5.0  # seconds without an answer after which the front end is asked for its position
 _TIME_TO_ANSWER = 2.0  # seconds in which most front ends have answered
 _GRACE = 2.0  # seconds in which messages of the front end still arrive after the end
-_FAREWELL = 0.5  # seconds that the cell waits for the front end's last message
-_LOOK = 0.005  # seconds between two looks whether it has come
-_LONG = 2000  # characters whose rendering would hold up the user's loop
+_LAST_MESSAGE_TIMEOUT = 0.5  # seconds that the cell waits for the front end's last message
+_POLL = 0.005  # seconds between two checks for it
+_LONG = 2000  # characters: rendering more would block the user's loop
 
 
 class LiveView(View):
-    """Shows a reply in a notebook while it arrives.
+    """Show a reply in a notebook while it arrives.
 
     Parameters
     ----------
     shell : InteractiveShell
         The kernel's shell.
     stop : callable, optional
-        Called, on the cell's loop, when the user clicks Stop; without it there is no button.
-    hears : bool
-        Whether messages of the front end reach the kernel while the reply arrives. If not, no widget is used.
+        Called on the cell's loop when the user clicks Stop. If absent, there is no button.
+    receives_messages : bool
+        Whether the kernel receives messages of the front end while the reply arrives. If not, no widget is used.
     owns_cell : bool
-        Whether the cell shows nothing but this reply.
+        Whether this reply is the cell's only output.
     updates : bool
         Whether the front end is known to update displays. If not, nothing is displayed until the widget answers or
         the reply has ended.
@@ -59,7 +59,7 @@ class LiveView(View):
     widget : callable, optional
         Returns the widget; `berlin_magic.display.widget.live_widget` if absent.
     clock : callable
-        Seconds that only go forward.
+        Monotonic time in seconds.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class LiveView(View):
         shell: Any,
         *,
         stop: Callable[[], None] | None = None,
-        hears: bool = True,
+        receives_messages: bool = True,
         owns_cell: bool = True,
         updates: bool = True,
         cell: str | None = None,
@@ -76,7 +76,7 @@ class LiveView(View):
     ) -> None:
         self._clock = clock
         self._stop = stop
-        self._hears = hears
+        self._receives_messages = receives_messages
         self._updates = updates
         self._cell = cell
         self._find_widget = widget
@@ -86,12 +86,12 @@ class LiveView(View):
         self._finished: tuple[dict[str, str], dict[str, Any]] | None = None
         self._document = Document()
         self._short = ShortPatches()
-        self._outlet = Outlet(shell)
-        self._slot = Slot(self._outlet)
+        self._output = CellOutput(shell)
+        self._slot = Slot(self._output)
         self._owns_cell = owns_cell
         self._plain: PlainDisplay | None = None
         self._began = 0.0
-        self._patience = 0.0
+        self._plain_after = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._widget: LiveWidget | None = None
         self._is_live = False
@@ -112,7 +112,7 @@ class LiveView(View):
         self._said: tuple[object, ...] = ()
 
     def begin(self, status: Status) -> None:
-        """Open the display, and call for the widget."""
+        """Open the display, and announce the reply to the front end."""
         try:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -120,7 +120,7 @@ class LiveView(View):
         self._began = self._clock()
         if self._updates:
             self._slot.show(status)
-        if self._hears:
+        if self._receives_messages:
             if self._find_widget is None:
                 from berlin_magic.display.widget import live_widget  # noqa: PLC0415  # slow: see its module
 
@@ -128,7 +128,7 @@ class LiveView(View):
             self._widget = self._find_widget()
             self._widget.join(self._slot.name, self._take_message, self._cell)
             self._widget.post(self._slot.name, {"hello": True})
-            self._patience = 0.0 if self._widget.is_heard is False else _TIME_TO_ANSWER
+            self._plain_after = 0.0 if self._widget.has_front_end is False else _TIME_TO_ANSWER
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the reply."""
@@ -137,17 +137,17 @@ class LiveView(View):
         self._document.feed(piece)
 
     def restart(self) -> None:
-        """Forget the text so far, and begin the page's tree anew."""
+        """Forget the text so far, and clear the page."""
         self._pieces.clear()
         self._document = Document()
         self._length = self._drawn = self._saved = 0
         self._wants_all = self._is_live
         if self._plain is not None:
-            self._plain.take_away()
+            self._plain.remove()
             self._plain = None
 
     def draw(self, status: Status) -> None:
-        """Show what is new, in the front end's half or in its stead."""
+        """Show the new text, in the widget or in plain displays."""
         widget = self._widget
         if widget is not None and self._answered and not self._is_live:
             self._go_live(status)
@@ -156,7 +156,7 @@ class LiveView(View):
             self._slot.hold(unfinished)
         if widget is not None and self._is_live:
             self._draw_live(widget, status)
-        elif self._slot.is_shown and self._clock() - self._began >= self._patience:
+        elif self._slot.is_shown and self._clock() - self._began >= self._plain_after:
             self._draw_plain(status)
 
     def prepare_finish(self) -> None:
@@ -164,7 +164,7 @@ class LiveView(View):
         self._rendered = Rendered.of("".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
-        """Leave one static output."""
+        """Replace the view by one static output."""
         if self._rendered is None:
             self.prepare_finish()
         assert self._rendered is not None  # noqa: S101 - `prepare_finish` leaves it
@@ -172,7 +172,7 @@ class LiveView(View):
         if widget is not None:
             widget.post(self._slot.name, {"end": True})
         if self._plain is not None:
-            self._plain.take_away()
+            self._plain.remove()
         self._finished = final_output(self._rendered, status, metadata)
         self._slot.finish(*self._finished)
         if widget is None:
@@ -182,36 +182,36 @@ class LiveView(View):
         else:
             self._loop.call_later(_GRACE, self._leave)
 
-    async def farewell(self) -> None:
+    async def wait_for_front_end(self) -> None:
         """Wait for the front end's last message, if any have come during the cell.
 
-        A message that comes just when an awaited cell ends and another begins has ipykernel (7.4.0) report the
-        second's end as the first's: the front end waits for the second for ever, and Run All never ends.
+        If a message comes just when an awaited cell ends and another begins, ipykernel (7.4.0) reports the end of the
+        second as that of the first: the front end waits for the second for ever, and Run All never ends.
         """
         widget = self._widget
-        if widget is None or self._loop is None or not (self._answered or widget.is_heard):
+        if widget is None or self._loop is None or not (self._answered or widget.has_front_end):
             return
-        latest = self._loop.time() + _FAREWELL
+        latest = self._loop.time() + _LAST_MESSAGE_TIMEOUT
         while not self._gone and self._loop.time() < latest:  # noqa: ASYNC110 - an Event is for one thread
-            await asyncio.sleep(_LOOK)
-        await asyncio.sleep(_LOOK)  # ipykernel has something to put back after each of them
+            await asyncio.sleep(_POLL)
+        await asyncio.sleep(_POLL)  # ipykernel restores its state after each message
 
     def _leave(self) -> None:
         widget = self._widget
-        assert widget is not None  # noqa: S101 - called if there is one
+        assert widget is not None  # noqa: S101 - only called with a widget
         widget.leave(self._slot.name)
-        widget.is_heard = self._gone or self._answered
+        widget.has_front_end = self._gone or self._answered
         if not self._gone and self._cell is not None:
             widget.keep(self._slot.name, self._cell, lambda: self._on_loop(self._show_again))
 
     def _show_again(self) -> None:
-        """Send the finished output to a page that was not there when the reply ended."""
+        """Send the finished output to a page that was opened after the reply ended."""
         if self._widget is not None and self._finished is not None:
             self._widget.post(self._slot.name, {"done": True, "cell": self._cell})
             self._slot.finish(*self._finished)
 
     def _render_unfinished(self) -> dict[str, str] | None:
-        """Return what the slot is to hold from now on, if the reply has grown enough since the last time."""
+        """Return the new content of the slot, if the reply has grown enough since the last time."""
         if self._saving is not None:
             if not self._saving.done():
                 return None
@@ -234,7 +234,7 @@ class LiveView(View):
         self._is_live = True
         self._wants_all = True
         if self._plain is not None:
-            self._plain.take_away()
+            self._plain.remove()
             self._plain = None
         if not self._needs_html:
             self._slot.drop_html()
@@ -244,10 +244,10 @@ class LiveView(View):
     def _draw_plain(self, status: Status) -> None:
         if self._plain is None:
             self._plain = PlainDisplay(
-                self._outlet,
+                self._output,
                 self._slot,
                 self._document,
-                hint="" if self._hears else "■ stops it",
+                hint="" if self._receives_messages else "■ stops it",
                 owns_cell=self._owns_cell,
                 clock=self._clock,
             )
@@ -264,7 +264,7 @@ class LiveView(View):
         if now < self._due:
             return
         if self._sent - self._painted >= _MOST_UNPAINTED:
-            if now - self._asked > _PATIENCE:
+            if now - self._asked > _ASK_AFTER:
                 self._asked = now
                 widget.post(self._slot.name, {"where": self._sent})
             return
@@ -283,7 +283,7 @@ class LiveView(View):
     ) -> None:
         self._sent += 1
         self._asked = now = self._clock()
-        # Draws come at their own pace: what one is too late, the next may be too early.
+        # Draws are irregular: if one was late, the next may come earlier.
         self._due = max(self._due + _INTERVAL, now + _INTERVAL / 4)
         message: dict[str, Any] = {
             "n": self._sent,
@@ -309,7 +309,7 @@ class LiveView(View):
         widget.post(self._slot.name, message)
 
     def _take_message(self, content: Mapping[str, Any]) -> None:
-        # On ipykernel 7.0 to 7.3 this runs in a subshell's thread: note it, and leave the rest to the cell's thread.
+        # On ipykernel 7.0 to 7.3 this runs in a subshell's thread: it only sets flags; the cell's thread does the rest.
         caller = content.get("ready")
         if isinstance(caller, (int, float)) and caller not in self._callers:
             # A page that is opened later may show a document without our slot, or with an old one.
@@ -318,7 +318,7 @@ class LiveView(View):
             self._needs_html = self._needs_html or not content.get("document")
             self._answered = True
             self._wants_all = True
-            # A page whose half of the view is ready only after a quick reply has shown its finished output.
+            # A page that becomes ready only after a quick reply has ended has shown its finished output.
             self._gone = self._finished is not None
         if isinstance(content.get("painted"), int):
             self._painted = max(self._painted, content["painted"])

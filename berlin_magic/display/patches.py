@@ -1,4 +1,4 @@
-"""Patches of a growing document, shortened by what the page shows already."""
+"""Shorten patches of a growing document by the text that the page shows already."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _LEAST = 24  # characters: fewer are not worth a longer patch
 
 
 class ShortPatches:
-    """Replaces ``["add", slot, html]`` by ``["keep", slot, units, rest]`` if the slot's tail begins like `html`.
+    """Replace ``["add", slot, html]`` by ``["keep", slot, units, rest]`` if the slot's tail begins like `html`.
 
-    A paragraph is shown as the tail of its slot while it grows, and is added as it is once it is finished.
+    While a paragraph grows it is the tail of its slot; once it is finished, it is added, mostly with the same HTML.
     """
 
     def __init__(self) -> None:
         self._tails: dict[int, str] = {}
 
     def of(self, patches: list[Patch]) -> list[Patch]:
-        """Return `patches`, the next ones of the same document, in short."""
+        """Return the document's next `patches` in their short form."""
         return [self._short(patch) for patch in patches]
 
     def _short(self, patch: Patch) -> Patch:

@@ -1,6 +1,6 @@
-"""Views: the ways to show one reply, and the choice between them.
+"""Choose the view for one reply.
 
-Nothing slow is imported with this package; `prepare` imports what the view of a shell will need.
+This module imports nothing slow; `prepare` imports what the view of a shell needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_watched", "open_view", "prepare"]
 
-_HEARS_WHILE_AWAITING = 7  # ipykernel's first major version that takes comm messages while a cell is awaited
+_RECEIVES_WHILE_AWAITING = 7  # ipykernel's first major version that takes comm messages while a cell is awaited
 
 
 def open_view(
@@ -26,7 +26,7 @@ def open_view(
     awaited: bool = True,
     background: bool = False,
 ) -> View:
-    """Return the view that fits the place where the cell runs; call it on the cell's own thread.
+    """Return the view for the front end of the running cell; call it on the cell's own thread.
 
     Parameters
     ----------
@@ -35,19 +35,19 @@ def open_view(
     stop : callable, optional
         Ends the reply; called on the cell's event loop when the user clicks Stop.
     awaited : bool
-        Whether the cell is a ``%%berlin`` cell that is awaited on the kernel's loop, and so shows nothing else. False
-        where it blocks the loop or is called by other code.
+        Whether the cell is a ``%%berlin`` cell that is awaited on the kernel's loop, and so has no other output. False
+        if it blocks the loop, or other code has called it.
     background : bool
         Whether the cell returns at once and the reply arrives while other cells run.
 
     Returns
     -------
     View
-        In a terminal, text; under ``%%capture``, in an `ipywidgets.Output` and if no front end reads along, the final
-        output alone; otherwise the live view.
+        In a terminal, text; under ``%%capture``, in an `ipywidgets.Output` or without a front end, only the final
+        output; otherwise the live view.
     """
     if _is_terminal(shell):
-        from berlin_magic.display.terminal import TerminalView  # noqa: PLC0415  # each place imports only its own
+        from berlin_magic.display.terminal import TerminalView  # noqa: PLC0415  # import only the view that is needed
 
         return TerminalView()
     if not is_watched(shell):
@@ -60,7 +60,7 @@ def open_view(
     return LiveView(
         shell,
         stop=stop,
-        hears=background or (awaited and _hears_while_awaiting()),
+        receives_messages=background or (awaited and _receives_while_awaiting()),
         owns_cell=awaited or background,
         updates=_knows_updates(request),
         cell=_cell(request),
@@ -84,7 +84,7 @@ def _is_terminal(shell: Any) -> bool:
 
 
 def is_watched(shell: Any) -> bool:
-    """Return whether someone sees the output grow. nbclient and papermill say so by ``allow_stdin: false``."""
+    """Return whether a user sees the output grow. With nbclient and papermill ``allow_stdin`` is false."""
     from IPython.core.displaypub import CapturingDisplayPublisher  # noqa: PLC0415  # not needed in a terminal
 
     if isinstance(shell.display_pub, CapturingDisplayPublisher):
@@ -94,7 +94,7 @@ def is_watched(shell: Any) -> bool:
 
 
 def _is_captured_by_widget(request: Mapping[str, Any]) -> bool:
-    """Whether the front end puts what is displayed now into an `ipywidgets.Output`, which ignores updates."""
+    """Return whether an `ipywidgets.Output`, which ignores updates, captures what is displayed now."""
     outputs = getattr(sys.modules.get("ipywidgets"), "Output", None)
     if outputs is None:
         return False
@@ -106,10 +106,10 @@ def _is_captured_by_widget(request: Mapping[str, Any]) -> bool:
 
 
 def _knows_updates(request: Mapping[str, Any]) -> bool:
-    """Whether the front end is one that updates displays.
+    """Return whether the front end updates displays.
 
-    JupyterLab, Notebook 7, VS Code and Colab send something of their own with a cell. jupyter console, qtconsole and
-    Spyder send nothing, and show for ever what was displayed first.
+    JupyterLab, Notebook 7, VS Code and Colab send metadata of their own with a cell. jupyter console, qtconsole and
+    Spyder send none, and ignore updates.
     """
     return bool(request.get("metadata"))
 
@@ -119,5 +119,5 @@ def _cell(request: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _hears_while_awaiting() -> bool:
-    return int(version("ipykernel").split(".")[0]) >= _HEARS_WHILE_AWAITING
+def _receives_while_awaiting() -> bool:
+    return int(version("ipykernel").split(".")[0]) >= _RECEIVES_WHILE_AWAITING

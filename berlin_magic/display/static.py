@@ -1,4 +1,4 @@
-"""The final output of a reply, and the view for places that can show nothing else."""
+"""Make the final output of a reply."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from berlin_magic.display import status_line
-from berlin_magic.display.cell_output import Outlet
+from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.display.markdown import text_to_html, to_html, to_markdown, to_plain
 from berlin_magic.display.view import Status, View
 
 __all__ = ["Rendered", "StaticView", "final_output", "folded"]
 
-_MOST = 20_000  # characters: a model may think for longer than anybody reads, and notebooks are saved with it
+_MOST = 20_000  # characters: longer reasoning is seldom read, and would make saved notebooks large
 _LOOKS = "opacity:.65;font-size:85%;margin-bottom:.6em"
 _TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.4em 0 0 1em;max-height:24em;overflow:auto"
 
 
 def folded(reasoning: str) -> str:
-    """Return `reasoning` as HTML that shows one line until it is opened; nothing for none.
+    """Return `reasoning` as HTML that shows one line until it is opened; an empty string if there is none.
 
-    It is shown as plain text: whatever markup a model writes there is its own, and does nothing.
+    It is shown as plain text: markup in it has no effect.
     """
     shown = "".join(char for char in reasoning[:_MOST].strip() if char in "\n\t" or _is_visible(char))
     if not shown:
@@ -35,13 +35,13 @@ def folded(reasoning: str) -> str:
 
 
 def _is_visible(char: str) -> bool:
-    """Say whether `char` is one that shows, and does not, for instance, turn the direction of what follows."""
+    """Say whether `char` is visible, and not, for instance, a control of the text direction."""
     return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"} or char == "\u200d"
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A whole reply in each form that is saved. Made by `of`, which takes some milliseconds a kilobyte."""
+    """A whole reply in each form that is saved. `of` makes it, in some milliseconds for each kilobyte."""
 
     plain: str
     html: str
@@ -59,18 +59,18 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
     Parameters
     ----------
     reply : Rendered
-        The whole reply, or what there is of it.
+        The reply, as far as it arrived.
     status : Status
         How it ended: a reply that ended too early is marked as such.
     metadata : Mapping
-        What else the conversation needs to come back from the notebook file; JSON.
+        What the conversation needs to be read back from the notebook file; JSON.
 
     Returns
     -------
     tuple of dict
-        ``text/html`` (safe in every front end, and what JupyterLab and nbconvert prefer), ``text/markdown`` (the
-        same, for those that show no HTML) and ``text/plain`` (the text itself, without what would command a terminal);
-        then the output's metadata, with `metadata` under ``berlin``. Reasoning is in the HTML alone, folded.
+        ``text/html`` (safe in every front end; JupyterLab and nbconvert prefer it), ``text/markdown`` (for front ends
+        without HTML) and ``text/plain`` (the text without terminal control characters); then the output's metadata,
+        with `metadata` under ``berlin``. Only the HTML has the reasoning, folded.
     """
     remark = status_line.as_markdown(status)
     data = {
@@ -82,22 +82,22 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
 
 
 class StaticView(View):
-    """Shows a reply once, when it is done: if nobody sees it grow, or the place ignores updates of a display."""
+    """Show a reply once, when it has ended: if nobody sees it grow, or the front end ignores updates."""
 
     def __init__(self, shell: Any) -> None:
-        self._outlet = Outlet(shell)
+        self._output = CellOutput(shell)
         self._pieces: list[str] = []
         self._rendered: Rendered | None = None
 
     def begin(self, status: Status) -> None:
-        """Do nothing: there is nobody to show it to."""
+        """Do nothing: nobody is watching."""
 
     def feed(self, piece: str) -> None:
         """Keep the piece for the end."""
         self._pieces.append(piece)
 
     def draw(self, status: Status) -> None:
-        """Do nothing: there is nobody to show it to."""
+        """Do nothing: nobody is watching."""
 
     def restart(self) -> None:
         """Forget the text so far."""
@@ -112,4 +112,4 @@ class StaticView(View):
         if self._rendered is None:
             self.prepare_finish()
         assert self._rendered is not None  # noqa: S101 - `prepare_finish` leaves it
-        self._outlet.show(*final_output(self._rendered, status, metadata))
+        self._output.show(*final_output(self._rendered, status, metadata))

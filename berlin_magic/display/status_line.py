@@ -1,4 +1,4 @@
-"""The status line: the one quiet sentence that says how a reply is doing."""
+"""Write the status line of a reply."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from berlin_magic.errors import clean
 __all__ = ["UNFINISHED", "as_html", "as_markdown", "quiet", "sentence"]
 
 UNFINISHED = "still arriving; if the reply ends here, `%berlin show [N]` shows all of it"
-"""Stands in every file that is saved while a reply arrives."""
+"""The remark in a file that is saved while a reply arrives."""
 
 _WORDS: dict[State, str] = {
     "waiting": "waiting for the first word",
@@ -27,7 +27,7 @@ _QUIET = "opacity:.65;font-size:85%;margin-top:.4em"
 def sentence(status: Status, hint: str = "") -> str:
     """Return what the status line says: model, state, time, amount, rate, remarks, `hint`; one line of plain text.
 
-    What a server may have said in it has no control characters and is cut to a readable length.
+    Control characters are removed from a server's words, and long ones are cut.
     """
     parts = [clean(status.model, 60), _WORDS[status.state], f"{status.elapsed:.1f} s"]
     if status.characters:
@@ -41,19 +41,19 @@ def sentence(status: Status, hint: str = "") -> str:
 
 
 def as_html(status: Status, hint: str = "") -> str:
-    """Return the status line as a paragraph of HTML that carries its own style."""
+    """Return the status line as HTML with inline style."""
     return quiet(sentence(status, hint))
 
 
 def quiet(text: str) -> str:
-    """Return one line of `text` as a paragraph of HTML that looks like a status line."""
+    """Return one line of `text` as HTML that looks like a status line."""
     return f'<div class="berlin-status" style="{_QUIET}">{text_to_html(text)}</div>'
 
 
 def as_markdown(status: Status) -> str:
-    """Return the remark that marks a reply which ended too early, or lacks something; nothing for any other.
+    """Return a remark for a reply that ended too early or is incomplete; an empty string for any other.
 
-    It holds no word of the server's: Markdown has no escape that every parser reads alike.
+    It contains no words of the server: no escape in Markdown works in every parser.
     """
     parts = [status.remark]
     if status.state in _ENDED_EARLY:

@@ -1,4 +1,4 @@
-"""The view in a terminal: the reply is written as it arrives, lightly styled."""
+"""Write a reply to a terminal as it arrives."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _MOST_INDENT = 3  # more spaces than this are indented code in CommonMark
 
 
 class TerminalStyle:
-    """Turns the pieces of a reply into what is written to the terminal.
+    """Style the pieces of a reply for a terminal.
 
-    The text itself is written as it is, Markdown marks included; styling only adds to it. A control character of the
-    reply (an escape sequence, a backspace, a bidirectional override) is shown as its visible picture or left out, so
-    that a reply can neither move the cursor nor set a window title.
+    The text is written as it is, with its Markdown marks; styling only adds to it. A control character of the
+    reply (an escape sequence, a backspace, a bidirectional override) is shown as a visible symbol or left out, so that
+    a reply can neither move the cursor nor set a window title.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class TerminalStyle:
 
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
-        self._held = ""  # the beginning of a line, or backquotes and asterisks, whose meaning is still open
+        self._held = ""  # the start of a line, or backquotes and asterisks, that may still continue
         self._at_line_start = True
         self._fence = ""
         self._line_style = ""
@@ -41,7 +41,7 @@ class TerminalStyle:
         self._bold = False
 
     def feed(self, piece: str) -> str:
-        """Return what to write now for `piece`; a mark that may still grow is held back until the next."""
+        """Return what to write now for `piece`; a mark that may continue is held back until the next."""
         if not self._colour:
             return _visible(piece)
         written: list[str] = []
@@ -50,7 +50,7 @@ class TerminalStyle:
         return "".join(written)
 
     def flush(self) -> str:
-        """Return what was held back, and end all styling."""
+        """Return the text that was held back, and end all styling."""
         if not self._colour:
             return ""
         written: list[str] = []
@@ -93,17 +93,17 @@ class TerminalStyle:
         return not marks or set(marks) in ({"#"}, {"`"}, {"~"})
 
     def _release(self, written: list[str], before: str = " ") -> None:
-        """Write what was held back, now that it is known how far it goes, and what it stands before."""
+        """Write the mark that was held back, now that the next character is known."""
         held, self._held = self._held, ""
         if self._at_line_start:
             self._at_line_start = False
             self._open_line(held, written, before)
         elif held and set(held) == {"`"}:
             self._code = not self._code
-            written.append(held + self._now() if not self._code else self._now() + held)
+            written.append(held + self._current_style() if not self._code else self._current_style() + held)
         elif held == "**" and not self._code and (self._bold or not before.isspace()):
             self._bold = not self._bold
-            written.append(held + self._now() if not self._bold else self._now() + held)
+            written.append(held + self._current_style() if not self._bold else self._current_style() + held)
         else:
             written.append(held)
 
@@ -128,13 +128,13 @@ class TerminalStyle:
         else:
             written.append(held)
 
-    def _now(self) -> str:
-        """Return the escape that sets the style of this place, whatever was set before."""
+    def _current_style(self) -> str:
+        """Return the escape sequence that sets the current style."""
         return _RESET + self._line_style + (_BOLD if self._bold else "") + (_CYAN if self._code else "")
 
 
 def _visible(text: str) -> str:
-    """Return `text` without characters that would steer the terminal; controls become their pictures (␛)."""
+    """Return `text` without characters that control the terminal; controls become symbols (␛)."""
     if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(char if char in "\n\t" else _picture(char) for char in text.replace("\r\n", "\n"))
@@ -144,7 +144,7 @@ def _picture(char: str) -> str:
     category = unicodedata.category(char)
     if category == "Cc":
         return chr(0x2400 + ord(char)) if ord(char) < 0x20 else "\N{SYMBOL FOR DELETE}"  # noqa: PLR2004  # C0 and the rest
-    if category == "Cf" and char not in "\u200c\u200d":  # joiners shape letters and emoji, and steer nothing
+    if category == "Cf" and char not in "\u200c\u200d":  # joiners only shape letters and emoji
         return ""
     return " " if category in {"Zl", "Zp"} else char
 
@@ -154,12 +154,12 @@ _ERASE_LINE = "\r\x1b[2K"
 
 
 class TerminalView(View):
-    """Writes a reply to the terminal; where the output is a file or a pipe, as plain text without a status line.
+    """Write a reply to the terminal; if the output is a file or a pipe, as plain text without a status line.
 
     Parameters
     ----------
     out : TextIO, optional
-        Where to write; the current `sys.stdout` where absent.
+        The stream to write to; `sys.stdout` if absent.
     """
 
     def __init__(self, out: TextIO | None = None) -> None:
@@ -171,7 +171,7 @@ class TerminalView(View):
         self._written = False
 
     def begin(self, status: Status) -> None:
-        """Say that the question is on its way."""
+        """Show that the question has been sent."""
         self._show_waiting(status)
 
     def feed(self, piece: str) -> None:
@@ -179,7 +179,7 @@ class TerminalView(View):
         self._pending.append(piece)
 
     def restart(self) -> None:
-        """Say that what was written was reasoning; it can't be taken back."""
+        """Say that what was written was reasoning; it can't be removed."""
         self._pending.clear()
         if self._written:
             self._write(self._style.flush())
@@ -187,7 +187,7 @@ class TerminalView(View):
             self._write(f"\n{_DIM_LINE}(so far the model was thinking){_PLAIN}\n\n" if self._is_terminal else "\n")
 
     def draw(self, status: Status) -> None:
-        """Write what has arrived; until then, keep the waiting line up to date."""
+        """Write the text that has arrived; before the first, update the waiting line."""
         if self._pending:
             self._hide_waiting()
             self._write(self._style.feed("".join(self._pending)))
@@ -196,7 +196,7 @@ class TerminalView(View):
             self._show_waiting(status)
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:  # noqa: ARG002  # a terminal keeps no metadata
-        """Write the rest, and one quiet line on how it ended."""
+        """Write the rest, and one line on how the reply ended."""
         self.draw(status)
         self._hide_waiting()
         self._write(self._style.flush())

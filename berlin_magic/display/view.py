@@ -1,4 +1,4 @@
-"""What a view is: the place where one reply is shown while it arrives, then left as one plain output."""
+"""The base class of all views."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ State = Literal["waiting", "streaming", "complete", "stopped", "interrupted", "c
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the status line says of a reply at one moment.
+    """The state of a reply at one moment, for the status line.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Status:
         `interrupted` (kernel interrupt), `cut` (the stream ended too early: network, server, silence) or
         `failed` (an error before the first word).
     model, provider : str
-        As asked for. Untrusted text: may be a server's words.
+        As the user named them. Untrusted text: may be a server's words.
     elapsed : float
         Seconds since the question was sent.
     characters : int
@@ -31,10 +31,10 @@ class Status:
     notes : tuple of str
         Quiet remarks, e.g. ``"3 earlier turns left out"``, ``"busy, trying again in 4 s"``.
     remark : str
-        What a reply that has ended may lack, such as that it reached its limit: our own words, which every form of the
-        output holds.
+        What an ended reply may lack, such as that it reached its limit. Our own words; every form of the output has
+        them.
     reasoning : str
-        What the model thought before it answered, once the reply has ended; no part of it. Untrusted text.
+        The model's reasoning, once the reply has ended; not part of its text. Untrusted text.
     """
 
     state: State
@@ -48,11 +48,12 @@ class Status:
 
 
 class View(ABC):
-    """Shows one reply. All methods but `prepare_finish` are called on the cell's own thread; none blocks or awaits.
+    """Show one reply, first while it arrives, then as one plain output.
 
-    The order of calls is ``begin (feed* restart? draw)* prepare_finish? finish farewell?``. Whoever drives the view
-    decides how often it calls `draw` (at once for the first text, then at most about 20 times a second, and a few times
-    a second while nothing arrives, for the elapsed time); a view may skip a draw when its front end is slow.
+    All methods but `prepare_finish` are called on the cell's own thread, and none of those blocks. The order of calls
+    is ``begin (feed* restart? draw)* prepare_finish? finish wait_for_front_end?``. The caller decides how often it calls
+    `draw` (at once for the first text, then at most about 20 times a second, and a few times a second while nothing
+    arrives, for the elapsed time); a view may skip a draw if its front end is slow.
     """
 
     @abstractmethod
@@ -72,7 +73,7 @@ class View(ABC):
         """Show what was fed since the last draw, and the status line."""
 
     def prepare_finish(self) -> None:  # noqa: B027 - not every view has something slow to do
-        """Do what is slow about `finish`, in whatever thread it is called; nothing is fed or drawn after it."""
+        """Do the slow part of `finish`, in any thread; nothing is fed or drawn after it."""
 
     @abstractmethod
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
@@ -81,5 +82,5 @@ class View(ABC):
         `metadata` goes into the output's metadata under ``berlin``; it is JSON and holds no secret.
         """
 
-    async def farewell(self) -> None:  # noqa: B027 - most have nobody to wait for
-        """Wait, a moment at most, until the front end has said its last word; called in the cell, before that ends."""
+    async def wait_for_front_end(self) -> None:  # noqa: B027 - most views have no front end to wait for
+        """Wait, for a moment at most, for the front end's last message; called before the cell ends."""

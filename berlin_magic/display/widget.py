@@ -1,4 +1,4 @@
-"""The widget of the live views: one model for all replies of a kernel.
+"""Exchange messages with the front end of all live views of a kernel.
 
 Importing this module imports ipywidgets, which takes a noticeable part of a second: do it in a thread.
 """
@@ -17,19 +17,19 @@ __all__ = ["LiveWidget", "close_live_widget", "live_widget"]
 
 _HERE = files("berlin_magic.display")
 
-_MOST_KEPT = 8  # replies that ended without anybody there to see it
+_MOST_KEPT = 8  # replies that ended while no page was open
 
 Receiver = Callable[[Mapping[str, Any]], None]
 
 
 class LiveWidget(AnyWidget):
-    """The front end's half of all live views of this kernel; it is never displayed.
+    """The widget of all live views of this kernel; it is never displayed.
 
-    A widget of its own for each reply would send the same code each time. One that is closed within two seconds, as
-    that of a quick reply was, also makes anywidget (0.11.0) log ``[anywidget] Failed to initialize model.``
+    One widget for each reply would send the same code each time. Also, a widget that is closed within two seconds,
+    such as that of a quick reply, makes anywidget (0.11.0) log ``[anywidget] Failed to initialize model.``
 
-    Everything is a custom message. Each names the reply that it belongs to by ``id``; a message of the front end
-    without one is for all replies.
+    All messages are custom messages with the ``id`` of their reply; a message of the front end without one is for all
+    replies.
     """
 
     _esm = _HERE.joinpath("live.js").read_text(encoding="utf-8")
@@ -37,16 +37,16 @@ class LiveWidget(AnyWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_heard: bool | None = None
-        """Whether the last reply that has ended has met a front end; None before the first."""
+        self.has_front_end: bool | None = None
+        """Whether a front end answered to the last reply that ended; None before the first."""
         self._receivers: dict[str, Receiver] = {}
         self._kept: dict[str, tuple[str | None, Callable[[], None]]] = {}
         self.on_msg(self._receive)
 
     def join(self, name: str, receive: Receiver, cell: str | None = None) -> None:
-        """Pass messages for the reply `name` in `cell` to `receive`, in whatever thread they come."""
+        """Pass messages for the reply `name` in `cell` to `receive`, in the thread in which they come."""
         self._receivers[name] = receive
-        self._kept = {one: (where, show) for one, (where, show) in self._kept.items() if where != cell}
+        self._kept = {one: (kept_cell, show) for one, (kept_cell, show) in self._kept.items() if kept_cell != cell}
 
     def leave(self, name: str) -> None:
         """Pass no more messages for the reply `name`."""
@@ -63,7 +63,7 @@ class LiveWidget(AnyWidget):
         self.send({"id": name, **message})
 
     def close(self) -> None:
-        """Close the model, and the layout that every widget brings along."""
+        """Close the model, and the layout that every widget has."""
         layout = self.layout
         super().close()
         if layout is not None:
@@ -72,7 +72,7 @@ class LiveWidget(AnyWidget):
     def _receive(self, _widget: object, content: object, _buffers: object) -> None:
         if not isinstance(content, dict):
             return
-        self.is_heard = True
+        self.has_front_end = True
         name = content.get("id")
         if content.get("bye"):
             self._kept.pop(str(name), None)
@@ -80,7 +80,7 @@ class LiveWidget(AnyWidget):
             if name is None or name == reply:
                 receive(content)
         if name is None:
-            self.send({"hello": True})  # or it would go on calling
+            self.send({"hello": True})  # else it would go on sending
             for _cell, show in list(self._kept.values()):
                 show()
 

@@ -118,7 +118,7 @@ class ReplyTask:
         if not self._background:
             with self._cancelled_on_interrupt():
                 try:
-                    await self._view.farewell()
+                    await self._view.wait_for_front_end()
                 except asyncio.CancelledError:
                     self._interrupted = True
         error = self._error

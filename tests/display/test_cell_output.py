@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from display.recorded import RecordingShell
 
-from berlin_magic.display.cell_output import Outlet
+from berlin_magic.display.cell_output import CellOutput
 
 
 def test_displays_stay_in_their_cell_when_another_one_runs():
     shell = RecordingShell()
-    outlet = Outlet(shell)
+    outlet = CellOutput(shell)
     outlet.show({"text/plain": "1"})
     shell.display_pub.parent_header = {"msg_id": "second"}
     outlet.show({"text/plain": "2"})
@@ -18,7 +18,7 @@ def test_displays_stay_in_their_cell_when_another_one_runs():
 
 def test_clearing_clears_the_own_cell_only():
     shell = RecordingShell()
-    outlet = Outlet(shell)
+    outlet = CellOutput(shell)
     outlet.show({"text/plain": "old"})
     shell.display_pub.parent_header = {"msg_id": "second"}
     shell.display_pub.publish({"text/plain": "theirs"})

@@ -4,7 +4,7 @@ from display.recorded import Clock, RecordingShell
 from display.replies import long_reply
 from display.status_of import status_of
 
-from berlin_magic.display.cell_output import Outlet
+from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.display.fallback import PlainDisplay
 from berlin_magic.display.markdown import Document
 from berlin_magic.display.slot import Slot
@@ -17,7 +17,7 @@ class Streamed:
         self.shell = RecordingShell()
         self.clock = Clock()
         self.document = Document()
-        outlet = Outlet(self.shell)
+        outlet = CellOutput(self.shell)
         self.slot = Slot(outlet)
         self.plain = PlainDisplay(outlet, self.slot, self.document, clock=self.clock, **options)
         self.length = 0
@@ -28,7 +28,7 @@ class Streamed:
         return self
 
     def end(self, text):
-        self.plain.take_away()
+        self.plain.remove()
         self.slot.finish({"text/plain": text, "text/html": ""}, {})
 
     def add(self, text):

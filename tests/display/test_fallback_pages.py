@@ -51,7 +51,7 @@ def test_an_element_may_be_opened_with_something_in_it():
 def test_a_table_over_two_pages_has_its_head_on_both():
     pages = Pages()
     pages.apply([["open", 0, 1, '<table><thead></thead><tbody data-slot="1"><tr></tr></tbody></table>']])
-    pages.turn()
+    pages.next_page()
     pages.apply([["add", 1, "<tr><td>b</td></tr>"]])
     assert pages.html() == '<table><thead></thead><tbody data-slot="1"><tr><td>b</td></tr></tbody></table>'
 
@@ -70,7 +70,7 @@ def test_filling_replaces_what_was_there():
 def test_a_turned_page_ends_open_elements_and_the_next_one_opens_them_again():
     pages = Pages()
     pages.apply([["open", 0, 1, '<pre><code data-slot="1"></code></pre>'], ["add", 1, "a\n"], ["tail", 1, 0, "b"]])
-    assert pages.turn() == '<pre><code data-slot="1">a\n</code></pre>'
+    assert pages.next_page() == '<pre><code data-slot="1">a\n</code></pre>'
     assert pages.html() == '<pre><code data-slot="1">b</code></pre>'
     assert pages.finished == 0
 
@@ -78,7 +78,7 @@ def test_a_turned_page_ends_open_elements_and_the_next_one_opens_them_again():
 def test_a_code_block_over_several_pages_is_not_shown_twice_when_it_gets_its_colours():
     pages = Pages()
     pages.apply([["open", 0, 1, '<pre><code data-slot="1"></code></pre>'], ["add", 1, "a\n"]])
-    pages.turn()
+    pages.next_page()
     pages.apply([["add", 1, "b\n"], ["fill", 1, "a\nb\n"], ["close", 1]])
     assert pages.html() == '<pre><code data-slot="1">b\n</code></pre>'
 
@@ -113,5 +113,5 @@ def test_all_pages_together_show_the_words_of_the_document(text, cuts):
         pages.apply(patches)
         whole.apply(patches)
         if not any(patch[0] == "fill" for patch in patches):
-            shown += words(pages.turn())
+            shown += words(pages.next_page())
     assert shown + words(pages.html()) == words(whole.html()) or "```" in text

@@ -16,7 +16,7 @@ class FakeWidget:
 
     def __init__(self) -> None:
         self.posted: list[dict] = []
-        self.is_heard: bool | None = None
+        self.has_front_end: bool | None = None
         self.replies: dict = {}
         self.kept: tuple = ()
 
@@ -38,7 +38,7 @@ class FakeWidget:
         return [message for message in self.posted if "hello" not in message]
 
     def says(self, **content):
-        self.is_heard = True
+        self.has_front_end = True
         for receive in list(self.replies.values()):
             receive(content)
 
@@ -271,14 +271,14 @@ async def test_the_cell_waits_for_the_last_message_of_the_front_end_and_not_for_
     streamed.add("Hello")
     streamed.finish()
     loop.call_later(0.05, lambda: streamed.widget.says(bye=True))
-    await streamed.view.farewell()
+    await streamed.view.wait_for_front_end()
     assert streamed.view._gone
-    assert streamed.widget.is_heard
+    assert streamed.widget.has_front_end
     streamed = Streamed()
     streamed.widget.says(ready=True)
     streamed.finish()
     began = loop.time()
-    await streamed.view.farewell()
+    await streamed.view.wait_for_front_end()
     assert loop.time() - began < 5
 
 
@@ -301,7 +301,7 @@ async def test_what_a_page_has_shown_before_it_answered_is_not_kept():
     streamed.widget.says(ready=0.5)
     streamed.view._leave()
     assert streamed.widget.kept == ()
-    assert streamed.widget.is_heard
+    assert streamed.widget.has_front_end
 
 
 def test_after_a_reply_that_no_front_end_answered_the_next_one_does_not_wait_for_it():
@@ -309,7 +309,7 @@ def test_after_a_reply_that_no_front_end_answered_the_next_one_does_not_wait_for
     streamed.add("Hello")
     assert "text/html" not in streamed.data
     streamed.finish()
-    assert streamed.widget.is_heard is False
+    assert streamed.widget.has_front_end is False
     widget = streamed.widget
     streamed = Streamed(found=widget)
     streamed.add("Hello")
@@ -334,7 +334,7 @@ def test_without_a_way_to_stop_there_is_no_button():
 
 
 def test_where_the_kernel_cannot_hear_there_is_no_widget_but_a_hint():
-    streamed = Streamed(hears=False)
+    streamed = Streamed(receives_messages=False)
     streamed.add("Hello")
     assert streamed.widget.posted == []
     assert "■" in streamed.data["text/html"]

@@ -21,7 +21,7 @@ async def show(text: str, *, answered: bool, final: bool = True) -> None:
     shell = get_ipython()
     prepare(shell)
     now = 0.0
-    view = LiveView(shell, hears=answered, clock=lambda: now)
+    view = LiveView(shell, receives_messages=answered, clock=lambda: now)
     view.begin(Status("waiting", "m", "p"))
     await _until(lambda: view._answered or not answered)
     cpu = time.process_time()
@@ -33,7 +33,7 @@ async def show(text: str, *, answered: bool, final: bool = True) -> None:
     if final:
         view.prepare_finish()
         view.finish(Status("complete", "m", "p", now, len(text)), {})
-        await view.farewell()
+        await view.wait_for_front_end()
     sys.stdout.write(f"cpu {time.process_time() - cpu}\n")
 
 
