@@ -1,1 +1,1 @@
-"""Display: one reply shown in a cell, live and finished."""
+"""Display: views that show one reply in a cell."""

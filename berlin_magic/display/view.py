@@ -51,9 +51,9 @@ class View(ABC):
     """Show one reply, first while it arrives, then as one plain output.
 
     All methods but `prepare_finish` are called on the cell's own thread, and none of those blocks. The order of calls
-    is ``begin (feed* restart? draw)* prepare_finish? finish wait_for_front_end?``. The caller decides how often it calls
-    `draw` (at once for the first text, then at most about 20 times a second, and a few times a second while nothing
-    arrives, for the elapsed time); a view may skip a draw if its front end is slow.
+    is ``begin (feed* restart? draw)* prepare_finish? finish wait_for_front_end?``. The caller decides how often it
+    calls `draw` (at once for the first text, then at most about 20 times a second, and a few times a second while
+    nothing arrives, for the elapsed time); a view may skip a draw if its front end is slow.
     """
 
     @abstractmethod

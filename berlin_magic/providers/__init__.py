@@ -1,1 +1,1 @@
-"""Providers: each asks one kind of server and yields its reply."""
+"""Providers: classes that each ask one kind of server."""
