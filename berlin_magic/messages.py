@@ -255,8 +255,8 @@ def _checked_one(number: int, message: object) -> Message:
 def flatten(messages: Iterable[Mapping[str, Any]]) -> str:
     """Return `messages` as one prompt, as the Berlin protocol has room for one only.
 
-    A single user message is returned as it is. Several are labelled with their roles, a blank line between them, and end
-    with an open ``Assistant:`` for the reply.
+    A single user message is returned as it is. Several are labelled with their roles and separated by blank lines; the
+    prompt then ends with an open ``Assistant:`` for the reply.
 
     Raises
     ------

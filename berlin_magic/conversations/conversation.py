@@ -210,7 +210,7 @@ class Conversation(Turns):
     async def resolved(self, turn: Turn) -> Connection:
         """Return the connection that `turn` would be asked over; nothing is sent to it."""
         connect = await in_thread(_connect)
-        return await connect(turn.model, **joined(self.connection, {}, turn.model))
+        return await connect(turn.model, **merge_settings(self.connection, {}, turn.model))
 
     async def ask(self, prompt: str, **options: Any) -> str:
         """Ask `prompt` and return the whole answer; as `stream` otherwise."""

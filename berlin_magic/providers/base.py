@@ -80,7 +80,7 @@ class Provider(ABC):
 
     @classmethod
     def as_sent(cls, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Return `messages` in the form in which the server gets them, for whoever wants to see that before."""
+        """Return `messages` as the server would receive them, to show them before they are sent."""
         return [dict(message) for message in messages]
 
     @classmethod
