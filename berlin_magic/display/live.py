@@ -165,15 +165,13 @@ class LiveView(View):
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Replace the view by one static output."""
-        if self._rendered is None:
-            self.prepare_finish()
-        assert self._rendered is not None  # noqa: S101 - `prepare_finish` leaves it
+        rendered = self._rendered or Rendered.of("".join(self._pieces))
         widget = self._widget
         if widget is not None:
             widget.post(self._slot.name, {"end": True})
         if self._plain is not None:
             self._plain.remove()
-        self._finished = final_output(self._rendered, status, metadata)
+        self._finished = final_output(rendered, status, metadata)
         self._slot.finish(*self._finished)
         if widget is None:
             return

@@ -109,7 +109,5 @@ class StaticView(View):
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""
-        if self._rendered is None:
-            self.prepare_finish()
-        assert self._rendered is not None  # noqa: S101 - `prepare_finish` leaves it
-        self._output.show(*final_output(self._rendered, status, metadata))
+        rendered = self._rendered or Rendered.of("".join(self._pieces))
+        self._output.show(*final_output(rendered, status, metadata))

@@ -14,7 +14,7 @@ from berlin_magic.display.view import Status, View
 __all__ = ["TerminalStyle", "TerminalView"]
 
 _RESET = "\x1b[0m"
-_BOLD, _DIM, _ITALIC, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[3m", "\x1b[36m"
+_BOLD, _DIM, _CYAN = "\x1b[1m", "\x1b[2m", "\x1b[36m"
 _MOST_INDENT = 3  # more spaces than this are indented code in CommonMark
 
 
@@ -149,7 +149,6 @@ def _picture(char: str) -> str:
     return " " if category in {"Zl", "Zp"} else char
 
 
-_DIM_LINE, _PLAIN = "\x1b[2m", "\x1b[0m"
 _ERASE_LINE = "\r\x1b[2K"
 
 
@@ -184,7 +183,7 @@ class TerminalView(View):
         if self._written:
             self._write(self._style.flush())
             self._style = TerminalStyle(colour=self._is_terminal)
-            self._write(f"\n{_DIM_LINE}(so far the model was thinking){_PLAIN}\n\n" if self._is_terminal else "\n")
+            self._write(f"\n{_DIM}(so far the model was thinking){_RESET}\n\n" if self._is_terminal else "\n")
 
     def draw(self, status: Status) -> None:
         """Write the text that has arrived; before the first, update the waiting line."""
@@ -203,7 +202,7 @@ class TerminalView(View):
         if self._written:
             self._out.write("\n")
         if self._is_terminal:
-            self._out.write(f"{_DIM_LINE}{status_line.sentence(status)}{_PLAIN}\n")
+            self._out.write(f"{_DIM}{status_line.sentence(status)}{_RESET}\n")
         elif remark := status_line.as_markdown(status):
             self._out.write(f"{remark.strip('*')}\n")
         self._out.flush()
@@ -218,7 +217,7 @@ class TerminalView(View):
         # A line that wraps could not be erased again.
         line = status_line.sentence(status)[: shutil.get_terminal_size().columns - 1]
         if self._is_terminal and line != self._waiting_line:
-            self._out.write(f"{_ERASE_LINE}{_DIM_LINE}{line}{_PLAIN}")
+            self._out.write(f"{_ERASE_LINE}{_DIM}{line}{_RESET}")
             self._out.flush()
             self._waiting_line = line
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,7 +25,7 @@ from berlin_magic.messages import Event, Finish, Reasoning, Text, Usage
 from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.errors import engine_error
 from berlin_magic.providers.openai.refused_options import RefusedOptions
-from berlin_magic.providers.openai.stream import CompletionDecoder
+from berlin_magic.providers.openai.stream import CompletionDecoder, parsed_json
 from berlin_magic.providers.retries import retry_after
 from berlin_magic.transport import request
 from berlin_magic.transport.errors import page_words
@@ -145,7 +144,7 @@ async def models(endpoint: Endpoint) -> list[str]:
         if response.status != HTTPStatus.OK:
             raise _refusal(endpoint, response, await _error_in(endpoint, response), "")
         text = await request.whole_body(response, silence=endpoint.silence)
-    listed = _parsed(text)
+    listed = parsed_json(text)
     rows = listed
     if isinstance(listed, Mapping) and (key := next((name for name in ("data", "models") if name in listed), "")):
         rows = listed[key] or []  # null: an Ollama without models
@@ -235,7 +234,7 @@ async def _error_in(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Map
             "Check the address; it usually ends in /v1.",
             status=response.status,
         )
-    value = _parsed(text)
+    value = parsed_json(text)
     return Delta.read(value).error or {"message": _message(value) or page_words(text) or "an empty body"}
 
 
@@ -248,13 +247,6 @@ def _refusal(endpoint: Endpoint, response: aiohttp.ClientResponse, error: Mappin
         key_advice=endpoint.key_advice,
         retry_after=retry_after(response.headers),
     )
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _message(value: object) -> str:

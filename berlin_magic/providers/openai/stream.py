@@ -12,7 +12,7 @@ from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.transport.sse import Event, EventStreamDecoder
 from berlin_magic.transport.surrogates import WholeCharacters
 
-__all__ = ["CompletionDecoder"]
+__all__ = ["CompletionDecoder", "parsed_json"]
 
 _SHOWN = 300
 _BLANK = b"\xef\xbb\xbf \t\r\n"
@@ -94,7 +94,7 @@ class CompletionDecoder:
                 yield from self._steps(self._events.flush())
             except IncorrectAnswerError as error:
                 raise _cut() from error
-            if self._events.bare and (delta := Delta.read(_parsed(self._events.bare))).error is not None:
+            if self._events.bare and (delta := Delta.read(parsed_json(self._events.bare))).error is not None:
                 self._known = True
                 yield delta
         elif self._start.strip(_BLANK):
@@ -145,7 +145,7 @@ class CompletionDecoder:
                 yield from self._step(event)
 
     def _step(self, event: Event) -> Iterator[Delta]:
-        value = _parsed(event.data)
+        value = parsed_json(event.data)
         delta = Delta.read(value)
         if event.type == _ERROR and delta.error is None:
             delta = Delta(error=value if isinstance(value, dict) else {"message": event.data})
@@ -162,7 +162,7 @@ class CompletionDecoder:
         text = body.decode("utf-8", "replace")
         if not body.startswith(b"{"):
             raise _incorrect(text)
-        value = _parsed(text)
+        value = parsed_json(text)
         if value is None:
             raise _incorrect(text) if body.endswith(b"}") else _cut()
         delta = Delta.read(value)
@@ -213,10 +213,11 @@ def _is_completion(value: object) -> bool:
 
 
 def _is_whole(data: str) -> bool:
-    return data.strip() == "[DONE]" or isinstance(_parsed(data), dict)
+    return data.strip() == "[DONE]" or isinstance(parsed_json(data), dict)
 
 
-def _parsed(text: str) -> object:
+def parsed_json(text: str) -> object:
+    """Return the JSON value in `text`; None if it is not JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
