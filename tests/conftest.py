@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from asking import assert_no_secret
 from canaries import betrayed, told
+from hypothesis import settings
 from scripted import ScriptedServer, scripted_server
 
 from berlin_magic.credentials import shared_token
@@ -25,6 +26,10 @@ from berlin_magic.providers import retries
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.local import engine
 from berlin_magic.transport import client
+
+# A busy machine is no fault of the code: an example may take as long as it takes.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def pytest_configure() -> None:
