@@ -17,9 +17,9 @@ class Streamed:
         self.shell = RecordingShell()
         self.clock = Clock()
         self.document = Document()
-        outlet = CellOutput(self.shell)
-        self.slot = Slot(outlet)
-        self.plain = PlainDisplay(outlet, self.slot, self.document, clock=self.clock, **options)
+        output = CellOutput(self.shell)
+        self.slot = Slot(output)
+        self.plain = PlainDisplay(output, self.slot, self.document, clock=self.clock, **options)
         self.length = 0
 
     def begin(self):

@@ -106,7 +106,7 @@ _PAGE_ADVICE: Mapping[int, str] = {
 
 def data_of(
     envelope: Envelope, *, status: int, where: str, login: bool = False, retry_after: float | None = None
-) -> Any:
+) -> object:
     """Return the ``data`` of a success (``code`` 0, with any HTTP status), or raise the envelope's error."""
     if envelope.get("code") == 0:
         return envelope.get("data")
