@@ -39,8 +39,19 @@ async def until(condition: Callable[[], bool]) -> None:
     await asyncio.to_thread(wait)
 
 
+_EARLIER: set[threading.Thread] = set()
+
+
+@pytest.fixture(autouse=True)
+def earlier_threads() -> None:
+    """Note the threads of other tests, such as those of a value that never ended its description."""
+    _EARLIER.clear()
+    _EARLIER.update(threading.enumerate())
+
+
 def waiting_threads() -> int:
-    return sum(thread.name == "berlin_magic in_thread" for thread in threading.enumerate())
+    new = set(threading.enumerate()) - _EARLIER
+    return sum(thread.name == "berlin_magic in_thread" for thread in new)
 
 
 async def test_it_is_held_within_and_free_after(path):
