@@ -23,9 +23,15 @@ KERNEL_LIMIT = 20.0
 
 
 class Lab:
-    """One JupyterLab server on a free port, with its own settings, runtime files and notebooks under `folder`."""
+    """One JupyterLab server on a free port, with its own settings, runtime files and notebooks under `folder`.
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None) -> None:
+    Parameters
+    ----------
+    extension : bool
+        Whether JupyterLab has our extension, as it is in this checkout.
+    """
+
+    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, extension: bool = True) -> None:
         self.notebooks = folder / "notebooks"
         self.database = folder / "conversations" / "conversations.db"
         self._runtime = folder / "runtime"
@@ -33,6 +39,10 @@ class Lab:
         self.token = secrets.token_hex(16)
         for path in (self.notebooks, self._runtime):
             path.mkdir(parents=True)
+        if extension:
+            installed = self._data / "labextensions" / "berlin-magic"
+            installed.parent.mkdir(parents=True)
+            installed.symlink_to(ROOT / "labextension")
         # No question about news in front of what a test looks at.
         settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
