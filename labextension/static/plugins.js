@@ -1,4 +1,5 @@
 // The plugins of the extension.
+import {promptCells} from "./prompt_cells.js";
 
 /** Return JupyterLab's plugins; `shared(name)` loads a module that JupyterLab shares. */
-export const plugins = _shared => Promise.all([]);
+export const plugins = shared => Promise.all([promptCells(shared)]);
