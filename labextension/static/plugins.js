@@ -1,5 +1,6 @@
 // The plugins of the extension.
 import {promptCells} from "./prompt_cells.js";
+import {replyButtons} from "./reply_buttons.js";
 
 /** Return JupyterLab's plugins; `shared(name)` loads a module that JupyterLab shares. */
-export const plugins = shared => Promise.all([promptCells(shared)]);
+export const plugins = shared => Promise.all([promptCells(shared), replyButtons(shared)]);

@@ -1,0 +1,192 @@
+// Buttons on finished replies: on each code block, and for the whole reply.
+import {isPrompt} from "./prompt_source.js";
+import {codeIn, codeShown} from "./reply_code.js";
+
+const MARKDOWN = "text/markdown";
+const SAID_FOR = 2000; // ms
+
+// Found by an attribute that JupyterLab takes out of outputs, so that no reply can look like this.
+const STYLE = `
+[data-berlin-buttons] { display: flex; gap: 4px; align-items: center; user-select: none; font: 12px/1.4 var(--jp-ui-font-family); }
+[data-berlin-buttons=code] {
+    position: absolute; top: 3px; inset-inline-end: 3px; opacity: 0; transition: opacity 0.1s;
+}
+:hover > [data-berlin-buttons=code], [data-berlin-buttons=code]:focus-within { opacity: 1; }
+@media (hover: none) { [data-berlin-buttons=code] { opacity: 1; } }
+@media (prefers-reduced-motion: reduce) { [data-berlin-buttons] { transition: none; } }
+@media print { [data-berlin-buttons] { display: none; } }
+[data-berlin-buttons=reply] { margin-top: 4px; }
+[data-berlin-buttons] button {
+    font: inherit; padding: 1px 8px; cursor: pointer; border-radius: 3px; border: 1px solid var(--jp-border-color1);
+    color: var(--jp-ui-font-color1); background: var(--jp-layout-color1);
+}
+[data-berlin-buttons] button:hover { background: var(--jp-layout-color2); }
+[data-berlin-buttons] button:focus-visible { outline: 2px solid var(--jp-brand-color1); outline-offset: 1px; }
+[data-berlin-buttons] [role=status] { color: var(--jp-ui-font-color1); background: var(--jp-layout-color1); }
+`;
+
+/** Return the plugin. */
+export async function replyButtons(shared) {
+    const [{INotebookTracker}, {Clipboard}] = await Promise.all(
+        ["@jupyterlab/notebook", "@jupyterlab/apputils"].map(shared)
+    );
+    return {
+        id: "berlin-magic:reply-buttons",
+        description: "Puts buttons on the replies of %%berlin cells.",
+        autoStart: true,
+        optional: [INotebookTracker],
+        activate: (app, notebooks) => {
+            const ask = (notebook, cell) => {
+                notebook.activeCellIndex = notebook.widgets.indexOf(cell);
+                notebook.deselectAll();
+                app.commands.execute("notebook:run-cell");
+            };
+            const actions = {ask, copy: text => Clipboard.copyToSystem(text)};
+            notebooks?.forEach(panel => follow(panel.content, actions));
+            notebooks?.widgetAdded.connect((_, panel) => follow(panel.content, actions));
+        },
+    };
+}
+
+/** Follow the code cells of a notebook, those that come later too. */
+function follow(notebook, actions) {
+    const followed = new WeakSet();
+    const look = () => {
+        for (const cell of notebook.widgets) {
+            if (cell.model.type !== "code" || followed.has(cell)) continue;
+            followed.add(cell);
+            followOutputs(notebook, cell, actions);
+        }
+    };
+    const begin = () => {
+        notebook.model?.cells.changed.connect(look);
+        look();
+    };
+    notebook.modelChanged.connect(begin);
+    begin();
+}
+
+/** Keep the buttons on the replies in a cell's outputs, as long as there are any. */
+function followOutputs(notebook, cell, actions) {
+    const area = cell.outputArea;
+    const drawn = new WeakSet();
+    let observer = null;
+
+    const reply = index => {
+        const output = index < area.model.length ? area.model.get(index) : null;
+        const markdown = output?.data[MARKDOWN];
+        return output?.metadata.berlin && typeof markdown === "string" ? markdown : null;
+    };
+    const draw = () => {
+        area.widgets.forEach((widget, index) => {
+            const markdown = reply(index);
+            const root = markdown === null ? null : widget.node.querySelector(".jp-RenderedHTML > .berlin-reply");
+            if (!root || drawn.has(root)) return;
+            drawn.add(root);
+            decorate(root, () => reply(area.widgets.indexOf(widget)), {notebook, cell, ...actions});
+        });
+        observer.takeRecords();
+    };
+    const check = () => {
+        const any = Array.from({length: area.model.length}, (_, index) => reply(index)).some(found => found !== null);
+        if (any && !observer) {
+            observer = new MutationObserver(draw); // outputs are drawn a while after they have changed
+            observer.observe(area.node, {childList: true, subtree: true});
+        } else if (!any) {
+            observer?.disconnect();
+            observer = null;
+        }
+        if (any) draw();
+    };
+    area.model.changed.connect(check);
+    check();
+}
+
+/** Put buttons on what is drawn of one reply; `markdown()` returns what the notebook holds of it now. */
+function decorate(root, markdown, {notebook, cell, copy, ask}) {
+    const shown = () => [...root.querySelectorAll("pre")];
+    // What is copied or inserted is what the Markdown holds, and only if it is what is drawn, now.
+    const code = pre => {
+        const at = shown().indexOf(pre);
+        const held = codeIn(markdown() ?? "")[at];
+        return held !== undefined && held === codeShown(pre) ? held : null;
+    };
+    const whole = () => {
+        const held = markdown();
+        const blocks = shown();
+        return held !== null && codeIn(held).length === blocks.length && blocks.every(pre => code(pre) !== null) ? held : null;
+    };
+    const isQuestion = () => isPrompt(cell.model.sharedModel.getSource());
+
+    shown().forEach((pre, index) => {
+        const block = pre.parentElement;
+        if (code(pre) === null || !block.matches(".highlight")) return;
+        const name = `code block ${index + 1}`;
+        block.style.position = "relative";
+        block.append(
+            buttons("code", name, [
+                ["Copy", `Copy ${name}`, () => copied(copy, code(pre))],
+                ["Insert below", `Insert below: ${name}`, () => insert(notebook, cell, code(pre))],
+            ])
+        );
+    });
+    const wanted = [];
+    if (whole() !== null) wanted.push(["Copy", "Copy the reply as Markdown", () => copied(copy, whole())]);
+    if (isQuestion()) {
+        const again = () => (isQuestion() ? ask(notebook, cell) : "The cell is no %%berlin cell any more");
+        wanted.push(["Ask again", "Ask again: run this cell", again]);
+    }
+    if (wanted.length) root.parentElement.append(buttons("reply", "Reply", wanted));
+}
+
+const CHANGED = "Not done: what is shown is not what the notebook holds";
+
+function copied(copy, text) {
+    if (text === null) return CHANGED;
+    copy(text);
+    return "Copied";
+}
+
+function insert(notebook, cell, source) {
+    const at = notebook.widgets.indexOf(cell);
+    if (source === null || at < 0) return CHANGED;
+    notebook.model.sharedModel.insertCell(at + 1, {cell_type: "code", source});
+    return "Inserted";
+}
+
+/** Return a group of buttons; each has a text, a name, and an action that returns what to say. */
+function buttons(kind, name, wanted) {
+    addStyle();
+    const group = document.createElement("div");
+    group.dataset.berlinButtons = kind;
+    group.dataset.lmSuppressShortcuts = "true"; // or the notebook takes Enter, and letters, for its commands
+    group.setAttribute("role", "group");
+    group.setAttribute("aria-label", name);
+    const said = document.createElement("span");
+    said.setAttribute("role", "status");
+    let clearing;
+    for (const [text, label, action] of wanted) {
+        const button = document.createElement("button");
+        button.type = "button";
+        button.textContent = text;
+        button.title = label;
+        button.setAttribute("aria-label", label);
+        button.addEventListener("click", () => {
+            said.textContent = action() ?? "";
+            clearTimeout(clearing);
+            clearing = setTimeout(() => (said.textContent = ""), SAID_FOR);
+        });
+        group.append(button);
+    }
+    group.append(said);
+    return group;
+}
+
+let style;
+
+function addStyle() {
+    if (style) return;
+    style = document.createElement("style");
+    style.textContent = STYLE;
+    document.head.append(style);
+}
