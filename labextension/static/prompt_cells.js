@@ -91,7 +91,7 @@ function promptLanguage(markdown, Language) {
 
 /** Return the extension of one editor: prose as long as its first line is the magic, and nothing otherwise. */
 function promptEditor(isPromptNow, load, codemirror) {
-    const {Compartment, Decoration, EditorState, EditorView, Prec, ViewPlugin, indentService, syntaxTree} = codemirror;
+    const {Compartment, Decoration, EditorState, EditorView, Prec, ViewPlugin, syntaxTree} = codemirror;
     const prompt = new Compartment();
     const magic = Decoration.line({class: "berlin-magic-line"});
     const expression = Decoration.mark({class: "berlin-expression"});
@@ -154,7 +154,6 @@ function promptEditor(isPromptNow, load, codemirror) {
             loaded ?? loading,
             EditorView.lineWrapping,
             EditorView.contentAttributes.of({spellcheck: "true"}),
-            indentService.of(() => null), // a new line begins below the one above it
             EditorState.languageData.of(() => [{closeBrackets: {brackets: []}}]),
         ]),
         EditorView.baseTheme(THEME),

@@ -159,7 +159,6 @@ function buttons(kind, name, wanted) {
     addStyle();
     const group = document.createElement("div");
     group.dataset.berlinButtons = kind;
-    group.dataset.lmSuppressShortcuts = "true"; // or the notebook takes Enter, and letters, for its commands
     group.setAttribute("role", "group");
     group.setAttribute("aria-label", name);
     const said = document.createElement("span");
@@ -169,6 +168,7 @@ function buttons(kind, name, wanted) {
         const button = document.createElement("button");
         button.type = "button";
         button.textContent = text;
+        button.dataset.lmSuppressShortcuts = "true"; // or the notebook takes a letter for its command: X cuts the cell
         button.title = label;
         button.setAttribute("aria-label", label);
         button.addEventListener("click", () => {

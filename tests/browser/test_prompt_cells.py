@@ -141,7 +141,7 @@ async def test_blank_lines_above_the_magic_are_as_nothing(notebook):
     assert await editor(nb, 0).locator(".berlin-magic-line").inner_text() == "%%berlin"
 
 
-async def test_nothing_is_indented_or_paired_in_prose_and_both_are_in_code(notebook):
+async def test_prose_is_neither_indented_nor_paired_as_code_is(notebook):
     nb = await notebook("%%berlin", "if True:")
     await wait_until_prose(nb, 0)
     await nb.page.evaluate(

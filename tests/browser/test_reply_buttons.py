@@ -143,6 +143,9 @@ async def test_the_keyboard_reaches_each_and_presses_it(answered):
             assert (await sources(answered))[2] == SECOND
             assert await page.evaluate("() => document.activeElement.ariaLabel") == name
             assert await answered.output(1).get_by_role("status").filter(has_text="Inserted").count() == 1
+        if name == "Copy code block 1":
+            await page.keyboard.press("x")  # in command mode, this cuts the cell
+            assert ASK in await sources(answered)
         if name == "Copy the reply as Markdown":
             await page.keyboard.press("Space")
             assert "Two blocks" in await clipboard(answered)
