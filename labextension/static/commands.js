@@ -33,8 +33,10 @@ export async function commands(shared) {
 
             add("new-prompt", "New Prompt Cell Below", "Insert a %%berlin cell and write in it", async notebook => {
                 insertBelow(notebook, PROMPT);
+                const {activeCell} = notebook;
+                await activeCell.ready; // JupyterLab 4.2 makes its editor a while later
                 await app.commands.execute("notebook:enter-edit-mode");
-                notebook.activeCell.editor?.setCursorPosition({line: 1, column: 0});
+                activeCell.editor.setCursorPosition({line: 1, column: 0});
             });
             add("stop", "Stop the Reply", "Interrupt the kernel, which keeps what has arrived", () =>
                 app.commands.execute("notebook:interrupt-kernel")

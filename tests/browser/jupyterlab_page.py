@@ -28,7 +28,7 @@ class Lab:
     Parameters
     ----------
     extension : bool
-        Whether JupyterLab has our extension, as it is in this checkout.
+        Whether our extension, as it is in this checkout, is switched on.
     """
 
     def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, extension: bool = True) -> None:
@@ -39,10 +39,14 @@ class Lab:
         self.token = secrets.token_hex(16)
         for path in (self.notebooks, self._runtime):
             path.mkdir(parents=True)
-        if extension:
-            installed = self._data / "labextensions" / "berlin-magic"
-            installed.parent.mkdir(parents=True)
-            installed.symlink_to(ROOT / "labextension")
+        # This comes before what is installed, which may be another version.
+        links = folder / "links"
+        (links / "labextensions").mkdir(parents=True)
+        (links / "labextensions" / "berlin-magic").symlink_to(ROOT / "labextension")
+        if not extension:
+            switched_off = folder / "config" / "labconfig" / "page_config.json"
+            switched_off.parent.mkdir(parents=True)
+            switched_off.write_text(json.dumps({"disabledExtensions": {"berlin-magic": True}}))
         # No question about news in front of what a test looks at.
         settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
@@ -61,6 +65,7 @@ class Lab:
                 "JUPYTER_RUNTIME_DIR": str(self._runtime),
                 "JUPYTER_CONFIG_DIR": str(folder / "config"),
                 "JUPYTER_DATA_DIR": str(self._data),
+                "JUPYTER_PATH": str(links),
                 "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
                 "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
                 "IPYTHONDIR": str(folder / "ipython"),

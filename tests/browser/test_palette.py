@@ -33,7 +33,10 @@ async def test_q_opens_a_prompt_cell_below_to_write_in(notebook):
     )
     await nb.page.keyboard.press("q")
     await nb.page.locator(".jp-Notebook .jp-mod-active .berlin-magic-line").wait_for()
-    await nb.page.wait_for_function("() => document.activeElement.matches('.cm-content')")
+    await nb.page.wait_for_function(
+        """() => document.activeElement.matches(".cm-content")
+            && jupyterapp.shell.currentWidget.content.activeCell.editor.getCursorPosition().line === 1"""
+    )
     await nb.page.keyboard.type("Why, q?")
     assert await sources(nb) == ["1", "%%berlin\nWhy, q?", "2"]
 
