@@ -208,8 +208,8 @@ async def test_without_a_prompt_or_without_the_extension_nothing_is_different(br
         try:
             nb = await Notebook.new(lab, page, "for is in with:\n    pass", "x = '''\n%%berlin\n'''", name="same")
             await nb.run(1)
-            there = await nb.page.evaluate("() => 'berlin-magic' in (window._JUPYTERLAB ?? {})")
-            assert there is extension
+            switched_on = await nb.page.evaluate("() => jupyterapp.isPluginActivated('berlin-magic:prompt-cells')")
+            assert switched_on is extension
             lines[extension] = await nb.page.evaluate(
                 """() => [
                     [...document.querySelectorAll(".jp-Notebook .cm-content")].map(el => el.outerHTML),
