@@ -8,6 +8,7 @@ const SAID_FOR = 2000; // ms
 // Found by an attribute that JupyterLab takes out of outputs, so that no reply can look like this.
 const STYLE = `
 [data-berlin-buttons] { display: flex; gap: 4px; align-items: center; user-select: none; font: 12px/1.4 var(--jp-ui-font-family); }
+.highlight:has(> [data-berlin-buttons=code]) { position: relative; }
 [data-berlin-buttons=code] {
     position: absolute; top: 3px; inset-inline-end: 3px; opacity: 0; transition: opacity 0.1s;
 }
@@ -122,7 +123,6 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
         const block = pre.parentElement;
         if (code(pre) === null || !block.matches(".highlight")) return;
         const name = `code block ${index + 1}`;
-        block.style.position = "relative";
         block.append(
             buttons("code", name, [
                 ["Copy", `Copy ${name}`, () => copied(copy, code(pre))],

@@ -38,6 +38,18 @@
     const MATH = "mjx-container, .MathJax_CHTML, .MathJax_Preview, .MathJax_Display, .MJXc-display, .MJX_Assistive_MathML, script[id^=MathJax-Element]";
     const MATH_CLASS = /^(mjx|MJX|TEX|MathJax|CtxtMenu)/;
 
+    // The buttons of our extension, told by all of their markup: what looks like this, and is not ours, does nothing.
+    const BUTTON =
+        '<button type="button" data-lm-suppress-shortcuts="true" title="[\\w :]+" aria-label="[\\w :]+">[\\w ]+</button>';
+    const BUTTONS = RegExp(
+        `^<div data-berlin-buttons="(code|reply)" role="group" aria-label="[\\w ]+">(${BUTTON})+<span role="status"></span></div>$`
+    );
+
+    function isOurs(el) {
+        const group = el.closest("[data-berlin-buttons]");
+        return group !== null && BUTTONS.test(group.outerHTML);
+    }
+
     function name(el) {
         return el.tagName.toLowerCase();
     }
@@ -88,6 +100,7 @@
         for (const el of root.querySelectorAll("details.berlin-reasoning")) el.open = true;
         const frame = root.getBoundingClientRect();
         for (const el of root.querySelectorAll("*")) {
+            if (isOurs(el)) continue;
             const math = el.closest(MATH);
             if (math && root.contains(math)) inMath(el, found);
             else inText(el, found);
@@ -107,6 +120,7 @@
 
     function provoke(root) {
         for (const el of [...root.querySelectorAll("*")]) {
+            if (isOurs(el)) continue;
             for (const { name: attribute } of [...el.attributes]) {
                 if (/^on/i.test(attribute)) el.dispatchEvent(new Event(attribute.slice(2).toLowerCase()));
             }
