@@ -83,6 +83,7 @@ class LiveView(View):
         self._pieces: list[str] = []
         self._length = 0
         self._rendered: Rendered | None = None
+        self._unformatted: Rendered | None = None
         self._finished: tuple[dict[str, str], dict[str, Any]] | None = None
         self._document = Document()
         self._short = ShortPatches()
@@ -159,13 +160,17 @@ class LiveView(View):
         elif self._slot.is_shown and self._clock() - self._began >= self._plain_after:
             self._draw_plain(status)
 
+    def abandon(self) -> None:
+        """Leave the reply unformatted."""
+        self._unformatted = Rendered.unformatted("".join(self._pieces))
+
     def prepare_finish(self) -> None:
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Replace the view by one static output."""
-        rendered = self._rendered or Rendered.of("".join(self._pieces))
+        rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))
         widget = self._widget
         if widget is not None:
             widget.post(self._slot.name, {"end": True})

@@ -52,6 +52,13 @@ class Rendered:
         """Render `text`; its images become links."""
         return cls(to_plain(text), to_html(text), to_markdown(text))
 
+    @classmethod
+    def unformatted(cls, text: str) -> Self:
+        """Return `text` as it was written: what is left if nobody wants to wait until a long one is rendered."""
+        plain = to_plain(text)
+        shown = f"<pre>\n{text_to_html(plain)}\n</pre>\n"
+        return cls(plain, shown, shown)
+
 
 def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the data and the metadata of the one output that stays in the notebook.
@@ -88,6 +95,7 @@ class StaticView(View):
         self._output = CellOutput(shell)
         self._pieces: list[str] = []
         self._rendered: Rendered | None = None
+        self._unformatted: Rendered | None = None
 
     def begin(self, status: Status) -> None:
         """Do nothing: nobody is watching."""
@@ -103,11 +111,15 @@ class StaticView(View):
         """Forget the text so far."""
         self._pieces.clear()
 
+    def abandon(self) -> None:
+        """Leave the reply unformatted."""
+        self._unformatted = Rendered.unformatted("".join(self._pieces))
+
     def prepare_finish(self) -> None:
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""
-        rendered = self._rendered or Rendered.of("".join(self._pieces))
+        rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))
         self._output.show(*final_output(rendered, status, metadata))

@@ -75,6 +75,9 @@ class View(ABC):
     def prepare_finish(self) -> None:  # noqa: B027 - not every view has something slow to do
         """Do the slow part of `finish`, in any thread; nothing is fed or drawn after it."""
 
+    def abandon(self) -> None:  # noqa: B027 - not every view has something slow to do
+        """Do without what `prepare_finish` has begun, which may go on in its thread: the user wants to wait no more."""
+
     @abstractmethod
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Replace the live view by one static output and close it; called exactly once, also after an error.

@@ -12,7 +12,6 @@ from berlin_magic.concurrency import (
     cancel_and_wait,
     cancel_on_interrupt,
     in_thread,
-    wait_through_interrupts,
 )
 from berlin_magic.conversations.turns import Turn
 from berlin_magic.display.view import State, Status, View
@@ -102,12 +101,23 @@ class ReplyTask:
                 self._interrupted = True
                 await cancel_and_wait(task)
             if self.turn.length > _LONG:
-                settling = asyncio.ensure_future(in_thread(self._view.prepare_finish))
-                self._interrupted |= await wait_through_interrupts(settling)
-                settling.result()
+                await self._prepare_finish()
         self._error = _error_of(task)
         if self.turn.finish == "running":  # stopped before the first step of `events`, which ends a turn otherwise
             self.turn.finish = "stopped"
+
+    async def _prepare_finish(self) -> None:
+        """Render a long reply in a thread; an interrupt meanwhile leaves it unformatted."""
+        rendering = asyncio.ensure_future(in_thread(self._view.prepare_finish))
+        try:
+            while not rendering.done():
+                await asyncio.wait({rendering}, timeout=_FRAME)
+        except asyncio.CancelledError:
+            self._interrupted = True
+            self._view.abandon()
+            await cancel_and_wait(rendering)
+        else:
+            rendering.result()
 
     async def finish(self, metadata: Mapping[str, object]) -> ReplyResult:
         """Show the finished output, with `metadata` under ``berlin``; return how the reply ended. Raises nothing."""

@@ -54,3 +54,20 @@ def test_the_text_itself_is_kept_but_for_what_would_command_a_terminal() -> None
     data, _ = final_output(Rendered.of("a <b>\t**c**\n\x1b[31mred\x1b]0;title\x07 end"), status_of("complete"), {})
     assert data["text/plain"].startswith("a <b>\t**c**\n")
     assert "\x1b" not in data["text/plain"] and "red" in data["text/plain"]
+
+
+def test_a_reply_that_was_abandoned_is_left_as_it_was_written_and_safe():
+    class Shell:
+        display_pub = CapturingDisplayPublisher()
+
+    text = "# Head\n\n<script>alert(1)</script>\n\n[x](javascript:alert(1)) ```\n</pre>\n"
+    view = StaticView(Shell())
+    view.begin(status_of("waiting"))
+    view.feed(text)
+    view.abandon()
+    view.prepare_finish()  # may end later, in its thread
+    view.finish(status_of("interrupted"), {})
+    data = Shell.display_pub.outputs[0]["data"]
+    assert data["text/plain"] == text
+    for form in ("text/html", "text/markdown"):
+        assert "<pre>\n# Head" in data[form] and data[form].count("</pre>") == 1 and "<script" not in data[form]

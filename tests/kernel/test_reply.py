@@ -22,6 +22,9 @@ class NotedView(View):
         self.text = ""
         self.drawn: list[tuple[str, Status]] = []
         self.finished: list[tuple[Status, Mapping[str, Any]]] = []
+        self.abandoned = False
+        self.rendering, self.may_end = threading.Event(), threading.Event()
+        self.may_end.set()
 
     def begin(self, status: Status) -> None:
         assert status.state == "waiting"
@@ -38,6 +41,11 @@ class NotedView(View):
 
     def prepare_finish(self) -> None:
         self.prepared_in = threading.current_thread()
+        self.rendering.set()
+        self.may_end.wait(10)
+
+    def abandon(self) -> None:
+        self.abandoned = True
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         self.finished.append((status, metadata))
@@ -314,3 +322,15 @@ async def test_what_is_to_be_known_of_a_models_answers_is_said_below_them() -> N
     told(showing, Started("local", "SmolLM2-135M", caution="a very small model: expect mistakes"))
     await task
     assert "a very small model: expect mistakes" in view.finished[0][0].notes
+
+
+async def test_an_interrupt_while_a_long_reply_is_rendered_leaves_it_unformatted() -> None:
+    reply, view = Reply("word " * 1000), NotedView()
+    view.may_end.clear()
+    _, task = await show(reply, view)
+    await asyncio.to_thread(view.rendering.wait, 10)
+    task.cancel()
+    result = await asyncio.wait_for(task, 5)  # although the rendering has not ended
+    view.may_end.set()
+    assert view.abandoned and isinstance(result.error, Interrupted)
+    assert len(view.finished) == 1 and reply.turn.finish == "complete"
