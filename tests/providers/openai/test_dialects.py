@@ -14,7 +14,7 @@ from scripted import HEAD, Then, reply
 from berlin_magic import errors
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.messages import Finish, Reasoning, Text
-from berlin_magic.providers.openai import api
+from berlin_magic.providers.openai import api, services
 from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.provider import OPENAI_URL, OpenAICompatible
 from berlin_magic.providers.openai.services import Ollama, Vllm
@@ -329,3 +329,23 @@ async def test_a_list_of_models_that_can_not_be_asked_for_shows_no_key_in_any_fr
 
 def test_an_error_in_a_list_of_one_is_an_error():
     assert Delta.read([{"error": {"message": "x"}}]).error == {"message": "x"}
+
+
+@pytest.mark.parametrize(
+    ("error", "advice", "key"),
+    [
+        ({"code": "unsupported_country_region_territory", "message": "Country, region, or territory"}, "region", False),
+        ({"message": "User location is not supported for the API use."}, "another provider", False),
+        ({"message": "This is not available in your region."}, "region", False),
+        ({"message": "Blocked by policy."}, "read what it says", False),
+        ({"message": "This API key has no access to the model."}, "OPENAI_API_KEY", True),
+        ({"message": "missing scopes: model.request"}, "OPENAI_API_KEY", True),
+    ],
+)
+async def test_a_403_is_told_as_a_matter_of_the_key_only_if_it_is_one(monkeypatch, server, error, advice, key):
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    monkeypatch.setenv("OPENAI_API_KEY", "canary-key")
+    server.on(CHAT, [reply(403, json.dumps({"error": error}).encode())])
+    failure = (await outcome(services.OpenAI.create_async_generator("m", HELLO))).failure
+    assert type(failure) is errors.NotAllowedError and advice in str(failure)
+    assert ("OPENAI_API_KEY" in str(failure)) == key
