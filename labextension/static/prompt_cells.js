@@ -2,7 +2,9 @@
 import {isMagic, isPrompt} from "./prompt_source.js";
 
 const MARKDOWN = "text/x-ipythongfm"; // the language of JupyterLab's Markdown cells
-const EXPRESSION = /\\?\{\{[^]{1,1000}?\}\}\}*/g; // `\{{` is two braces
+const EXPRESSION = /\\?\{\{[^]{1,500}?\}\}\}*/g; // `\{{` is two braces
+const EXPRESSION_HERE = RegExp(`^${EXPRESSION.source}`);
+const LONGEST = 600;
 const OPENING = "{{";
 const START = 1000; // characters that are looked at for the first line: of a long text, not all
 const CODE = ["FencedCode", "CodeText"]; // berlin_magic finds no expression in a fence
@@ -80,7 +82,7 @@ function promptLanguage(markdown, Language) {
                 before: "Escape",
                 parse: (context, next, from) => {
                     if (next !== OPENING.charCodeAt(0) || context.slice(from, from + 2) !== OPENING) return -1;
-                    const [text] = context.slice(from, context.end).match(EXPRESSION) ?? [""];
+                    const [text] = EXPRESSION_HERE.exec(context.slice(from, Math.min(from + LONGEST, context.end))) ?? [""];
                     return text ? context.addElement(context.elt("BerlinExpression", from, from + text.length)) : -1;
                 },
             },

@@ -75,8 +75,9 @@ function followOutputs(notebook, cell, actions) {
 
     const reply = index => {
         const output = index < area.model.length ? area.model.get(index) : null;
-        const markdown = output?.data[MARKDOWN];
-        return output?.metadata.berlin && typeof markdown === "string" ? markdown : null;
+        if (!output?.metadata.berlin) return null;
+        const markdown = output.data[MARKDOWN];
+        return typeof markdown === "string" ? markdown : null;
     };
     const draw = () => {
         area.widgets.forEach((widget, index) => {
@@ -105,33 +106,31 @@ function followOutputs(notebook, cell, actions) {
 
 /** Put buttons on what is drawn of one reply; `markdown()` returns what the notebook holds of it now. */
 function decorate(root, markdown, {notebook, cell, copy, ask}) {
-    const shown = () => [...root.querySelectorAll("pre")];
     // What is copied or inserted is what the Markdown holds, and only if it is what is drawn, now.
-    const code = pre => {
-        const at = shown().indexOf(pre);
-        const held = codeIn(markdown() ?? "")[at];
-        return held !== undefined && held === codeShown(pre) ? held : null;
+    const read = () => {
+        const held = codeIn(markdown() ?? "");
+        const blocks = [...root.querySelectorAll("pre")];
+        const code = new Map(blocks.map((pre, at) => [pre, held[at] === codeShown(pre) ? held[at] : null]));
+        const agrees = held.length === blocks.length && ![...code.values()].includes(null);
+        return {code, whole: agrees ? markdown() : null};
     };
-    const whole = () => {
-        const held = markdown();
-        const blocks = shown();
-        return held !== null && codeIn(held).length === blocks.length && blocks.every(pre => code(pre) !== null) ? held : null;
-    };
+    const codeOf = pre => read().code.get(pre) ?? null;
     const isQuestion = () => isPrompt(cell.model.sharedModel.getSource());
 
-    shown().forEach((pre, index) => {
+    const {code, whole} = read();
+    [...code].forEach(([pre, held], index) => {
         const block = pre.parentElement;
-        if (code(pre) === null || !block.matches(".highlight")) return;
+        if (held === null || !block.matches(".highlight")) return;
         const name = `code block ${index + 1}`;
         block.append(
             buttons("code", name, [
-                ["Copy", `Copy ${name}`, () => copied(copy, code(pre))],
-                ["Insert below", `Insert below: ${name}`, () => insert(notebook, cell, code(pre))],
+                ["Copy", `Copy ${name}`, () => copied(copy, codeOf(pre))],
+                ["Insert below", `Insert below: ${name}`, () => insert(notebook, cell, codeOf(pre))],
             ])
         );
     });
     const wanted = [];
-    if (whole() !== null) wanted.push(["Copy", "Copy the reply as Markdown", () => copied(copy, whole())]);
+    if (whole !== null) wanted.push(["Copy", "Copy the reply as Markdown", () => copied(copy, read().whole)]);
     if (isQuestion()) {
         const again = () => (isQuestion() ? ask(notebook, cell) : "The cell is no %%berlin cell any more");
         wanted.push(["Ask again", "Ask again: run this cell", again]);

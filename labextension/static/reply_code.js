@@ -1,6 +1,7 @@
 // The code blocks of a reply: as its Markdown holds them, and as they are drawn.
 
-const CONTAINERS = "((?:> ?| |[-*] |\\d{1,9}[.)] )*)"; // quotes and list items around a block
+// Quotes and list items around a block. No two alternatives begin alike, or deep quotes would take for ever.
+const CONTAINERS = "((?:>| |[-*] |\\d{1,9}[.)] )*)";
 const FENCE = new RegExp(`^${CONTAINERS}(\`{3,})[^\`]*$`);
 const ELEMENT = new RegExp(`^${CONTAINERS}<pre><code>(.*)$`); // how berlin_magic writes code that could do something
 const REFERENCE = /&#(\d{1,7});/g;

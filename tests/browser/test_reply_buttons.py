@@ -270,6 +270,7 @@ async def test_the_code_of_every_markdown_of_ours_is_read_as_it_is_drawn(noteboo
                 fence = f"````python\n{code}\n````" if "{}" in part else ""
                 text += before + fence.replace("\n", f"\n{inner}") + after
             texts.append(text)
+    texts.append("> " * 60 + "- " * 30 + "x\n\n```\ny\n```")  # reading it must not take for ever
     pairs = [[to_markdown(text), to_html(text)] for text in texts]
     wrong = await nb.page.evaluate(
         """async pairs => {
