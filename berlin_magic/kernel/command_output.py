@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from berlin_magic.display.markdown import text_to_html
 from berlin_magic.errors import clean
 
 __all__ = ["CommandOutput", "inline_html", "paragraph", "quantity", "table"]
@@ -74,7 +74,7 @@ def paragraph(text: str) -> str:
 
 def inline_html(text: str) -> str:
     """Return text as HTML: nothing in it is markup, except that `code` in backquotes is set as code."""
-    return _CODE.sub(r"<code>\2</code>", html.escape(text))
+    return _CODE.sub(r"<code>\2</code>", text_to_html(text))
 
 
 def quantity(number: int, noun: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import html
 import time
 from argparse import Namespace
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from berlin_magic.conversations.cells import Place, Version
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.storage.database import Entry
 from berlin_magic.conversations.turn import Turn
+from berlin_magic.display.markdown import text_to_html
 from berlin_magic.display.view import State, Status
 from berlin_magic.errors import clean, printable
 from berlin_magic.kernel.arguments import argument, number
@@ -120,7 +120,7 @@ def _turn_html(count: int, turn: Turn, marks: list[str]) -> str:
     return (
         f'<div class="berlin-turn" style="margin:.8em 0"><div {quiet}>{count} · you</div>'
         f"{paragraph(printable(question) + ' …' * (question != turn.prompt))}"
-        f"<div {quiet}>{html.escape(answerer)}</div>{to_html(reply or '(nothing)')}"
+        f"<div {quiet}>{text_to_html(answerer)}</div>{to_html(reply or '(nothing)')}"
         f"{paragraph(f'… {rest:,} more characters: `%berlin show {count}`') if rest else ''}</div>"
     )
 

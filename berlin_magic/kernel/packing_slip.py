@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 import re
 
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.turn import Turn
+from berlin_magic.display.markdown import text_to_html
 from berlin_magic.kernel.command_output import CommandOutput, paragraph
 from berlin_magic.kernel.prompt import warnings_of
 from berlin_magic.prompts.compose import Composed
@@ -63,9 +63,9 @@ def slip_output(slip: Slip) -> CommandOutput:
 
 def _message(message: Packed) -> str:
     shown = [
-        _image(text) if number in message.images else html.escape(text) for number, text in enumerate(message.texts)
+        _image(text) if number in message.images else text_to_html(text) for number, text in enumerate(message.texts)
     ]
-    title = f"{html.escape(message.role)} (about {message.tokens:,} tokens)"
+    title = f"{text_to_html(message.role)} (about {message.tokens:,} tokens)"
     return f'<details open><summary>{title}</summary><pre style="{_PRE}">{"".join(shown)}</pre></details>'
 
 
@@ -73,4 +73,4 @@ def _image(url: str) -> str:
     """Return a small picture of an image that is in its address; anything else as text, as nothing is loaded here."""
     if _THUMBNAIL.fullmatch(url):
         return f'<img src="{url}" alt="image" style="max-width:16em;max-height:12em;display:block">'
-    return html.escape(f"[image at {url[:200]}]")
+    return text_to_html(f"[image at {url[:200]}]")

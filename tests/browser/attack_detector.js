@@ -9,6 +9,10 @@
     );
     const CLASS = /^(berlin-.*|highlight|language-[\w#+-]+|[a-z]{1,2}|cm-.*|jp-RenderedHTMLCommon|jp-InternalAnchorLink|anchor-link|numbering-entry|ͼ\w+)$/;
     const CLASSES = (value) => value.split(/\s+/).every((name) => !name || CLASS.test(name));
+    // How the tables and lines of `%berlin` commands are laid out: constants of kernel/command_output.py.
+    const COMMAND_CELL = /^text-align:left;vertical-align:top;(white-space:nowrap|white-space:pre-wrap;overflow-wrap:break-word;word-break:normal)$/;
+    const COMMAND_TEXT = /^white-space:pre-wrap;overflow-wrap:break-word;word-break:normal$/;
+
     const RULES = {
         "a href": (value, el) =>
             /^(https?:\/\/[^\s/]|mailto:)/i.test(value) || (/^#/.test(value) && /InternalAnchor|anchor-link/.test(el.className)),
@@ -20,9 +24,12 @@
         "ol start": (value) => /^\d+$/.test(value),
         "td align": () => true,
         "th align": () => true,
-        "td style": (value) => /^text-align: ?(left|right|center);?$/.test(value),
-        "th style": (value) => /^text-align: ?(left|right|center);?$/.test(value),
-        "div style": (value, el) => el.matches(".berlin-status, .berlin-reasoning > div") && !/position|url/.test(value),
+        "td style": (value) => /^text-align: ?(left|right|center);?$/.test(value) || COMMAND_CELL.test(value),
+        "th style": (value) => /^text-align: ?(left|right|center);?$/.test(value) || COMMAND_CELL.test(value),
+        "div style": (value, el) =>
+            (el.matches(".berlin-status, .berlin-reasoning > div") && !/position|url/.test(value)) ||
+            (el.matches(".berlin-command") && COMMAND_TEXT.test(value)) ||
+            /^(margin:\.8em 0|opacity:\.65;font-size:85%)$/.test(value), // of a turn in `%berlin history`
         "details style": (value, el) => el.className === "berlin-reasoning" && !/position|url/.test(value),
         "input type": (value) => value === "checkbox",
         "input disabled": () => true,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from berlin_magic.kernel.command_output import CommandOutput, inline_html, table
+from berlin_magic.kernel.command_output import CommandOutput, inline_html, paragraph, table
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -71,3 +71,9 @@ def test_nothing_is_shown_of_nothing(capsys: pytest.CaptureFixture[str]) -> None
     CommandOutput("").show(None)
     CommandOutput("").show(SimpleNamespace(kernel=object(), display_pub=publisher))
     assert capsys.readouterr().out == "" and not publisher.published
+
+
+@pytest.mark.parametrize("math", ["$x$", r"\(\href{https://stranger.example}{x}\)", "$$y$$", r"\[z\]"])
+def test_no_typesetter_of_math_finds_a_formula_in_what_a_command_shows(math: str) -> None:
+    for output in (table([(math, math)], header=(math, "b"), after=math), CommandOutput(math, paragraph(math))):
+        assert math not in output.html and math in output.text
