@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import select
+import selectors
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +16,13 @@ from real_kernel.conftest import PASSWORD, Server
 from real_kernel.rig import Kernel, Message, Run, once
 
 pytestmark = pytest.mark.kernel
+
+
+def connected(listener: socket.socket) -> None:
+    """Wait until somebody connects; not by `select`, which knows no descriptor above 1023."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.select(5)
 
 
 def shows(text: str):
@@ -157,7 +164,7 @@ def test_an_interrupt_of_a_blocking_run(kernel: Kernel, server: Server, way: str
 @pytest.mark.parametrize("code", ["%berlin models", "get_ipython().run_line_magic('berlin', 'models')"])
 def test_an_interrupt_of_a_command_whose_request_hangs(kernel: Kernel, server: Server, code: str) -> None:
     with silent_server() as silent, url_of(kernel, address_of(silent)):
-        assert_interruptible(kernel, code, lambda: select.select([silent], [], [], 5))
+        assert_interruptible(kernel, code, lambda: connected(silent))
         assert_closed(silent)
     assert_usable(kernel, server)
 
@@ -167,7 +174,7 @@ def test_an_interrupt_of_a_login_that_hangs(kernel: Kernel, server: Server) -> N
         for answer in answers:
             kernel.client.get_stdin_msg(timeout=10)
             kernel.client.input(answer)
-        select.select([silent], [], [], 5)
+        connected(silent)
 
     answers = ["canary-account-5d0e", PASSWORD]
     with silent_server() as silent:
@@ -211,13 +218,13 @@ def test_an_interrupt_on_the_way_to_the_first_word(kernel: Kernel, server: Serve
     """Of a login that is held, of a TLS handshake, and of a name that is looked up: each is a wait of another kind."""
     for scheme in ("http", "https"):
         with silent_server() as silent, account_at(kernel, address_of(silent, scheme)):
-            run = assert_interruptible(kernel, "%%berlin\nTell me", lambda: select.select([silent], [], [], 5))
+            run = assert_interruptible(kernel, "%%berlin\nTell me", lambda: connected(silent))
             assert_closed(silent)
         assert run.error == "Interrupted before the first word."
     with silent_server() as knocked, account_at(kernel, "http://hangs.invalid"):
         kernel.good(HANGING_LOOKUP.format(address=knocked.getsockname()))
         for _ in range(3):
-            assert_interruptible(kernel, "%%berlin\nTell me", lambda: select.select([knocked], [], [], 5))
+            assert_interruptible(kernel, "%%berlin\nTell me", lambda: connected(knocked))
             knocked.accept()[0].close()
         kernel.good("socket.getaddrinfo = known")
     assert_usable(kernel, server)
