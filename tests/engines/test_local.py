@@ -59,9 +59,9 @@ def busy(model: ModelFile) -> bool:
 
 
 async def test_a_reply_streams_and_ends_with_what_it_cost(local: ModelFile):
-    events = [event async for event in Local.stream("", CAPITAL, temperature=0, max_tokens=30)]
+    events = [event async for event in Local.stream("", STORY, temperature=0, max_tokens=100)]
     texts = [event.text for event in events if isinstance(event, Text)]
-    assert len(texts) > 1
+    assert len(texts) > 3
     usage, finish = events[-2:]
     assert isinstance(usage, Usage) and usage.prompt_tokens and usage.completion_tokens
     assert isinstance(finish, Finish) and finish.reason in {"stop", "length"}
@@ -154,7 +154,7 @@ async def test_a_damaged_model_is_told_and_the_kernel_lives(local: ModelFile, da
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit on memory that holds for one process")
-@pytest.mark.long  # in a process that is small: the limit holds for all of it
+@pytest.mark.long  # late in the whole suite it has run into the timeout of 300 s, unexplained; alone it passes
 async def test_too_little_memory_is_told_and_the_kernel_lives(local: ModelFile):
     import resource
 
