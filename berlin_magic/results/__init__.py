@@ -1,0 +1,1 @@
+"""What comes out of a reply: its code, typed values, checks, rows."""
