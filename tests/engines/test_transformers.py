@@ -66,6 +66,11 @@ async def test_the_reply_is_what_the_model_says_without_streaming(tiny: Tiny, ex
     reply = await ask(tiny.engine, "Hello", tiny.model, temperature=0, max_tokens=TOKENS)
     assert reply.error is None
     assert reply.text == expected
+
+
+async def test_a_reply_arrives_in_pieces(tiny: Tiny, ask: Any):
+    reply = await ask(tiny.engine, "Hello", tiny.model, temperature=0, max_tokens=1000)  # as long as many reads
+    assert reply.error is None
     assert len(reply.pieces) > 1
 
 
