@@ -18,6 +18,7 @@
     ├── ContextOnServerError          the server holds another conversation than this one
     ├── NotStoredError                no stored reply, and asking is not allowed
     ├── PromptError                   the prompt can't be filled in; nothing was sent
+    ├── ReplyFormatError              the reply is no value of the type that was asked for
     ├── ReplayFileError               the file with the stored replies can't be read
     └── StoreError                    the conversations can't be stored
 
@@ -43,6 +44,7 @@ __all__ = [
     "PromptError",
     "RateLimitError",
     "ReplayFileError",
+    "ReplyFormatError",
     "ReplyTooLargeError",
     "ServerError",
     "ServerUnreachableError",
@@ -119,6 +121,22 @@ class NotConfiguredError(BerlinError):
 
 class PromptError(BerlinError):
     """A prompt can't be sent as it is written; nothing was sent."""
+
+
+class ReplyFormatError(BerlinError):
+    """The reply is no value of the type that was asked for.
+
+    Parameters
+    ----------
+    message : str
+        As `BerlinError`.
+    faults : tuple of str
+        What does not fit, each with its place in the reply's JSON.
+    """
+
+    def __init__(self, message: str, *, faults: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.faults = faults
 
 
 class ServerError(BerlinError):
