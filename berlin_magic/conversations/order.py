@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from berlin_magic.conversations.cells import Place, removed, standing
-from berlin_magic.conversations.turn import Link, Turn, same_chain
+from berlin_magic.conversations.turn import Compared, Link, Turn, same_chain
 
 __all__ = ["Order"]
 
@@ -25,7 +25,7 @@ class Order:
         self._answered: list[Turn] = []
         self._links: list[Link] = []  # of the answered turns
         self._stale: list[int] = []  # how many of the answered turns are stale, up to each
-        self._same: dict[tuple[Link | None, Link | None], bool] = {}
+        self._same: Compared = {}
         self._removed: set[str] | None = None
 
     def cut(self, place: Place, *, removals: bool = False) -> None:

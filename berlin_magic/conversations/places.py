@@ -324,7 +324,3 @@ class Places:
     def _note_event(self, place: Place, version: Version, event: Event) -> None:
         if self.journal is not None:
             self.journal.event(serialization.event_record(place, version, event, self._by_id.get))
-
-
-def _prompts_in(place: Place) -> list[SystemPrompt]:
-    return [event for event in place.current.events if isinstance(event, SystemPrompt)]

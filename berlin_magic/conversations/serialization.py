@@ -19,7 +19,17 @@ from berlin_magic.messages import (
     with_parts,
 )
 
-__all__ = ["FORMAT", "Journal", "Record", "checked_id", "event_record", "place_record", "places_of", "turn_record"]
+__all__ = [
+    "FORMAT",
+    "Journal",
+    "Record",
+    "checked_id",
+    "event_record",
+    "id_or_none",
+    "place_record",
+    "places_of",
+    "turn_record",
+]
 
 FORMAT = 2
 """The version of this form; readers refuse a higher one. In version 1 a turn had a ``reply``, a text, and no parts."""
@@ -134,7 +144,7 @@ def places_of(
     read = _read(events, problems)
     versions: dict[tuple[str, str], tuple[int, Version]] = {}
     for record, event in sorted(read.values(), key=lambda entry: int(entry[0]["position"])):
-        run = _id_or_none(record.get("run"))
+        run = id_or_none(record.get("run"))
         where = (record["place"], record["version"])
         _, version = versions.setdefault(where, (record["number"], Version(run, id=record["version"])))
         version.events.append(event)
@@ -186,7 +196,7 @@ def _place(key: str, head: Mapping[str, Any], version: Version) -> Place:
     cell, number = head.get("cell"), head.get("number")
     state: State = "deleted" if head.get("state") == "deleted" else "in"
     return Place(
-        _id_or_none(cell),
+        id_or_none(cell),
         [version],
         version,
         state,
@@ -204,7 +214,7 @@ def _event(record: Mapping[str, Any]) -> Event:
         from_file = str(record.get("from_file") or "")
         return SystemPrompt(_text(record, "text", empty=True), id_, from_file=from_file)
     turns = record.get("turns")
-    if kind not in get_args(RemovalKind) or not isinstance(turns, list) or not all(map(_id_or_none, turns)):
+    if kind not in get_args(RemovalKind) or not isinstance(turns, list) or not all(map(id_or_none, turns)):
         raise ValueError(f"no such kind: {kind!r:.40}")
     return Removal(kind, tuple(turns), id_)
 
@@ -283,7 +293,7 @@ def _link(turns: Mapping[str, Turn], read: Mapping[str, tuple[Mapping[str, Any],
     linked: set[str] = set()
     for turn in turns.values():
         chain = read[turn.id][0].get("chain")
-        if isinstance(chain, list) and all(map(_id_or_none, chain)):
+        if isinstance(chain, list) and all(map(id_or_none, chain)):
             for id_ in chain:
                 known = turns.get(id_)
                 shared = known is not None and id_ in linked and known.before is turn.before
@@ -294,10 +304,10 @@ def _link(turns: Mapping[str, Turn], read: Mapping[str, tuple[Mapping[str, Any],
         turn_: Turn | None = start
         while turn_ is not None and turn_.id not in linked and turn_.id not in path:
             path[turn_.id] = turn_
-            turn_ = turns.get(_id_or_none(read[turn_.id][0].get("parent")) or "")
+            turn_ = turns.get(id_or_none(read[turn_.id][0].get("parent")) or "")
         for turn in reversed(path.values()):
             linked.add(turn.id)
-            if parent := _id_or_none(read[turn.id][0].get("parent")):
+            if parent := id_or_none(read[turn.id][0].get("parent")):
                 known = turns.get(parent)
                 turn.before = Link(parent, None) if known is None else known.link
 
@@ -313,7 +323,8 @@ def checked_id(value: object) -> str:
     return value
 
 
-def _id_or_none(value: object) -> str | None:
+def id_or_none(value: object) -> str | None:
+    """Return an id; None if the value is not one that can be stored and looked up."""
     try:
         return checked_id(value)
     except ValueError:

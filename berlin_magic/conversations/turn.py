@@ -16,7 +16,7 @@ from berlin_magic import messages
 from berlin_magic.errors import clean
 from berlin_magic.messages import Content, Event, Message, Part, ReasoningPart, TextPart, ToolCallPart, content_of
 
-__all__ = ["Finish", "Link", "Turn", "copied", "same_chain"]
+__all__ = ["Compared", "Finish", "Link", "Turn", "copied", "same_chain"]
 
 Finish = Literal["running", "complete", "stopped", "cut", "failed"]
 """How a turn stands: being answered; answered whole; stopped by the user; cut by network or server; not answered."""
@@ -58,7 +58,7 @@ class Link:
 
 
 Compared = MutableMapping[tuple[Link | None, Link | None], bool]
-"""What was found of rows of turns: whether they are the same."""
+"""Which rows of turns were found to be the same, and which not."""
 
 
 @dataclass(eq=False, slots=True)
@@ -316,9 +316,7 @@ class Turn:
         return self.before is not None and self.before.id == parent.id and self.before.previous is parent.before
 
 
-def same_chain(
-    one: Link | None, other: Link | None, known: MutableMapping[tuple[Link | None, Link | None], bool]
-) -> bool:
+def same_chain(one: Link | None, other: Link | None, known: Compared) -> bool:
     """Say whether two rows of turns are the same: the same turns, or others with the same text.
 
     What it finds out on the way is kept in `known`, so that comparing a whole conversation takes one step a turn.

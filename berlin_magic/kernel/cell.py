@@ -19,7 +19,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from berlin_magic.conversations.serialization import checked_id
+from berlin_magic.conversations.serialization import id_or_none
 
 __all__ = ["Cell", "cell_of", "path_of", "source_of"]
 
@@ -51,15 +51,8 @@ def cell_of(shell: Any) -> Cell:
     id_ = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
     header = parent.get("header") or {}
     deleted = metadata.get("deletedCells")
-    gone = [one for one in map(_id, deleted) if one and one != id_] if isinstance(deleted, list) else []
-    return Cell(_id(id_), _id(header.get("msg_id")), tuple(gone), _id(header.get("session")) or "")
-
-
-def _id(value: object) -> str | None:
-    try:
-        return checked_id(value)
-    except ValueError:  # what can't be stored is not an id
-        return None
+    gone = [one for one in map(id_or_none, deleted) if one and one != id_] if isinstance(deleted, list) else []
+    return Cell(id_or_none(id_), id_or_none(header.get("msg_id")), tuple(gone), id_or_none(header.get("session")) or "")
 
 
 def path_of(shell: Any) -> Path | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from berlin_magic.conversations.cells import Event, Place, Removal, Version
-from berlin_magic.conversations.serialization import Record, checked_id, event_record, turn_record
+from berlin_magic.conversations.serialization import Record, checked_id, event_record, id_or_none, turn_record
 from berlin_magic.conversations.storage import visible_text
 from berlin_magic.conversations.storage.cell_source import commands_in, digest, option_in, questions_in
 from berlin_magic.conversations.turn import Turn
@@ -256,7 +256,7 @@ def read(path: Path) -> NotebookFile:
 
 
 def _read_cell(found: NotebookFile, cell: Mapping[str, Any], number: int) -> None:
-    id_ = str(cell["id"]) if found.lasting and _is_id(cell.get("id")) else ""
+    id_ = (found.lasting and id_or_none(cell.get("id"))) or ""
     source = _text(cell.get("source"))
     asked: list[str] = []
     seen = _Seen(source, _is_shown(cell))
@@ -268,8 +268,8 @@ def _read_cell(found: NotebookFile, cell: Mapping[str, Any], number: int) -> Non
             for event in events:
                 shown, why = seen.shown(event, data)
                 found.entries.append(Entry(name, metadata.get("once") is True, id_, number, event, shown, why))
-            if _is_id(metadata.get("notebook")):
-                found.notebooks.append(metadata["notebook"])
+            if notebook := id_or_none(metadata.get("notebook")):
+                found.notebooks.append(notebook)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
             found.problems.append(f"an output of cell {number + 1} is left out: {error}")
             continue
@@ -398,13 +398,6 @@ def _is_shown(cell: Mapping[str, Any]) -> bool:
         folded += [jupyter.get("source_hidden"), jupyter.get("outputs_hidden")]
     folded += ["hide" in str(tag) for tag in (tags if isinstance(tags, list) else [])]
     return cell.get("cell_type", "code") == "code" and not any(folded)
-
-
-def _is_id(value: object) -> bool:
-    try:
-        return bool(checked_id(value))
-    except ValueError:
-        return False
 
 
 def _outline(part: Record) -> Record:
