@@ -170,12 +170,6 @@ class Turn:
         links = [] if self.before is None else [link.id for link in self.before.backwards()]
         return tuple(reversed(links))
 
-    @property
-    def context(self) -> tuple[Message, ...]:
-        """What was sent before it when it was asked: the system prompt, then the messages of earlier turns."""
-        first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
-        return (*first, *(message for turn in self._sent() for message in turn.standing))
-
     def _sent(self) -> list[Turn]:
         """Return the earlier turns that were sent with it, oldest first."""
         if self.before is None:
@@ -249,8 +243,8 @@ class Turn:
 
     @property
     def asked(self) -> list[Message]:
-        """The messages that are sent for it: the context, then the question."""
-        return [*copied(self.context), {"role": "user", "content": self.content}]
+        """The messages that are sent for it: the system prompt, those of earlier turns, then the question."""
+        return self.asked_within("full")
 
     @property
     def content(self) -> Content:
@@ -267,8 +261,6 @@ class Turn:
         limit : str
             ``schema``, ``sample`` or ``full``.
         """
-        if limit == "full":
-            return self.asked
         first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
         earlier = [message for turn in self._sent() for message in turn._standing_within(limit)]  # noqa: SLF001
         return [*first, *copied(tuple(earlier)), {"role": "user", "content": self.content}]
@@ -276,7 +268,8 @@ class Turn:
     def _standing_within(self, limit: str) -> tuple[Message, ...]:
         standing = self.standing
         kept = {"schema"} if limit == "schema" else {"schema", "sample"}
-        if not standing or self.given is not None or all(value.get("level") in kept for value in self.values):
+        fits = limit == "full" or all(value.get("level") in kept for value in self.values)
+        if not standing or self.given is not None or fits:
             return standing
         return ({"role": "user", "content": self._without_values("value not sent")}, *standing[1:])
 
