@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,23 @@ from berlin_magic.concurrency import in_thread
 
 __all__ = ["file_lock", "file_lock_in_thread"]
 
-_PAUSE = 0.05  # seconds between two tries
 _SLOW = 5.0  # seconds that a drive may take to answer
 
 
 @contextmanager
-def file_lock(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
+def file_lock(path: Path, *, timeout: float = 5.0, given_up: Callable[[], bool] | None = None) -> Iterator[None]:
     """Hold the lock for the time of a ``with``, and block until it is free.
 
     The operating system holds it, by a file that stays: a process that dies with it, however suddenly, gives it back.
+
+    Parameters
+    ----------
+    path : Path
+        The file; made if it is not there.
+    timeout : float
+        Seconds to wait at most.
+    given_up : callable, optional
+        Is asked while the lock is waited for; if it returns true, the wait ends as after the timeout.
 
     Raises
     ------
@@ -35,7 +42,7 @@ def file_lock(path: Path, *, timeout: float = 5.0) -> Iterator[None]:
     lock = FileLock(path, timeout=timeout, mode=0o600)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
+        lock.acquire(cancel_check=given_up)
     except NotImplementedError as error:  # filelock's word for a drive that has no locks
         raise OSError(str(error)) from error
     try:
@@ -58,17 +65,9 @@ async def file_lock_in_thread(path: Path, *, timeout: float) -> AsyncIterator[bo
 
     def hold() -> None:
         # One thread takes the lock, holds it and gives it back, so that giving up can't meet it half-way.
-        latest = time.monotonic() + timeout
-        while not over.is_set():
-            try:
-                with file_lock(path, timeout=0):
-                    taken.set_result(True)
-                    over.wait()
-                return
-            except Timeout:
-                if time.monotonic() >= latest:
-                    return
-                over.wait(_PAUSE)
+        with suppress(Timeout), file_lock(path, timeout=timeout, given_up=over.is_set):
+            taken.set_result(True)
+            over.wait()
 
     holding = asyncio.ensure_future(in_thread(hold))
     try:

@@ -71,10 +71,8 @@ def get(tell: Callable[[str], object], given_up: threading.Event, small: SmallMo
             return here.path
         folder.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder / f"{_PREFIX}lock", thread_local=False)
-        while not given_up.is_set():
-            with suppress(Timeout):
-                lock.acquire(timeout=_LOOK)
-                break
+        with suppress(Timeout):
+            lock.acquire(cancel_check=given_up.is_set)
         try:
             return _fetched(folder, tell, given_up, small)
         finally:
