@@ -90,7 +90,7 @@ def _rows(table: Table, limit: int) -> tuple[str, str]:
     while len(rows) < table.rows:
         start, stop = len(rows), min(table.rows, len(rows) + 50)
         columns = [table.cells(column, start, stop) for column in range(table.width)]
-        for cells in zip(*columns, strict=True):
+        for cells in zip(*columns, strict=True) if columns else [()] * (stop - start):
             known = [None if isinstance(cell, float) and math.isnan(cell) else cell for cell in cells]  # as JSON has it
             row = json.dumps(dict(zip(labels, known, strict=True)), ensure_ascii=False, default=str)
             size += len(row) + 2

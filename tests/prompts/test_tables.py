@@ -105,8 +105,13 @@ async def test_two_columns_of_one_name_names_that_are_no_texts_and_columns_in_le
 @pytest.mark.parametrize("level", ["schema", "sample", "full", "json"])
 async def test_an_empty_table_is_described(empty: Any, level: Any) -> None:
     found = await describe(empty, level)
-    assert "raised" not in found.cut
+    assert "raised" not in found.cut and "took" not in found.cut
     assert level == "json" or found.text.startswith(found.kind)
+
+
+async def test_rows_without_columns_are_written_as_json() -> None:
+    assert (await describe(pd.DataFrame(index=range(3)), "json")).text == "[{}, {}, {}]"
+    assert (await describe(pd.DataFrame(index=range(100_000)), "json")).cut.endswith("of 100,000 rows")
 
 
 async def test_lists_dicts_and_objects_in_cells_do_no_harm() -> None:
