@@ -170,7 +170,7 @@ class Conversation(Turns):
         system: str | None = None,
         options: Mapping[str, Any] | None = None,
         question: Sequence[Part] = (),
-        values: Sequence[Mapping[str, str]] = (),
+        values: Sequence[Mapping[str, Any]] = (),
     ) -> Turn:
         """Put a question in its place and return it, to be answered by `answer`.
 
@@ -336,12 +336,19 @@ class Conversation(Turns):
         own = Replays("this conversation")
         own.add_turns(self.every_turn())
         asked = turn.asked
-        for replays in [own, *self._host.replays()]:
-            if (found := replays.find(asked, turn.request)) is not None:
+        everywhere = [own, *self._host.replays()]
+        for replays in everywhere:
+            if (found := replays.find(asked, turn.request, turn.uses)) is not None:
                 return found
         if mode == "only":
             question = " ".join(turn.prompt.split())
             where = f"The question of cell {turn.cell}" if turn.cell else "The question"
+            if names := sorted({name for replays in everywhere for name in replays.changed_since(turn)}):
+                shown = ", ".join(f"`{name[:60]}`" for name in names)
+                raise NotStoredError(
+                    f"{where} was answered on other data: {question[:80]!r}.\n"
+                    f'{shown} changed since; replay = "auto" asks it anew.'
+                )
             raise NotStoredError(
                 f"{where} is not stored: {question[:80]!r}.\n"
                 'It, or what stands before it, has changed since it was answered; replay = "auto" asks it anew.'

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from berlin_magic.conversations import export
+from berlin_magic.conversations.quoted_values import changed
 from berlin_magic.conversations.serialization import Record
 from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.turn import Link, Turn
@@ -26,12 +27,13 @@ Mode = Literal["off", "auto", "only"]
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply, who gave it, and where it was found."""
+    """A reply, who gave it, where it was found, and which variables its question had quoted."""
 
     text: str
     model: str = ""
     provider: str = ""
     found_in: str = ""
+    uses: Mapping[str, str] = field(default_factory=dict)
 
 
 def mode_of(text: str) -> Mode:
@@ -103,17 +105,23 @@ class Replays:
 
     def __init__(self, found_in: str = "this notebook") -> None:
         self._found_in = found_in
-        self._replies: dict[str, StoredReply] = {}
+        self._replies: dict[str, dict[tuple[tuple[str, str], ...], StoredReply]] = {}
+        self._uses: dict[str, Mapping[str, str]] = {}
 
     def add(self, request: str, reply: StoredReply) -> None:
-        """Keep a reply; a later one for the same request takes its place."""
-        self._replies[request] = reply
+        """Keep a reply; a later one for the same request, asked on the same data, takes its place."""
+        known = self._replies.setdefault(request, {})
+        data = tuple(sorted(reply.uses.items()))
+        known.pop(data, None)
+        known[data] = reply
 
     def add_turns(self, turns: Iterable[Turn]) -> None:
         """Keep the replies of the turns that are complete, and not from a file that nobody has vouched for."""
         for turn in turns:
             if turn.finish == "complete" and turn.request and turn.length and not turn.from_file:
-                self.add(turn.request, StoredReply(turn.reply, turn.model, turn.provider, self._found_in))
+                uses = turn.uses
+                self._uses[turn.prompt] = uses
+                self.add(turn.request, StoredReply(turn.reply, turn.model, turn.provider, self._found_in, uses))
 
     def add_messages(self, messages: Iterable[Message]) -> None:
         """Keep the answers of a plain list of messages; model and options are not told there, and so not compared."""
@@ -123,9 +131,19 @@ class Replays:
                 self.add(digest(before), StoredReply(text_in(message["content"]), found_in=self._found_in))
             before.append(message)
 
-    def find(self, messages: Iterable[Message], request: str) -> StoredReply | None:
-        """Return the reply to a request, given both ways."""
-        return self._replies.get(request) or self._replies.get(digest(messages))
+    def find(
+        self, messages: Iterable[Message], request: str, uses: Mapping[str, str] | None = None
+    ) -> StoredReply | None:
+        """Return the reply to a request, given both ways, if the variables that it quotes are what they were."""
+        for stored in (self._replies.get(request), self._replies.get(digest(messages))):
+            for reply in reversed((stored or {}).values()):
+                if not changed(reply.uses, (uses or {}).get):
+                    return reply
+        return None
+
+    def changed_since(self, turn: Turn) -> list[str]:
+        """Return the variables that have changed since the same question was last answered."""
+        return changed(self._uses.get(turn.prompt, {}), turn.uses.get)
 
 
 def replays_from(path: Path) -> Replays:

@@ -107,6 +107,7 @@ _PLAIN: Mapping[str, tuple[type, ...]] = {
     "server": (str,),
     "replayed": (bool,),
     "replayed_from": (str,),
+    "changed_before": (str,),
     "edited": (bool,),
     "from_file": (str,),
     "reason": (str,),
@@ -244,13 +245,25 @@ def turn_of(record: Mapping[str, Any], id_: str) -> Turn:
     return turn
 
 
-def _value(record: Mapping[str, Any]) -> Mapping[str, str]:
+def _value(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what is recorded of a value of a prompt; texts alone, and not long ones."""
-    names = ("code", "kind", "level")
-    return {name: value[:_LONGEST_OF_A_VALUE] for name in names if isinstance(value := record.get(name), str)}
+    about: dict[str, Any] = _short_texts({name: record.get(name) for name in ("code", "kind", "level")})
+    uses = record.get("uses")
+    if isinstance(uses, Mapping) and 0 < len(uses) <= _MOST_USES:
+        about["uses"] = _short_texts(uses)
+    return about
+
+
+def _short_texts(record: Mapping[Any, object]) -> dict[str, str]:
+    return {
+        name: value[:_LONGEST_OF_A_VALUE]
+        for name, value in record.items()
+        if isinstance(name, str) and isinstance(value, str)
+    }
 
 
 _LONGEST_OF_A_VALUE = 500  # characters
+_MOST_USES = 100
 
 
 def part_record(part: Part) -> Record:

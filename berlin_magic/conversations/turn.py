@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from berlin_magic import messages
+from berlin_magic.conversations.quoted_values import uses_in
 from berlin_magic.errors import clean
 from berlin_magic.messages import Content, Event, Message, Part, ReasoningPart, TextPart, ToolCallPart, content_of
 
@@ -72,8 +73,8 @@ class Turn:
     question : tuple of Part
         What was sent for it, if that is not just the prompt: texts and images. Empty otherwise.
     values : tuple of mapping
-        What the expressions of the prompt gave: ``code``, ``kind`` (what it is, with none of its data) and ``level``
-        (how much of it was sent).
+        What the expressions of the prompt gave: ``code``, ``kind`` (what it is, with none of its data), ``level``
+        (how much of it was sent) and ``uses`` (the variables that it was made of, with fingerprints: `quoted_values`).
     before : Link or None
         The turns that stood before it when it was asked; never rewritten.
     cell, run : str or None
@@ -109,6 +110,8 @@ class Turn:
         then "said"; empty for what was asked here, named or trusted.
     replayed_from : str
         Where the stored reply was found.
+    changed_before : str
+        The variables, with commas between them, that had changed since earlier turns that were sent had quoted them.
     reason : str
         Why the engine ended the reply, in its own word (`events.Finish`); empty if it did not tell.
     prompt_tokens, completion_tokens : int or None
@@ -142,6 +145,7 @@ class Turn:
     edited: bool = False
     from_file: str = field(default="", kw_only=True)
     replayed_from: str = field(default="", kw_only=True)
+    changed_before: str = field(default="", kw_only=True)
     reason: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -150,7 +154,7 @@ class Turn:
     given: tuple[Message, ...] | None = None
     alone: bool = field(default=False, repr=False)
     question: tuple[Part, ...] = field(default=(), kw_only=True, repr=False)
-    values: tuple[Mapping[str, str], ...] = field(default=(), kw_only=True, repr=False)
+    values: tuple[Mapping[str, Any], ...] = field(default=(), kw_only=True, repr=False)
     _parts: list[Part] = field(default_factory=list, repr=False)
     _open: list[str] = field(default_factory=list, repr=False)  # what the last part grows by; joined when it is read
     _length: int = field(default=0, repr=False)
@@ -170,7 +174,12 @@ class Turn:
         links = [] if self.before is None else [link.id for link in self.before.backwards()]
         return tuple(reversed(links))
 
-    def _sent(self) -> list[Turn]:
+    @property
+    def uses(self) -> dict[str, str]:
+        """The variables that its prompt has quoted, with their fingerprints."""
+        return uses_in(self.values)
+
+    def sent_before(self) -> list[Turn]:
         """Return the earlier turns that were sent with it, oldest first."""
         if self.before is None:
             return []
@@ -262,7 +271,7 @@ class Turn:
             ``schema``, ``sample`` or ``full``.
         """
         first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
-        earlier = [message for turn in self._sent() for message in turn._standing_within(limit)]  # noqa: SLF001
+        earlier = [message for turn in self.sent_before() for message in turn._standing_within(limit)]  # noqa: SLF001
         return [*first, *copied(tuple(earlier)), {"role": "user", "content": self.content}]
 
     def _standing_within(self, limit: str) -> tuple[Message, ...]:

@@ -73,7 +73,7 @@ class Turns(Places):
         options: Mapping[str, Any] | None = None,
         begun: float | None = None,
         question: Sequence[Part] = (),
-        values: Sequence[Mapping[str, str]] = (),
+        values: Sequence[Mapping[str, Any]] = (),
     ) -> Turn:
         """Put a new turn in its place and return it, running.
 

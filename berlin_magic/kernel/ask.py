@@ -18,9 +18,11 @@ from berlin_magic.display import selection
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import source_of
 from berlin_magic.kernel.command_output import quantity
+from berlin_magic.kernel.current_values import changed_notes, changed_since
 from berlin_magic.kernel.packing_slip import slip_of, slip_output
 from berlin_magic.kernel.prompt import compose_prompt, recorded, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
+from berlin_magic.kernel.templates import filled_template
 from berlin_magic.messages import TextPart
 from berlin_magic.prompts.compose import Composed
 
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
     from berlin_magic.kernel.notebook import Notebook
 
-__all__ = ["ask", "continue_reply"]
+__all__ = ["ask", "ask_composed", "continue_reply"]
 
 
 async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> ReplyResult:
@@ -57,13 +59,30 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     """
     require_encodable(line + cell)
     options, beginning = parse_question(magics.question_parser, line)
+    template = None
+    if options.template:
+        template, beginning = await in_thread(lambda: filled_template(options.template, beginning))
+        options.show = options.show or (template.is_foreign and not options.dry_run)
     question = "\n".join(filter(None, [beginning, cell.strip("\n")]))
-    if not question.strip():
+    if not question.strip() and template is None:
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
     composed = await compose_prompt(
-        magics, question, expand=not options.no_expand, names=options.beside, secrets=options.allow_secrets
+        magics,
+        question,
+        expand=not options.no_expand,
+        names=options.beside,
+        secrets=options.allow_secrets,
+        template=template,
     )
+    return await _ask(magics, options, composed, awaited=awaited)
+
+
+async def ask_composed(magics: BerlinMagics, composed: Composed, name: str, *, awaited: bool) -> ReplyResult:
+    """Ask a question that a command has composed in the conversation of that name."""
+    options, _ = parse_question(magics.question_parser, "")
+    _complete(magics, options)
+    options.conversation = name
     return await _ask(magics, options, composed, awaited=awaited)
 
 
@@ -77,8 +96,7 @@ async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> R
     options, _ = parse_question(magics.question_parser, "")
     _complete(magics, options)
     options.conversation, options.model = name, partial.wanted  # whoever began it goes on
-    composed = Composed(question, (TextPart(question),))
-    return await _ask(magics, options, composed, awaited=awaited)
+    return await _ask(magics, options, Composed(question, (TextPart(question),)), awaited=awaited)
 
 
 def _complete(magics: BerlinMagics, options: Namespace) -> None:
@@ -108,8 +126,10 @@ async def _ask(magics: BerlinMagics, options: Namespace, composed: Composed, *, 
     notebook.announce(conversation)
     magics.show_warnings()
 
+    changed = await changed_since(getattr(shell, "user_ns", {}), conversation.earlier(cell.id, cell.run))
+
     def put_in_place(where: Conversation) -> Turn:
-        return where.ask_in(
+        turn = where.ask_in(
             cell.id,
             cell.run,
             composed.source,
@@ -119,6 +139,9 @@ async def _ask(magics: BerlinMagics, options: Namespace, composed: Composed, *, 
             system=options.system,
             options={"temperature": options.temperature, "max_tokens": options.max_tokens},
         )
+        names = {name for one in turn.sent_before() for name in changed.get(one.id, ())}
+        turn.changed_before = ", ".join(sorted(names))
+        return turn
 
     if options.dry_run or options.show:
         trial = conversation.fork()  # what is asked there is neither sent nor stored
@@ -154,7 +177,8 @@ async def _show(
 ) -> ReplyResult:
     """Show a reply from its first word to the finished output, and wait until it is stored."""
     turn, notebook = reply.turn, magics.notebook
-    mode: Mode | None = "auto" if options.replay or options.replay_from else None
+    replays = (options.replay or options.replay_from) and conversation.replay != "only"
+    mode: Mode | None = "auto" if replays else None
     magics.replies.add(reply)
     try:
         await reply.read(conversation.answer(turn, replay=mode), background=background)
@@ -195,4 +219,4 @@ def _notes(turn: Turn) -> list[str]:
         notes.append(f"{quantity(turn.left_out, 'earlier turn')} left out")
     if turn.stale_before:
         notes.append(f"{quantity(turn.stale_before, 'earlier turn')} answered on an older version")
-    return notes
+    return notes + changed_notes(turn)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from argparse import Namespace
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,11 @@ class CommandContext:
     def conversation(self) -> Conversation:
         """The conversation."""
         return self.notebook.conversation(self.name)
+
+    @property
+    def names(self) -> Mapping[str, Any]:
+        """The user's variables."""
+        return getattr(self.magics.shell, "user_ns", {})
 
     def changed(self, text: str) -> CommandOutput:
         """Return `text`, with a record of what this run of the cell has done to the conversation."""

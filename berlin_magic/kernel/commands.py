@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.redaction import without_secrets_each
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.kernel import ask, local_command, login_command
+from berlin_magic.kernel import ask, error_commands, local_command, login_command, templates
 from berlin_magic.kernel import conversation_commands as about
 from berlin_magic.kernel.arguments import argument, nearest, number, require_encodable
 from berlin_magic.kernel.cell import cell_of
@@ -303,6 +303,7 @@ _ALL = argument("which", metavar="all", choices=["all"], nargs="?")
 _N_OR_ALL = argument("which", metavar="N|all", type=_number_or_all, nargs="?")
 _USE = 'ask this model from here on; `ollama:llama3.2` names the provider too, "" goes back to the usual model'
 _LOCAL = "fetch a very small model that runs on this machine; `%%berlin -m local:` asks it"
+_TEMPLATE = "save the last question as a template, or list, show or delete them; `%%berlin -T NAME key=value` uses one"
 _CONVERSATIONS = (
     "list those of this notebook, or everything that is stored; `%%berlin -c NAME` and `%berlin -c NAME …` use one"
 )
@@ -315,6 +316,8 @@ def _about(name: str, help_: str, run: Run, *arguments: Argument, text: str = ""
 _LISTED = (
     _about("", "show what is asked, where, and how long the conversation is", _state),
     _about("continue", "go on with a reply that was stopped or cut", _continue),
+    _about("fix", "ask for a correction of the cell that raised the last error", error_commands.fix, text="WORDS"),
+    _about("explain", "ask what the last error means", error_commands.explain, text="WORDS"),
     Command("providers", "list who can be asked, what each needs, and whether it answers now", _providers),
     Command("models", "list the models that the server offers", _models),
     Command("use", _USE, _use, (argument("model", metavar="MODEL", help="`%berlin models` lists them"),)),
@@ -328,6 +331,8 @@ _LISTED = (
     _about("reset", "begin a new conversation; what was asked stays stored, and is not sent any more", about.reset),
     _about("forget", "delete the conversation, from the disk too", about.forget, about.OPTIONAL_ID),
     _about("versions", "show what turn N was answered before, compare, and go back", about.versions, *about.VERSIONS),
+    _about("stale", "list the turns that quote data which has changed since", about.stale),
+    _about("template", _TEMPLATE, templates.template, *templates.ARGUMENTS),
     _about("system", 'show the system prompt, or set it; "" clears it', about.system, text="TEXT"),
     _about("export", "write the conversation to a .md, .json or .jsonl file", about.export, _FILE),
     _about("import", "add the turns of a .json, .jsonl or .ipynb file", about.import_file, _FILE),

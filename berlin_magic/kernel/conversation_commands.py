@@ -6,7 +6,7 @@ import argparse
 import difflib
 import time
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from IPython.core.error import UsageError
@@ -22,6 +22,7 @@ from berlin_magic.errors import clean, printable
 from berlin_magic.kernel.arguments import argument, number
 from berlin_magic.kernel.command import CommandContext
 from berlin_magic.kernel.command_output import CommandOutput, paragraph, quantity, table
+from berlin_magic.kernel.current_values import changed_since, has_changed
 
 __all__ = [
     "ID",
@@ -40,6 +41,7 @@ __all__ = [
     "resume",
     "show",
     "shown",
+    "stale",
     "system",
     "undo",
     "versions",
@@ -92,10 +94,20 @@ def compared(one: Version, other: Version, names: tuple[str, str]) -> str:
 async def history(context: CommandContext, _arguments: Namespace) -> CommandOutput:
     """Show the turns of the conversation, each cut to a readable length."""
     conversation = context.conversation
-    stale = conversation.stale()
+    outdated = conversation.stale()
+    now_other = await changed_since(context.names, list(conversation))
     system = f"system: {clean(conversation.system, _EXCERPT)}" if conversation.system else ""
     turns = [
-        (turn, _marks(turn, len(conversation.place_of(turn).versions), stale=turn.id in stale)) for turn in conversation
+        (
+            turn,
+            _marks(
+                turn,
+                len(conversation.place_of(turn).versions),
+                stale=turn.id in outdated,
+                changed=now_other.get(turn.id, ()),
+            ),
+        )
+        for turn in conversation
     ]
     lines = [system] if system else []
     for count, (turn, marks) in enumerate(turns, 1):
@@ -168,7 +180,7 @@ def _index(number_: int, turns: list[Turn]) -> int:
     return number_ - 1
 
 
-def _marks(turn: Turn, count: int, *, stale: bool) -> list[str]:
+def _marks(turn: Turn, count: int, *, stale: bool, changed: Sequence[str]) -> list[str]:
     marks: list[str] = [] if turn.finish == "complete" else [turn.finish]
     if turn.given is not None:
         marks.append("imported")
@@ -178,7 +190,27 @@ def _marks(turn: Turn, count: int, *, stale: bool) -> list[str]:
         marks.append(f"{quantity(turn.left_out, 'earlier turn')} left out")
     if stale:
         marks.append("answered on an older version")
+    if changed:
+        marks.append(has_changed(changed))
     return marks
+
+
+async def stale(context: CommandContext, _arguments: Namespace) -> CommandOutput:
+    """List the turns that have quoted data which is now another."""
+    turns = list(context.conversation)
+    found = await changed_since(context.names, turns)
+    rows = [
+        (str(count), has_changed(found[turn.id]), clean(turn.prompt, 100))
+        for count, turn in enumerate(turns, 1)
+        if turn.id in found
+    ]
+    if rows:
+        return table(rows, after="Run their cells again to have them answered on the data as it is now.")
+    quoted = sum(bool(turn.uses) for turn in turns)
+    return CommandOutput(f"Nothing has changed of the data of {quantity(quoted, 'turn')}." if quoted else _NO_DATA)
+
+
+_NO_DATA = "No turn quotes data of the notebook: `{{ name }}` in a question does."
 
 
 def reset(context: CommandContext, _arguments: Namespace) -> CommandOutput:

@@ -31,6 +31,7 @@ def load(shell: Any) -> None:
     shell.input_transformers_cleanup.append(normalize_cell)
     shell.input_transformers_post.append(AwaitMagics(shell))
     shell.events.register("pre_run_cell", notebook_of(shell).before_cell)
+    shell.events.register("post_run_cell", magics.last_failure.after_cell)
 
 
 def unload(shell: Any) -> None:
@@ -52,6 +53,8 @@ def _remove(shell: Any) -> None:
     matchers[:] = [entry for entry in matchers if not isinstance(entry, Matcher)]
     for magics in [entry for entry in shell.configurables if isinstance(entry, BerlinMagics)]:
         magics.stop_all()
+        with suppress(ValueError):
+            shell.events.unregister("post_run_cell", magics.last_failure.after_cell)
         shell.configurables.remove(magics)  # two of them there would both answer %config
     manager = shell.magics_manager
     for kind in ("line", "cell"):

@@ -12,6 +12,7 @@ from IPython.core.magic_arguments import argument, magic_arguments
 from berlin_magic.concurrency import run_interruptibly, run_sync, short_tracebacks
 from berlin_magic.kernel.completion import Vocabulary
 from berlin_magic.kernel.jobs import Jobs
+from berlin_magic.kernel.last_error import LastFailure
 from berlin_magic.kernel.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,10 +33,13 @@ class BerlinMagics(Settings):
         The replies that are arriving, in the background or not.
     listed : tuple of str
         The models that `%berlin models` has listed, for the Tab key.
+    last_failure : LastFailure
+        The last error of the user's code.
     """
 
     def __init__(self, shell: Any = None, **traits: Any) -> None:
         self.jobs = Jobs()
+        self.last_failure = LastFailure()
         self.replies: set[ReplyTask] = set()
         self.listed: tuple[str, ...] = ()
         super().__init__(shell, **traits)
@@ -52,6 +56,7 @@ class BerlinMagics(Settings):
     @argument("--replay", action="store_true", help="If the request is unchanged, give the stored reply.")
     @argument("--replay-from", metavar="FILE", help="The same, from a notebook or an export.")
     @argument("--with", dest="beside", metavar="NAMES", default="", help="Send these values too, such as df,fig.")
+    @argument("-T", "--template", metavar="NAME", default="", help="Ask this template; key=value words fill it.")
     @argument("--dry-run", action="store_true", help="Show what would be sent, and where; send and store nothing.")
     @argument("--show", action="store_true", help="Show the same, and ask.")
     @argument("--no-expand", action="store_true", help="Send {{ … }} as it is, and evaluate nothing.")

@@ -8,6 +8,7 @@ from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display.markdown import text_to_html
 from berlin_magic.kernel.command_output import CommandOutput, paragraph
+from berlin_magic.kernel.current_values import changed_notes
 from berlin_magic.kernel.prompt import warnings_of
 from berlin_magic.prompts.compose import Composed
 from berlin_magic.prompts.slip import Packed, Slip, packed
@@ -38,7 +39,7 @@ async def slip_of(conversation: Conversation, turn: Turn, composed: Composed) ->
     connection = await conversation.resolved(turn)
     asked = turn.asked_within(conversation.data)
     messages = connection.provider.as_sent(asked[-1:] if turn.alone else asked)
-    notes = [*warnings_of(composed)]
+    notes = [*warnings_of(composed), *changed_notes(turn)]
     if turn.alone:
         notes.append("the server has the context; only the newest message is sent")
     if connection.embedded:

@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
 
 from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.secret import secrets_of_environment
 from berlin_magic.errors import PromptError, clean
+from berlin_magic.kernel.current_values import CurrentValues
+from berlin_magic.kernel.prompt_file import read_file
 from berlin_magic.messages import TextPart
-from berlin_magic.prompts.compose import Composed, compose
+from berlin_magic.prompts.compose import Composed, Describe, compose
+from berlin_magic.prompts.cutting import fenced
 from berlin_magic.prompts.describe import describe
 from berlin_magic.prompts.description import Bounds, Description, Limit
 from berlin_magic.prompts.expressions import Level
 from berlin_magic.prompts.leaks import secret_in, suspicious_name
+from berlin_magic.prompts.templates import Filled
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
 
-__all__ = ["NotebookCell", "NotebookCells", "compose_prompt", "recorded", "warnings_of"]
+__all__ = ["NotebookCell", "NotebookCells", "compose_about_error", "compose_prompt", "recorded", "warnings_of"]
 
 _CREDENTIAL = ("KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD")
-_LARGEST_FILE = 400_000  # bytes of a text file that is read at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,17 @@ class NotebookCell:
 
     async def _ai_repr_(self, **_kwargs: Any) -> dict[str, str]:
         value = "" if self.output is None else f"\nIts value:\n\n{(await describe(self.output)).text}\n"
-        return {"text/markdown": f"```python\n{self.source}\n```\n{value}"}
+        return {"text/markdown": f"{fenced(self.source, 'python')}\n{value}"}
 
 
 async def compose_prompt(
-    magics: BerlinMagics, prompt: str, *, expand: bool = True, names: str = "", secrets: bool = False
+    magics: BerlinMagics,
+    prompt: str,
+    *,
+    expand: bool = True,
+    names: str = "",
+    secrets: bool = False,
+    template: Filled | None = None,
 ) -> Composed:
     """Return what `prompt` makes of the values that it names in the user's namespace.
 
@@ -56,6 +65,8 @@ async def compose_prompt(
         Expressions with commas between them, whose values come before the prompt.
     secrets : bool
         Whether what looks like a secret is sent.
+    template : Filled, optional
+        A template that the user has chosen; it comes before the prompt.
 
     Raises
     ------
@@ -63,29 +74,63 @@ async def compose_prompt(
         If an expression can't be evaluated, or its value holds a secret; nothing has been sent.
     """
     beside = [name.strip() for name in names.split(",") if name.strip()]
-    if (not expand or "{{" not in prompt) and not beside:
+    if (not expand or "{{" not in prompt) and not beside and template is None:
         return Composed(prompt, (TextPart(prompt),))
-    bounds = Bounds(text=magics.describe_text, table_rows=magics.describe_rows)
-
-    limit: Limit = magics.data  # type: ignore[assignment]  # one of the three: the trait sees to it
-
-    async def described(value: Any, level: Level | None) -> Description:
-        return await describe(value, level, limit=limit, bounds=bounds)
-
     shell: Any = magics.shell
-    more = {"cells": _cells(shell), "last_error": getattr(sys, "last_value", None), "file": _File()}
+    more = {"cells": _cells(shell), "last_error": _last_error(magics), "file": read_file}
     text = prompt if expand else prompt.replace("{{", "\\{{")
-    composed = await compose(text, shell.user_ns, described, more=more, values=beside)
-    composed = replace(composed, source=prompt)
-    if not secrets:
-        await in_thread(lambda: _refuse_secrets(composed))
-    return composed
+    described = _describing(magics)
+    composed = replace(await compose(text, shell.user_ns, described, more=more, values=beside), source=prompt)
+    if template is not None:
+        filled = await compose(template.pieces, shell.user_ns, described, more=more)
+        composed = filled.followed_by(composed) if composed.parts else filled
+    return await _checked(magics, composed, "" if secrets else "--allow-secrets")
 
 
-def recorded(composed: Composed) -> list[dict[str, str]]:
+async def compose_about_error(magics: BerlinMagics, question: str, text: str) -> Composed:
+    """Return a question about the last error of the user's code, and the cell that raised it.
+
+    Parameters
+    ----------
+    magics : BerlinMagics
+        The shell, the settings and the error.
+    question : str
+        Names `failed_cell` and `last_error`.
+    text : str
+        What the user has written for it; expressions in it are evaluated as in a prompt.
+
+    Raises
+    ------
+    UsageError
+        If there is no error, or the level of the notebook keeps both on this machine.
+    PromptError
+        As for `compose_prompt`.
+    """
+    failure = magics.last_failure.found
+    if failure is None:
+        raise UsageError("There is nothing to ask about: no cell has raised an error in this session.")
+    if magics.data == "schema":
+        raise UsageError(
+            'Nothing was sent: with BerlinMagics.data = "schema" neither the cell nor the message of an error leaves '
+            "the machine. Ask about it in a %%berlin cell, in your own words."
+        )
+    source = failure.source or "(not known: it was run before berlin_magic was loaded)"
+    names = {"failed_cell": NotebookCell(source), "last_error": failure.error}
+    composed = await compose(question, {}, _describing(magics), more=names)
+    if text:
+        composed = composed.followed_by(await compose_prompt(magics, text))
+    return await _checked(magics, composed, "%%berlin --allow-secrets, and {{ last_error }} below it")
+
+
+def recorded(composed: Composed) -> list[dict[str, Any]]:
     """Return what is recorded of the values of a prompt; nothing of their data."""
     return [
-        {"code": value.code, "kind": value.description.kind, "level": value.description.level}
+        {
+            "code": value.code,
+            "kind": value.description.kind,
+            "level": value.description.level,
+            **({"uses": dict(value.uses)} if value.uses else {}),
+        }
         for value in composed.values
     ]
 
@@ -96,7 +141,43 @@ def warnings_of(composed: Composed) -> list[str]:
     return [f"`{clean(code, 40)}` was sent, and its name looks like a secret's" for code in named]
 
 
-def _refuse_secrets(composed: Composed) -> None:
+def _describing(magics: BerlinMagics) -> Describe:
+    bounds = Bounds(text=magics.describe_text, table_rows=magics.describe_rows)
+    limit: Limit = magics.data  # type: ignore[assignment]  # one of the three: the trait sees to it
+
+    async def described(value: Any, level: Level | None) -> Description:
+        return await describe(value, level, limit=limit, bounds=bounds)
+
+    return described
+
+
+async def _checked(magics: BerlinMagics, composed: Composed, on_purpose: str) -> Composed:
+    """Return `composed` with the fingerprints of what it was made of, if it may be sent.
+
+    Parameters
+    ----------
+    magics : BerlinMagics
+        The shell.
+    composed : Composed
+        The question.
+    on_purpose : str
+        How a secret is sent on purpose; empty if the user has said so.
+    """
+    shell: Any = magics.shell
+
+    def look() -> Composed:
+        if on_purpose:
+            _refuse_secrets(composed, on_purpose)
+        if not composed.values:
+            return composed
+        now = CurrentValues(shell.user_ns)
+        values = [one if one.uses else replace(one, uses=now.used_by(one.code)) for one in composed.values]
+        return replace(composed, values=tuple(values))
+
+    return await in_thread(look)
+
+
+def _refuse_secrets(composed: Composed, on_purpose: str) -> None:
     known = [str(secret) for secret in secrets_of_environment()]
     known += [value for name, value in os.environ.items() if any(word in name.upper() for word in _CREDENTIAL)]
     for value in composed.values:
@@ -105,7 +186,7 @@ def _refuse_secrets(composed: Composed) -> None:
             where = f"Line {value.line}: " if value.line else ""
             raise PromptError(
                 f"{where}the value of {{{{ {clean(value.code, 60)} }}}} holds {found}; nothing was sent.\n"
-                "Take it out, name a part of the value, or send it on purpose with --allow-secrets."
+                f"Take it out, name a part of the value, or send it on purpose with {on_purpose}."
             )
 
 
@@ -130,24 +211,6 @@ def _cells(shell: Any) -> NotebookCells:
     return NotebookCells(NotebookCell(source, outputs.get(number)) for number, source in numbered if source.strip())
 
 
-class _File:
-    """``file('notes.md')`` in a prompt: the text of a file."""
-
-    def __call__(self, path: str | os.PathLike[str]) -> str:
-        """Return the text of the file at `path`.
-
-        Raises
-        ------
-        OSError
-            If it can't be read.
-        ValueError
-            If it is too large, or no text.
-        """
-        file = Path(path).expanduser()
-        content = file.read_bytes()[: _LARGEST_FILE + 1]
-        if len(content) > _LARGEST_FILE:
-            raise ValueError(f"{file.name} has more than {_LARGEST_FILE:,} bytes: read a part of it")
-        try:
-            return content.decode("utf-8")
-        except UnicodeDecodeError:
-            raise ValueError(f"{file.name} is no text in UTF-8") from None
+def _last_error(magics: BerlinMagics) -> BaseException | None:
+    failure = magics.last_failure.found
+    return None if failure is None else failure.error

@@ -12,7 +12,7 @@ from typing import Any
 from berlin_magic.errors import PromptError, clean
 from berlin_magic.messages import Part, TextPart
 from berlin_magic.prompts.description import Description
-from berlin_magic.prompts.expressions import Expression, Level, expressions_in
+from berlin_magic.prompts.expressions import Expression, Level, expressions_in, written
 
 __all__ = ["Composed", "Describe", "Value", "compose"]
 
@@ -34,12 +34,15 @@ class Value:
         What goes into the question.
     value : object
         The value itself; it goes nowhere.
+    uses : mapping
+        The user's variables that the expression looked up, each with its fingerprint; empty if they are not known.
     """
 
     code: str
     line: int
     description: Description
     value: Any = field(repr=False, compare=False)
+    uses: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,14 @@ class Composed:
         """Whether just the text of the prompt is sent."""
         return self.parts == (TextPart(self.source),)
 
+    def followed_by(self, other: Composed) -> Composed:
+        """Return both as one question, with a blank line between them."""
+        parts = _joined([*self.parts, TextPart("\n\n"), *other.parts])
+        return Composed(f"{self.source}\n\n{other.source}", tuple(parts), (*self.values, *other.values))
+
 
 async def compose(
-    prompt: str,
+    prompt: str | Sequence[str | Expression],
     namespace: MutableMapping[str, Any],
     describe: Describe,
     *,
@@ -78,8 +86,8 @@ async def compose(
 
     Parameters
     ----------
-    prompt : str
-        The body of a cell. Nothing but this text is looked through for expressions, and only once.
+    prompt : str or sequence
+        The body of a cell, or its pieces. Nothing but this text is looked through for expressions, and only once.
     namespace : mapping
         The user's. Expressions are evaluated in it, once each, from left to right; what can be awaited is awaited.
     describe : callable
@@ -98,7 +106,8 @@ async def compose(
     pieces: list[str | Expression] = [piece for one in given for piece in (f"{one.code}:\n", one, "\n\n")]
     parts: list[Part] = []
     found: list[Value] = []
-    for piece in [*pieces, *expressions_in(prompt)]:
+    source, rest = (prompt, expressions_in(prompt)) if isinstance(prompt, str) else (written(prompt), prompt)
+    for piece in [*pieces, *rest]:
         if isinstance(piece, str):
             parts.append(TextPart(piece))
             continue
@@ -106,7 +115,7 @@ async def compose(
         description = await describe(value, piece.level)
         found.append(Value(piece.code, piece.line, description, value))
         parts.extend(description.parts)
-    return Composed(prompt, tuple(_joined(parts)), tuple(found))
+    return Composed(source, tuple(_joined(parts)), tuple(found))
 
 
 async def _value(expression: Expression, namespace: MutableMapping[str, Any], more: Mapping[str, Any]) -> Any:

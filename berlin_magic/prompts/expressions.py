@@ -6,14 +6,16 @@ Pure: nothing is evaluated here.
 from __future__ import annotations
 
 import ast
+import builtins
 import re
-from collections.abc import Iterator
+import symtable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from berlin_magic.errors import PromptError, clean
 
-__all__ = ["LEVELS", "Expression", "Level", "expressions_in"]
+__all__ = ["LEVELS", "Expression", "Level", "expressions_in", "file_in", "names_in", "written"]
 
 Level = Literal["full", "sample", "schema", "repr", "json", "source"]
 """How much of a value goes into a prompt, or in which form."""
@@ -83,6 +85,44 @@ def expressions_in(prompt: str) -> list[str | Expression]:
         parts.append(expression)
     text += prompt[position:]
     return [*parts, text] if text else parts
+
+
+def written(pieces: Iterable[str | Expression]) -> str:
+    """Return the prompt that `expressions_in` would divide into `pieces`, for whoever reads it."""
+    return "".join(
+        piece if isinstance(piece, str) else f"{{{{ {piece.code}{f' | {piece.level}' if piece.level else ''} }}}}"
+        for piece in pieces
+    )
+
+
+def names_in(code: str) -> list[str]:
+    """Return the names that an expression looks up outside of itself, in the order of the alphabet; no built-in ones.
+
+    Parameters
+    ----------
+    code : str
+        Python, as `expressions_in` has found it.
+    """
+    table = symtable.symtable(f"async def expression():\n return (\n{code}\n)", "<prompt>", "exec")
+    found: set[str] = set()
+    inner = [*table.get_children()]
+    while inner:
+        one = inner.pop()
+        inner += one.get_children()
+        found.update(symbol.get_name() for symbol in one.get_symbols() if symbol.is_global())
+    return sorted(found - vars(builtins).keys())
+
+
+def file_in(code: str) -> str:
+    """Return the path in ``file('…')``, if the expression is nothing but that; else an empty string."""
+    try:
+        call = ast.parse(code, mode="eval").body
+    except SyntaxError:
+        return ""
+    match call:
+        case ast.Call(ast.Name("file"), [ast.Constant(str(path))], []):
+            return path
+    return ""
 
 
 def _marks(prompt: str) -> Iterator[re.Match[str]]:

@@ -77,6 +77,7 @@ async def test_a_word_that_is_wrong_is_told_in_one_short_line(magics: BerlinMagi
 async def test_every_command_refuses_a_word_too_many(magics: BerlinMagics, name: str) -> None:
     fitting = {"use": "m", "drop": "1", "export": "a.json", "import": "a.json", "resume": "a", "forget": "a"}
     fitting |= {"undo": "1", "show": "1", "stop": "1", "versions": "1 use 1", "conversations": "all", "local": "get"}
+    fitting |= {"template": "show x"}
     with pytest.raises(UsageError) as raised:
         await commands.run(magics, f"{name} {fitting.get(name, '')} please")
     assert "please" in str(raised.value)

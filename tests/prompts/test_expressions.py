@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from berlin_magic.errors import PromptError
-from berlin_magic.prompts.expressions import LEVELS, Expression, expressions_in
+from berlin_magic.prompts.expressions import LEVELS, Expression, expressions_in, file_in, names_in
 
 
 def only(prompt: str) -> Expression:
@@ -107,3 +107,29 @@ def test_a_text_of_braces_costs_little() -> None:
     with pytest.raises(PromptError):
         expressions_in("{{ (" + "}}" * 50_000)
     assert len(expressions_in("{ } " * 100_000)) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("df", ["df"]),
+        ("df.head(n)[a:b]", ["a", "b", "df", "n"]),
+        ("[x + y for x in rows if len(x) > n]", ["n", "rows", "y"]),
+        ("(lambda x: x + k)(3)", ["k"]),
+        ("(y := df).a + y", ["df"]),
+        ("await load(path)", ["load", "path"]),
+        ("sum(row['n']\n for row in rows)", ["rows"]),
+        ("f'{x:{width}}'", ["width", "x"]),
+        ("3", []),
+    ],
+)
+def test_the_names_that_an_expression_looks_up(code: str, names: list[str]) -> None:
+    assert names_in(code) == names
+
+
+@pytest.mark.parametrize(
+    ("code", "path"),
+    [("file('a.md')", "a.md"), ("file(path)", ""), ("file('a', 1)", ""), ("file('a').upper()", ""), ("a[1:", "")],
+)
+def test_the_file_that_an_expression_reads(code: str, path: str) -> None:
+    assert file_in(code) == path

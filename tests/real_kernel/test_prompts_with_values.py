@@ -105,3 +105,136 @@ def test_a_dry_run_shows_what_would_be_sent_and_sends_and_stores_nothing(kernel:
     run = kernel.good("%%berlin --show\nThe word is {{ word }}.")
     assert len(server.asked) == 1
     assert str(server.asked[-1].body["prompt"]) in run.outputs[0]["data"]["text/plain"]
+
+
+def test_the_last_error_is_asked_about_with_the_cell_that_raised_it(kernel: Kernel, server: Server) -> None:
+    cell = "def halve(x):\n    return x / 2\n\nhalve('a string')"
+    kernel.run(cell)
+    kernel.run("%berlin histroy")
+    kernel.run("%%berlin\n{{ unknown_name }}")
+    kernel.good("last_error = failed_cell = 'mine'")
+    prompt = asked(kernel, server, "%berlin fix in {{ 6 * 7 }} words")
+    assert f"```python\n{cell}\n```" in prompt and "TypeError: unsupported operand" in prompt
+    assert prompt.endswith("in 42 words") and "mine" not in prompt and "→    2     return x / 2" in prompt
+    kernel.run("for i in range(3) print(i)")
+    prompt = asked(kernel, server, "%berlin explain")
+    assert "for i in range(3) print(i)" in prompt and "SyntaxError" in prompt and "explain what" in prompt.casefold()
+    kernel.good("del last_error, failed_cell\n%config BerlinMagics.data = 'schema'")
+    before = len(server.asked)
+    run = kernel.run("%berlin fix")
+    kernel.good("%config BerlinMagics.data = 'full'")
+    assert run.status == "error" and "schema" in run.stderr + run.error and len(server.asked) == before
+
+
+def test_turns_whose_data_has_changed_are_listed_and_not_replayed(kernel: Kernel, server: Server) -> None:
+    kernel.good("numbers = list(range(9000))\nword = 'as it was'")
+    cell = "%%berlin --replay\nWhat are {{ numbers | schema }} and {{ word | schema }}?"
+    server.answers(Reply("Numbers."))
+    first = kernel.good(cell, cell="c1")
+    (uses,) = [value["uses"] for value in first.metadata["values"] if value["code"] == "numbers"]
+    assert list(uses) == ["numbers"] and "exact" in uses["numbers"]
+    assert kernel.good("%berlin stale").stdout.startswith("Nothing has changed")
+    before = len(server.asked)
+    assert kernel.good(cell, cell="c1").metadata["replayed"] and len(server.asked) == before
+    body = server.asked[-1].body["prompt"]
+
+    kernel.good("numbers[4567] = -1")
+    assert "`numbers` has changed since" in kernel.good("%berlin stale").stdout
+    assert "`numbers` has changed since" in kernel.good("%berlin history").stdout
+    later = kernel.good("%%berlin\nAnd now?", cell="c2")
+    assert later.metadata["changed_before"] == "numbers"
+    assert "numbers has changed since an earlier turn" in later.answer["text/html"].replace("`", "")
+    kernel.good("%config BerlinMagics.replay = 'only'")
+    run = kernel.run(cell, cell="c1")
+    kernel.good("%config BerlinMagics.replay = 'off'")
+    assert run.status == "error" and "`numbers` changed since" in run.error and "word" not in run.error.splitlines()[-1]
+    before = len(server.asked)
+    again = kernel.good(cell, cell="c1")
+    assert len(server.asked) == before + 1 and "replayed" not in again.metadata
+    assert server.asked[-1].body["prompt"] == body, "the request alone does not tell"
+    assert kernel.good("%berlin stale").stdout.startswith("Nothing has changed")
+    kernel.good("numbers[4567] = 4567")
+    assert kernel.good(cell, cell="c1").metadata["replayed"], "it is again what it was at first"
+
+
+def test_a_template_is_saved_and_used_and_one_beside_the_notebook_sees_nothing(
+    kernel: Kernel, server: Server, tmp_path: Path
+) -> None:
+    kernel.good(f"import os\nos.environ['BERLIN_TEMPLATES'] = {str(tmp_path / 'mine')!r}\nn, sales = 42, [1, 2, 3]")
+    assert "%berlin template save" in kernel.good("%berlin template list").stdout
+    asked(
+        kernel,
+        server,
+        "%%berlin\nIn a {{ tone }} tone: is {{ n }} right for {{ data | json }}?".replace("{{ tone }}", "dry").replace(
+            "{{ data | json }}", "{{ sales | json }}"
+        ),
+    )
+    assert "review.txt" in kernel.good("%berlin template save review").stdout
+    assert (tmp_path / "mine" / "review.txt").read_text() == "In a dry tone: is {{ n }} right for {{ sales | json }}?\n"
+    assert kernel.run("%berlin template save review").status == "error"
+    (tmp_path / "mine" / "tone.txt").write_text("In a {{ tone }} tone: is {{ n }} right for {{ data | json }}?")
+    shown = kernel.good("%berlin template list").stdout
+    assert (
+        "review" in shown
+        and "tone" in shown
+        and "In a {{ tone }} tone" in kernel.good("%berlin template show tone").stdout
+    )
+    line = "%%berlin --once -T tone tone='very {{ n }}' data={{ sales[1:] }}"
+    assert asked(kernel, server, line) == "In a very {{ n }} tone: is 42 right for [2, 3]?"
+    assert asked(kernel, server, f"{line} Why {{{{ n }}}}?\nSay.").endswith("[2, 3]?\n\nWhy 42?\nSay.")
+    before = len(server.asked)
+    for wrong, words in (
+        ("-T tome", "Did you mean tone?"),
+        ("-T tone tine=1", "no {{ tine }}"),
+        ("-T tone", "there is no `tone`"),
+        ("-T ../x", "can't be read"),
+        ("-T x.txt", "-T ./review.txt"),
+    ):
+        run = kernel.run(f"%%berlin {wrong}")
+        assert run.status == "error" and words in run.error + run.stderr, run.error + run.stderr
+
+    beside = tmp_path / "theirs.txt"
+    beside.write_text("Tell {{ whom }} of {{ what }}: {{ n }}")
+    run = kernel.run(f"%%berlin -T {beside} whom=me what=x")
+    assert run.status == "error" and "sees nothing of the notebook" in run.error and len(server.asked) == before
+    beside.write_text("Tell {{ whom }} of {{ what }}.")
+    server.answers(Reply("Told."))
+    run = kernel.good(f"%%berlin --once -T {beside} whom=me what={{{{ sales }}}}")
+    assert server.asked[-1].body["prompt"] == "Tell me of [1, 2, 3]."
+    assert "Tell me of [1, 2, 3]." in run.outputs[0]["data"]["text/plain"] and "Told." in str(run.outputs[1]["data"])
+    assert "Deleted" in kernel.good("%berlin template delete review").stdout
+
+
+def test_run_all_after_a_restart_sends_equal_requests_and_replays(
+    kernel: Kernel, server: Server, tmp_path: Path
+) -> None:
+    cells = [
+        "import collections\nrows = [{'city': 'Berlin', 'n': i, 'tags': {'a', 'b', 'c'}} for i in range(300)]",
+        "def total(rows):\n    return sum(row['n'] for row in rows)",
+        "%%berlin\nWhat is {{ rows }} about? {{ total }} {{ collections.Counter(row['n'] % 3 for row in rows) }}",
+        "%%berlin\nIs {{ total(rows) }} right? {{ cells[0] }}",
+    ]
+
+    def run_all() -> list[str]:
+        before = len(server.asked)
+        for number, cell in enumerate(cells):
+            kernel.good(cell.replace("%%berlin", f"%%berlin {options}".strip()), cell=f"cell-{number}")
+        return [str(one.body["prompt"]) for one in server.asked[before:]]
+
+    def restart() -> None:
+        kernel.manager.restart_kernel(now=True)
+        kernel.client.wait_for_ready(timeout=60)
+        kernel.good("%load_ext berlin_magic")
+
+    options = ""
+    restart()
+    server.answers(Reply("Rows."))
+    first = run_all()
+    kernel.good(f"__import__('berlin_magic').conversation().save({str(tmp_path / 'talk.json')!r})")
+    restart()
+    assert run_all() == first and len(first) == 2
+    restart()
+    options = f"--replay-from {tmp_path / 'talk.json'}"
+    assert run_all() == []
+    cells[0] += "\nrows[150]['n'] = -1"
+    assert len(run_all()) == 2

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from berlin_magic.conversations.cells import Event, Place, Removal, Version
+from berlin_magic.conversations.command_questions import command_question
 from berlin_magic.conversations.serialization import Record, checked_id, event_record, id_or_none, turn_record
 from berlin_magic.conversations.storage import visible_text
 from berlin_magic.conversations.storage.cell_source import commands_in, digest, option_in, questions_in
@@ -319,8 +320,8 @@ class _Seen:
 
     def __init__(self, source: str, is_shown: bool) -> None:
         self._commands = commands_in(source)
-        goes_on = any(word == "continue" for word, _ in self._commands)
-        self.questions = [GO_ON] if goes_on else questions_in(source)
+        asked = [GO_ON if word == "continue" else command_question(word, text) for word, text in self._commands]
+        self.questions = [question for question in asked if question][:1] or questions_in(source)
         self._system = option_in(source, "--system")
         self._new = option_in(source, "--new") is not None
         self._is_shown = is_shown
