@@ -28,6 +28,7 @@ __all__ = [
     "ID",
     "OPTIONAL_ID",
     "VERSIONS",
+    "beginning",
     "compared",
     "conversations",
     "drop",
@@ -36,6 +37,7 @@ __all__ = [
     "history",
     "import_file",
     "listed",
+    "marks_of",
     "renew",
     "reset",
     "resume",
@@ -100,7 +102,7 @@ async def history(context: CommandContext, _arguments: Namespace) -> CommandOutp
     turns = [
         (
             turn,
-            _marks(
+            marks_of(
                 turn,
                 len(conversation.place_of(turn).versions),
                 stale=turn.id in outdated,
@@ -127,7 +129,7 @@ def _turn_html(count: int, turn: Turn, marks: list[str]) -> str:
 
     quiet = 'style="opacity:.65;font-size:85%"'
     answerer = " · ".join([clean(turn.model, 40) or "assistant", *marks])
-    question, reply = _beginning(turn.prompt), _beginning(turn.reply)
+    question, reply = beginning(turn.prompt), beginning(turn.reply)
     rest = len(turn.reply) - len(reply)
     return (
         f'<div class="berlin-turn" style="margin:.8em 0"><div {quiet}>{count} · you</div>'
@@ -137,7 +139,7 @@ def _turn_html(count: int, turn: Turn, marks: list[str]) -> str:
     )
 
 
-def _beginning(text: str) -> str:
+def beginning(text: str) -> str:
     """Return the beginning of a text, cut between two words if it is long."""
     cut = text[:_HTML_EXCERPT]
     return text if cut == text else cut.rpartition(" ")[0] or cut
@@ -180,7 +182,8 @@ def _index(number_: int, turns: list[Turn]) -> int:
     return number_ - 1
 
 
-def _marks(turn: Turn, count: int, *, stale: bool, changed: Sequence[str]) -> list[str]:
+def marks_of(turn: Turn, count: int, *, stale: bool, changed: Sequence[str] = ()) -> list[str]:
+    """Return what is remarkable about a turn of a place with `count` versions, in a few words each."""
     marks: list[str] = [] if turn.finish == "complete" else [turn.finish]
     if turn.given is not None:
         marks.append("imported")

@@ -85,6 +85,11 @@ class Notebook:
         """Where it is stored; None if it is not."""
         return self._opened.store if self._opened is not None else None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it can be opened, or has been: until a cell has run, it is not known which notebook this is."""
+        return self._opened is not None or self._path is not None
+
     def open(self) -> None:
         """Find out which notebook it is, what is known of it, and which cell runs. It reads files: best in a thread."""
         with self._lock:

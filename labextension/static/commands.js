@@ -1,27 +1,28 @@
-// Commands for the palette, one of them with a shortcut (in `schemas`, so that users can change it).
+// Commands for the palette and a menu, one of them with a shortcut (in `schemas`, so that users can change them).
+import {canTry, dryRun} from "./dry_run.js";
 
 const CATEGORY = "Berlin";
 const PROMPT = "%%berlin\n";
 
 /** Return the plugin. */
 export async function commands(shared) {
-    const [{INotebookTracker}, {ICommandPalette}] = await Promise.all(
-        ["@jupyterlab/notebook", "@jupyterlab/apputils"].map(shared)
+    const [{INotebookTracker}, apputils, widgets] = await Promise.all(
+        ["@jupyterlab/notebook", "@jupyterlab/apputils", "@lumino/widgets"].map(shared)
     );
     return {
         id: "berlin-magic:commands",
         description: "Adds commands for %%berlin cells.",
         autoStart: true,
-        optional: [INotebookTracker, ICommandPalette],
+        optional: [INotebookTracker, apputils.ICommandPalette],
         activate: (app, notebooks, palette) => {
             if (!notebooks) return;
             const isEnabled = () => notebooks.currentWidget !== null && notebooks.currentWidget === app.shell.currentWidget;
-            const add = (name, label, caption, execute) => {
+            const add = (name, label, caption, execute, applies = () => true) => {
                 const command = `berlin-magic:${name}`;
                 app.commands.addCommand(command, {
                     label,
                     caption,
-                    isEnabled,
+                    isEnabled: () => isEnabled() && applies(notebooks.currentWidget.content),
                     execute: () => execute(notebooks.currentWidget.content),
                 });
                 palette?.addItem({command, category: CATEGORY});
@@ -48,10 +49,11 @@ export async function commands(shared) {
                 run("%berlin continue")
             );
             add(
-                "history",
-                "Show the Conversation",
-                "Run %berlin history in a new cell below",
-                run("%berlin history")
+                "dry-run",
+                "Show What Would Be Sent",
+                "Try the prompt cell with --dry-run: nothing is sent",
+                () => dryRun(notebooks.currentWidget, apputils, widgets),
+                canTry
             );
         },
     };

@@ -1,7 +1,13 @@
 // The plugins of the extension.
 import {commands} from "./commands.js";
+import {history} from "./history.js";
 import {promptCells} from "./prompt_cells.js";
 import {replyButtons} from "./reply_buttons.js";
+import {status} from "./status.js";
 
 /** Return JupyterLab's plugins; `shared(name)` loads a module that JupyterLab shares. */
-export const plugins = shared => Promise.all([commands, promptCells, replyButtons].map(plugin => plugin(shared)));
+export async function plugins(shared) {
+    // A front end that lacks a module, such as a status bar, has the others all the same.
+    const found = await Promise.allSettled([commands, history, promptCells, replyButtons, status].map(plugin => plugin(shared)));
+    return found.filter(({status}) => status === "fulfilled").map(({value}) => value);
+}

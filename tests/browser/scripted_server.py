@@ -60,6 +60,7 @@ class ScriptedBerlin:
     def __init__(self) -> None:
         self.script: list[Reply] = [Reply("Hello.")]
         self.asked: list[Asked] = []
+        self.models = ["scripted"]
         self.logins = 0
         self._runner: web.AppRunner | None = None
         self.url = ""
@@ -95,7 +96,7 @@ class ScriptedBerlin:
         return web.json_response({"code": 0, "data": data, "message": "ok"})
 
     async def _config(self, _request: web.Request) -> web.Response:
-        models = [{"label": "Scripted", "value": "scripted", "type": "chat", "app": True}]
+        models = [{"label": name.title(), "value": name, "type": "chat", "app": True} for name in self.models]
         return web.json_response({"code": 0, "data": {"chat_models": models}, "message": "ok"})
 
     async def _info(self, request: web.Request) -> web.Response:
