@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
+from cpu_time import measured
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -288,12 +288,12 @@ def test_a_question_costs_the_same_however_long_the_conversation_is() -> None:
     turns, digests = Turns(), Digests()
 
     def cost(number: int) -> float:
-        start = time.process_time()
-        turn = turns.begin(f"question {number}", cell=f"cell {number}", run=f"run {number}")
-        digests.of(turn, "m")
-        turn.take(Text("answer"))
-        turns.end(turn, "complete")
-        return time.process_time() - start
+        with measured() as seconds:
+            turn = turns.begin(f"question {number}", cell=f"cell {number}", run=f"run {number}")
+            digests.of(turn, "m")
+            turn.take(Text("answer"))
+            turns.end(turn, "complete")
+        return seconds[0]
 
     spent = [cost(number) for number in range(4000)]
     assert sum(spent[3000:]) < 3 * sum(spent[500:1500]) + 0.05

@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[3])]
+
+from cpu_time import measured  # noqa: E402 - the script finds it by the line above
 
 from berlin_magic.display.markdown import Document, to_html, to_markdown, to_plain  # noqa: E402
 
@@ -268,9 +269,9 @@ FORMS: dict[str, Callable[[str], object]] = {
 
 def seconds(form: Callable[[str], object], text: str) -> float:
     """Return the CPU time that it takes to write a text in one form."""
-    begin = time.process_time()
-    form(text)
-    return time.process_time() - begin
+    with measured() as taken:
+        form(text)
+    return taken[0]
 
 
 def main() -> int:
