@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from berlin_magic.concurrency import in_thread
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import FORMAT, output_record
 from berlin_magic.conversations.turn import Turn
@@ -23,6 +22,7 @@ from berlin_magic.kernel.prompt import compose_prompt, recorded, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 from berlin_magic.messages import TextPart
 from berlin_magic.prompts.compose import Composed
+from berlin_magic.results.conversation import Conversation
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics

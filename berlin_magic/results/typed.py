@@ -13,6 +13,7 @@ from types import UnionType
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints, is_typeddict
 
 from berlin_magic.errors import PromptError, ReplyFormatError, clean
+from berlin_magic.messages import Part, TextPart
 from berlin_magic.results.code import code_blocks
 
 __all__ = ["TypedSpec", "any_json", "schema_of"]
@@ -65,12 +66,21 @@ class TypedSpec:
         return {"name": name, "schema": dict(self.json_schema)}
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The options of a question that asks for it."""
+        return {} if self.reply_schema is None else {"reply_schema": self.reply_schema}
+
+    @property
     def instruction(self) -> str:
         """What a prompt says of it; also for providers that take `reply_schema`, as a model answers better then."""
         if not self.json_schema:
             return "Answer with JSON alone, with no word before or after it."
         schema = json.dumps(self.json_schema, ensure_ascii=False)
         return f"Answer with JSON alone, with no word before or after it. It has to fit this JSON schema:\n{schema}"
+
+    def asked_in(self, question: Sequence[Part]) -> tuple[Part, ...]:
+        """Return the parts of a question with the instruction after them."""
+        return (*question, TextPart(f"\n\n{self.instruction}"))
 
     def parse(self, text: str) -> Any:
         """Return the value that a reply holds.
@@ -97,6 +107,15 @@ class TypedSpec:
             except _MisfitError as misfit:
                 faults = faults or misfit.faults
         return self._refuse(faults)
+
+    @staticmethod
+    def readable(text: str) -> str:
+        """Return a reply as it is shown: JSON indented, as a code block; what is no JSON as it is."""
+        value = next(_json_in(text), None)
+        if value is None:
+            return text
+        indented = json.dumps(value, ensure_ascii=False, indent=2)
+        return f"```json\n{indented}\n```\n"
 
     def repair(self, error: ReplyFormatError) -> str:
         """Return the question that has a model correct a reply which `parse` refused."""
