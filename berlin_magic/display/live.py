@@ -168,6 +168,10 @@ class LiveView(View):
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))
 
+    def show_instead(self, text: str) -> None:
+        """Let the static output show another text."""
+        self._pieces, self._rendered, self._unformatted = [text], None, None
+
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Replace the view by one static output."""
         rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))

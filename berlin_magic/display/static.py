@@ -119,6 +119,10 @@ class StaticView(View):
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))
 
+    def show_instead(self, text: str) -> None:
+        """Let the static output show another text."""
+        self._pieces, self._rendered, self._unformatted = [text], None, None
+
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""
         rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))

@@ -21,7 +21,7 @@ __all__ = ["Conversation", "Presenter"]
 class Presenter(Protocol):
     """Shows a reply while it arrives."""
 
-    async def __call__(
+    async def show(
         self,
         talk: Conversation,
         turn: Turn,
@@ -43,6 +43,10 @@ class Presenter(Protocol):
         readable : callable, optional
             Returns how the finished reply is shown, as Markdown, in place of its text.
         """
+        ...
+
+    def shown(self, value: object) -> None:
+        """Take the result of what has been shown, so that it is not shown once more."""
         ...
 
 
@@ -110,6 +114,12 @@ class Conversation(conversation.Conversation):
         return run_sync(self._result(prompt, as_, options, show=show, awaited=False))
 
     async def _result(self, prompt: str, as_: object, options: dict[str, Any], *, show: bool, awaited: bool) -> Any:
+        result = await self._value(prompt, as_, options, show=show, awaited=awaited)
+        if show and self.presenter is not None:
+            self.presenter.shown(result)
+        return result
+
+    async def _value(self, prompt: str, as_: object, options: dict[str, Any], *, show: bool, awaited: bool) -> Any:
         if as_ is None:
             return Reply(await self._answered(prompt, options, show=show, awaited=awaited))
         spec = schema_of(as_)
@@ -141,7 +151,7 @@ class Conversation(conversation.Conversation):
         model, system = given.pop("model", ""), given.pop("system", None)
         turn, where = self._put(prompt, model, system, given, question)
         if show and self.presenter is not None:
-            await self.presenter(self, turn, self.answer(turn, **where), awaited=awaited, readable=readable)
+            await self.presenter.show(self, turn, self.answer(turn, **where), awaited=awaited, readable=readable)
             return turn
         async with aclosing(self.answer(turn, **where)) as events:
             async for event in events:

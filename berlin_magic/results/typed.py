@@ -16,7 +16,7 @@ from berlin_magic.errors import PromptError, ReplyFormatError, clean
 from berlin_magic.messages import Part, TextPart
 from berlin_magic.results.code import code_blocks
 
-__all__ = ["TypedSpec", "any_json", "schema_of"]
+__all__ = ["TypedSpec", "any_json", "any_rows", "schema_of"]
 
 _VALUE = "value"
 """The key that holds a value which is no object: servers take schemas of objects alone."""
@@ -80,7 +80,10 @@ class TypedSpec:
 
     def asked_in(self, question: Sequence[Part]) -> tuple[Part, ...]:
         """Return the parts of a question with the instruction after them."""
-        return (*question, TextPart(f"\n\n{self.instruction}"))
+        *before, last = question
+        if isinstance(last, TextPart):
+            return (*before, TextPart(f"{last.text}\n\n{self.instruction}"))
+        return (*question, TextPart(self.instruction))
 
     def parse(self, text: str) -> Any:
         """Return the value that a reply holds.
@@ -141,7 +144,11 @@ class TypedSpec:
         shown = list(faults[:_MOST_FAULTS])
         if more := len(faults) - len(shown):
             shown.append(f"… and {more} more")
-        raise ReplyFormatError(f"The reply does not fit {self.name}: {'; '.join(shown)}.", faults=tuple(shown))
+        raise ReplyFormatError(
+            f"The reply does not fit {self.name}: {'; '.join(shown)}.\n"
+            "Ask in other words, or let the type allow what may be missing.",
+            faults=tuple(shown),
+        )
 
 
 def schema_of(type_: Any, name: str = "") -> TypedSpec:
@@ -168,6 +175,23 @@ def schema_of(type_: Any, name: str = "") -> TypedSpec:
 def any_json() -> TypedSpec:
     """Return what asks for JSON of any form."""
     return TypedSpec("JSON", {}, _same, _same)
+
+
+def any_rows() -> TypedSpec:
+    """Return what asks for a list of objects: the rows of a table."""
+    rows = {"type": "array", "items": {"type": "object"}}
+
+    def validate(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _MisfitError([f"a list of objects is wanted, not {type(value).__name__}"])
+        wrong = [number for number, row in enumerate(value) if not isinstance(row, dict)]
+        if wrong:
+            raise _MisfitError(
+                f"[{number}]: an object is wanted, not {clean(repr(value[number]), 40)}" for number in wrong
+            )
+        return value
+
+    return _spec("a table", rows, validate, _same)
 
 
 def _same(value: Any) -> Any:
