@@ -31,12 +31,13 @@ from berlin_magic.errors import (
 from berlin_magic.messages import Event, Finish, Notice, Reasoning, Started, Text, TextWasReasoning, ToolCall, Usage
 
 if TYPE_CHECKING:
-    from berlin_magic.conversations.conversation import Conversation
     from berlin_magic.credentials.redaction import redacted
     from berlin_magic.kernel.notebook import conversation
     from berlin_magic.prompts.describe import describe
     from berlin_magic.providers.base import Provider
     from berlin_magic.providers.berlin.provider import Berlin
+    from berlin_magic.results.conversation import Conversation
+    from berlin_magic.results.reply import Reply
 
 __version__ = "0.2.0.dev0"
 
@@ -47,9 +48,10 @@ sys.modules[f"{__name__}.events"] = events
 # name, does not wait for the HTTP client.
 _HOMES = {
     "Berlin": "providers.berlin.provider",
-    "Conversation": "conversations.conversation",
+    "Conversation": "results.conversation",
     "Provider": "providers.base",
     "conversation": "kernel.notebook",
+    "Reply": "results.reply",
     "describe": "prompts.describe",
     "redacted": "credentials.redaction",
 }
@@ -75,6 +77,7 @@ __all__ = [
     "RateLimitError",
     "Reasoning",
     "ReplayFileError",
+    "Reply",
     "ReplyFormatError",
     "ReplyTooLargeError",
     "ServerError",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from berlin_magic.concurrency import in_thread, run_sync
+from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations import export
 from berlin_magic.conversations.replay import Digests, Mode, Replays, StoredReply
 from berlin_magic.conversations.server_side_context import continued
@@ -98,8 +98,6 @@ class Conversation(Turns):
     >>> talk = Conversation()
     >>> async for piece in talk.stream("How do I stop a reply?"):
     ...     print(piece, end="")
-    >>> answer = await talk.ask("And from the keyboard?")
-    >>> answer = talk.ask_sync("And in a script?")
     >>> other = talk[:1]
     """
 
@@ -151,14 +149,27 @@ class Conversation(Turns):
 
         The first is a `Started`, unless the reply is a stored one.
         """
-        options = hide_secrets(options)
-        cell, run = self._host.cell()
-        given = {name: value for name, value in options.items() if name not in CONNECTION_SETTINGS}
-        turn = self.ask_in(cell, run, prompt, model=model or self.model, system=system, options=given)
-        way = {name: value for name, value in options.items() if name in CONNECTION_SETTINGS}
+        turn, way = self._put(prompt, model, system, hide_secrets(options))
         async with aclosing(self.answer(turn, **way)) as events:
             async for event in events:
                 yield event
+
+    def _put(
+        self,
+        prompt: str,
+        model: str,
+        system: str | None,
+        options: Mapping[str, Any],
+        question: Sequence[Part] = (),
+    ) -> tuple[Turn, dict[str, Any]]:
+        """Put a question in the place of the running cell; return its turn, and where to ask it."""
+        cell, run = self._host.cell()
+        given = {name: value for name, value in options.items() if name not in CONNECTION_SETTINGS}
+        where = {name: value for name, value in options.items() if name in CONNECTION_SETTINGS}
+        turn = self.ask_in(
+            cell, run, prompt, model=model or self.model, system=system, options=given, question=question
+        )
+        return turn, where
 
     def ask_in(
         self,
@@ -211,23 +222,6 @@ class Conversation(Turns):
         """Return the connection that `turn` would be asked over; nothing is sent to it."""
         connect = await in_thread(_connect)
         return await connect(turn.model, **merge_settings(self.connection, {}, turn.model))
-
-    async def ask(self, prompt: str, **options: Any) -> str:
-        """Ask `prompt` and return the whole answer; as `stream` otherwise."""
-        options = hide_secrets(options)
-        text: list[str] = []
-        async with aclosing(self.events(prompt, **options)) as events:
-            async for event in events:
-                if isinstance(event, Text):
-                    text.append(event.text)
-                elif isinstance(event, TextWasReasoning):
-                    text.clear()
-        return "".join(text)
-
-    def ask_sync(self, prompt: str, **options: Any) -> str:
-        """Ask `prompt` and return the whole answer, from code that can't await; as `ask` otherwise."""
-        options = hide_secrets(options)
-        return run_sync(self.ask(prompt, **options))
 
     async def answer(self, turn: Turn, *, replay: Mode | None = None, **way: Any) -> AsyncGenerator[Event, None]:
         """Answer a turn that `ask_in` gave, yield what arrives, and leave the turn ended, whatever happens.
@@ -309,11 +303,14 @@ class Conversation(Turns):
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
+        options = dict(turn.options)
+        if "reply_schema" not in provider.parameters():
+            options.pop("reply_schema", None)  # the prompt says it
         asked = turn.asked_within(self.data)
         messages = asked[-1:] if turn.alone else asked
         try:
             stream = events_of(
-                provider.stream(turn.model, messages, **there.settings, **kept, **turn.options), provider.name
+                provider.stream(turn.model, messages, **there.settings, **kept, **options), provider.name
             )
             parser = ThinkingParser()
             async with aclosing(stream):

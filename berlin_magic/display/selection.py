@@ -25,6 +25,7 @@ def open_view(
     stop: Callable[[], None] | None = None,
     awaited: bool = True,
     background: bool = False,
+    owns_cell: bool | None = None,
 ) -> View:
     """Return the view for the front end of the running cell; call it on the cell's own thread.
 
@@ -39,6 +40,8 @@ def open_view(
         if it blocks the loop, or other code has called it.
     background : bool
         Whether the cell returns at once and the reply arrives while other cells run.
+    owns_cell : bool, optional
+        Whether the cell has no other output; None for what `awaited` says.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def open_view(
         shell,
         stop=stop,
         receives_messages=background or (awaited and _receives_while_awaiting()),
-        owns_cell=awaited or background,
+        owns_cell=(awaited or background) if owns_cell is None else owns_cell,
         updates=_knows_updates(request),
         cell=_cell(request),
     )

@@ -124,6 +124,10 @@ class StaticView(View):
         rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))
         return final_output(rendered, status, metadata)
 
+    def show_instead(self, text: str) -> None:
+        """Let the static output show another text."""
+        self._pieces, self._rendered, self._unformatted = [text], None, None
+
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""
         self._output.show(*self.final(status, metadata))

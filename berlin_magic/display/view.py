@@ -51,9 +51,9 @@ class View(ABC):
     """Show one reply, first while it arrives, then as one plain output.
 
     All methods but `prepare_finish` are called on the cell's own thread, and none of those blocks. The order of calls
-    is ``begin (feed* restart? draw)* prepare_finish? finish wait_for_front_end?``. The caller decides how often it
-    calls `draw` (at once for the first text, then at most about 20 times a second, and a few times a second while
-    nothing arrives, for the elapsed time); a view may skip a draw if its front end is slow.
+    is ``begin (feed* restart? draw)* prepare_finish? show_instead? finish wait_for_front_end?``. The caller decides how
+    often it calls `draw` (at once for the first text, then at most about 20 times a second, and a few times a second
+    while nothing arrives, for the elapsed time); a view may skip a draw if its front end is slow.
     """
 
     @abstractmethod
@@ -77,6 +77,9 @@ class View(ABC):
 
     def abandon(self) -> None:  # noqa: B027 - not every view has something slow to do
         """Do without what `prepare_finish` has begun, which may go on in its thread: the user wants to wait no more."""
+
+    def show_instead(self, text: str) -> None:  # noqa: B027 - what a terminal has written stays
+        """Let the static output of `finish` show another text than the one that was fed; called right before it."""
 
     @abstractmethod
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:

@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 
 from berlin_magic.concurrency import in_thread
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import FORMAT, output_record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
-from berlin_magic.kernel.cell import source_of
+from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
+from berlin_magic.kernel.cell_result import CellResult, result_of
 from berlin_magic.kernel.command_output import quantity
 from berlin_magic.kernel.current_values import changed_notes, changed_since
 from berlin_magic.kernel.packing_slip import slip_of, slip_output
 from berlin_magic.kernel.prompt import compose_prompt, recorded, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 from berlin_magic.kernel.templates import filled_template
-from berlin_magic.messages import TextPart
+from berlin_magic.messages import Event, TextPart
 from berlin_magic.prompts.compose import Composed
+from berlin_magic.results.conversation import Conversation
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
     from berlin_magic.kernel.notebook import Notebook
 
-__all__ = ["ask", "ask_composed", "continue_reply"]
+__all__ = ["ask", "ask_composed", "continue_reply", "show_answer"]
 
 
 async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> ReplyResult:
@@ -67,6 +69,7 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     if not question.strip() and template is None:
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
+    wanted = await result_of(magics, options)
     composed = await compose_prompt(
         magics,
         question,
@@ -75,7 +78,8 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
         secrets=options.allow_secrets,
         template=template,
     )
-    return await _ask(magics, options, composed, awaited=awaited)
+    composed = replace(composed, parts=wanted.asked_in(composed.parts))
+    return await _ask(magics, options, composed, wanted, awaited=awaited)
 
 
 async def ask_composed(magics: BerlinMagics, composed: Composed, name: str, *, awaited: bool) -> ReplyResult:
@@ -83,7 +87,7 @@ async def ask_composed(magics: BerlinMagics, composed: Composed, name: str, *, a
     options, _ = parse_question(magics.question_parser, "")
     _complete(magics, options)
     options.conversation = name
-    return await _ask(magics, options, composed, awaited=awaited)
+    return await _ask(magics, options, composed, await result_of(magics, options), awaited=awaited)
 
 
 async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> ReplyResult:
@@ -96,7 +100,8 @@ async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> R
     options, _ = parse_question(magics.question_parser, "")
     _complete(magics, options)
     options.conversation, options.model = name, partial.wanted  # whoever began it goes on
-    return await _ask(magics, options, Composed(question, (TextPart(question),)), awaited=awaited)
+    composed = Composed(question, (TextPart(question),))
+    return await _ask(magics, options, composed, await result_of(magics, options), awaited=awaited)
 
 
 def _complete(magics: BerlinMagics, options: Namespace) -> None:
@@ -115,7 +120,9 @@ def _complete(magics: BerlinMagics, options: Namespace) -> None:
         magics.notebook.replay_from = options.replay_from
 
 
-async def _ask(magics: BerlinMagics, options: Namespace, composed: Composed, *, awaited: bool) -> ReplyResult:
+async def _ask(
+    magics: BerlinMagics, options: Namespace, composed: Composed, wanted: CellResult, *, awaited: bool
+) -> ReplyResult:
     shell, notebook = magics.shell, magics.notebook
     await in_thread(notebook.open)  # reads files
     await in_thread(lambda: selection.prepare(shell))
@@ -126,88 +133,154 @@ async def _ask(magics: BerlinMagics, options: Namespace, composed: Composed, *, 
     notebook.announce(conversation)
     magics.show_warnings()
 
+    # Nobody sees a reply arrive later in a run without a front end (nbclient, papermill): its output would not be in
+    # the file, as these programs take a cell's output while the cell runs. So the cell waits for its reply.
+    background = options.bg and selection.is_watched(shell)
     changed = await changed_since(getattr(shell, "user_ns", {}), conversation.earlier(cell.id, cell.run))
+    question = _Question(
+        magics, options, conversation, composed, wanted, cell, changed, awaited=awaited, background=background
+    )
+    if options.dry_run or options.show:
+        trial = conversation.fork()  # what is asked there is neither sent nor stored
+        shown = question.put_into(trial, new=options.new)
+        slip_output(await slip_of(trial, shown, composed)).show(shell)
+        if options.dry_run:
+            return ReplyResult(shown)
+    turn = question.put_into(conversation, new=options.new)
+    reply = question.open(turn, warnings_of(composed))
+    answered = question.answer(reply)
+    if background:
+        magics.jobs.add(reply, asyncio.ensure_future(answered))
+        return ReplyResult(turn)
+    return await answered
 
-    def put_in_place(where: Conversation) -> Turn:
-        turn = where.ask_in(
+
+class _Question:
+    """The question of one cell, which may be asked twice: if the reply is no value of the type that is wanted."""
+
+    def __init__(
+        self,
+        magics: BerlinMagics,
+        options: Namespace,
+        conversation: Conversation,
+        composed: Composed,
+        wanted: CellResult,
+        cell: Cell,
+        changed: Mapping[str, Sequence[str]],
+        *,
+        awaited: bool,
+        background: bool,
+    ) -> None:
+        self._magics, self._options, self._conversation = magics, options, conversation
+        self._composed, self._wanted, self._cell, self._changed = composed, wanted, cell, changed
+        self._awaited, self._background = awaited, background
+        self._source, self._request = source_of(magics.shell), request_of(magics.shell)
+
+    def put_into(self, conversation: Conversation, text: str = "", *, new: bool = False) -> Turn:
+        """Put the question in its place, and return its turn; `text` is sent for it if it is asked again."""
+        cell, options = self._cell, self._options
+        if new:
+            conversation.reset(cell=cell.id, run=cell.run)
+        composed = replace(self._composed, parts=(TextPart(text),)) if text else self._composed
+        turn = conversation.ask_in(
             cell.id,
             cell.run,
             composed.source,
             question=() if composed.is_plain else composed.parts,
             values=recorded(composed),
-            model=options.model or magics.model,
+            model=options.model or self._magics.model,
             system=options.system,
-            options={"temperature": options.temperature, "max_tokens": options.max_tokens},
+            options={"temperature": options.temperature, "max_tokens": options.max_tokens, **self._wanted.options},
         )
-        names = {name for one in turn.sent_before() for name in changed.get(one.id, ())}
+        names = {name for one in turn.sent_before() for name in self._changed.get(one.id, ())}
         turn.changed_before = ", ".join(sorted(names))
         return turn
 
-    if options.dry_run or options.show:
-        trial = conversation.fork()  # what is asked there is neither sent nor stored
-        if options.new:
-            trial.reset(cell=cell.id, run=cell.run)
-        question = put_in_place(trial)
-        slip_output(await slip_of(trial, question, composed)).show(shell)
-        if options.dry_run:
-            return ReplyResult(question)
-    if options.new:
-        conversation.reset(cell=cell.id, run=cell.run)
-    turn = put_in_place(conversation)
-    # Nobody sees a reply arrive later in a run without a front end (nbclient, papermill): its output would not be in
-    # the file, as these programs take a cell's output while the cell runs. So the cell waits for its reply.
-    background = options.bg and selection.is_watched(shell)
-    reply = ReplyTask(turn, [*_notes(turn), *warnings_of(composed)])
-    reply.begin(selection.open_view(shell, stop=reply.stop, awaited=awaited, background=background))
-    showing = _show(magics, options, conversation, reply, source_of(shell), background=background)
-    if background:
-        magics.jobs.add(reply, asyncio.ensure_future(showing))
-        return ReplyResult(turn)
-    return await showing
+    def open(self, turn: Turn, notes: Iterable[str], *, again: bool = False) -> ReplyTask:
+        """Open a view of a turn in the cell's output; if it is asked again, below the first."""
+        reply = ReplyTask(turn, [*_notes(turn), *notes])
+        shell, owns = self._magics.shell, False if again else None
+        where = {"awaited": self._awaited, "background": self._background}
+        with as_running_cell(shell, self._request):
+            reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **where))
+        return reply
+
+    async def answer(self, reply: ReplyTask) -> ReplyResult:
+        """Show the reply to its end; if it does not fit, ask for it once more."""
+        wanted = self._wanted
+        result = await self._show(reply)
+        if wanted.may_repair(result):
+            turn = self.put_into(self._conversation, wanted.repair)
+            second = self.open(turn, ["asked again, as the first reply does not fit"], again=True)
+            self._magics.jobs.replace(reply, second)
+            result = await self._show(second)
+        return wanted.ended(result, background=self._background)
+
+    async def _show(self, reply: ReplyTask) -> ReplyResult:
+        """Show a reply from its first word to the finished output, and wait until it is stored."""
+        turn, magics, options, talk = reply.turn, self._magics, self._options, self._conversation
+        notebook = magics.notebook
+        replays = (options.replay or options.replay_from) and talk.replay != "only"
+        mode: Mode | None = "auto" if replays else None
+        magics.replies.add(reply)
+        try:
+            await reply.read(talk.answer(turn, replay=mode), background=self._background)
+            self._wanted.take(reply)
+            if options.once:
+                notebook.asked_once(turn)
+            record = _record(notebook, turn, talk, options.conversation, self._source, once=options.once)
+            result = await reply.finish(record)
+        finally:
+            magics.replies.discard(reply)
+            talk.note(turn)  # one that was stopped before it began was ended by nobody else
+        await notebook.flush()
+        magics.show_warnings()
+        return result
 
 
-async def _show(
-    magics: BerlinMagics,
-    options: Namespace,
-    conversation: Conversation,
-    reply: ReplyTask,
-    source: str,
+async def show_answer(
+    shell: Any,
+    notebook: Notebook,
+    name: str,
+    talk: Conversation,
+    turn: Turn,
+    events: AsyncGenerator[Event, None],
     *,
-    background: bool,
-) -> ReplyResult:
-    """Show a reply from its first word to the finished output, and wait until it is stored."""
-    turn, notebook = reply.turn, magics.notebook
-    replays = (options.replay or options.replay_from) and conversation.replay != "only"
-    mode: Mode | None = "auto" if replays else None
-    magics.replies.add(reply)
+    awaited: bool,
+    readable: Callable[[str], str] | None,
+) -> None:
+    """Show a reply that the user's own code asks for, as that of a cell; raise what goes wrong.
+
+    Parameters
+    ----------
+    shell, notebook : InteractiveShell and Notebook
+        Where it is shown, and asked.
+    name : str
+        The conversation's name.
+    talk, turn, events, awaited, readable
+        As for `berlin_magic.results.conversation.Presenter`.
+    """
+    await in_thread(lambda: selection.prepare(shell))
+    reply = ReplyTask(turn, _notes(turn))
+    reply.begin(selection.open_view(shell, stop=reply.stop, awaited=awaited, owns_cell=False))
+    source = source_of(shell)
     try:
-        await reply.read(conversation.answer(turn, replay=mode), background=background)
-        if options.into and turn.reply and magics.shell is not None:
-            magics.shell.user_ns[options.into] = turn.reply  # whoever sees the finished output finds the variable
-        if options.once:
-            notebook.asked_once(turn)
-        result = await reply.finish(_record(notebook, options, conversation, turn, source))
+        await reply.read(events)
+        if readable is not None:
+            reply.show_instead(readable(turn.reply))
+        result = await reply.finish(_record(notebook, turn, talk, name, source))
     finally:
-        magics.replies.discard(reply)
-        conversation.note(turn)  # one that was stopped before it began was ended by nobody else
+        talk.note(turn)
     await notebook.flush()
-    magics.show_warnings()
-    return result
+    result.check()
 
 
 def _record(
-    notebook: Notebook, options: Namespace, conversation: Conversation, turn: Turn, source: str
+    notebook: Notebook, turn: Turn, talk: Conversation, name: str, source: str, *, once: bool = False
 ) -> Mapping[str, object]:
     """Return what goes into the output's metadata; whatever fails there, a reply that has arrived is shown."""
     try:
-        return output_record(
-            conversation,
-            turn,
-            notebook=notebook.id,
-            conversation=options.conversation,
-            source=source,
-            once=options.once,
-        )
+        return output_record(talk, turn, notebook=notebook.id, conversation=name, source=source, once=once)
     except Exception:  # noqa: BLE001 - see above
         return {"format": FORMAT, "turn": turn.id, "finish": turn.finish}
 

@@ -16,12 +16,14 @@ What is sent, as tried or read in November 2026, in the execute request's ``meta
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from berlin_magic.conversations.serialization import id_or_none
 
-__all__ = ["Cell", "cell_of", "path_of", "source_of"]
+__all__ = ["Cell", "as_running_cell", "cell_of", "path_of", "request_of", "source_of"]
 
 
 class Cell(NamedTuple):
@@ -74,6 +76,28 @@ def source_of(shell: Any) -> str:
     """Return the text of the cell that is running, as the front end has sent it."""
     code = (_parent(shell).get("content") or {}).get("code")
     return code if isinstance(code, str) else ""
+
+
+@contextmanager
+def as_running_cell(shell: Any, parent: Any) -> Iterator[None]:
+    """Let the cell whose request is `parent` count as the running one, so that what is shown goes to its output.
+
+    On ipykernel 6 a background task shows things in the cell that runs at that moment (seen on 6.31).
+    """
+    now = _parent(shell)
+    if not parent or now == parent:
+        yield
+        return
+    shell.set_parent(parent)
+    try:
+        yield
+    finally:
+        shell.set_parent(now)
+
+
+def request_of(shell: Any) -> dict[str, Any]:
+    """Return the request of the running cell, for `as_running_cell`; empty outside of a kernel."""
+    return _parent(shell)
 
 
 def _parent(shell: Any) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.storage.notebook_file import command_record
 from berlin_magic.kernel.arguments import CommandParser, argument, split_words
 from berlin_magic.kernel.cell import Cell
 from berlin_magic.kernel.command_output import CommandOutput
 from berlin_magic.kernel.notebook import Notebook
+from berlin_magic.results.conversation import Conversation
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics

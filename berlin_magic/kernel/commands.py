@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.redaction import without_secrets_each
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.kernel import ask, error_commands, local_command, login_command, templates
+from berlin_magic.kernel import ask, code_commands, error_commands, local_command, login_command, templates
 from berlin_magic.kernel import conversation_commands as about
 from berlin_magic.kernel.arguments import argument, nearest, number, require_encodable
 from berlin_magic.kernel.cell import cell_of
@@ -298,6 +298,7 @@ def _check_availability() -> Callable[[Mapping[str, Any]], Awaitable[list[Availa
 
 _N = argument("number", metavar="N", type=number, help="`%berlin history` shows the numbers")
 _OPTIONAL_N = argument("number", metavar="N", type=number, nargs="?", default=None)
+_BLOCK = argument("number", metavar="N", type=number, nargs="?", help="`%berlin code` shows the numbers")
 _FILE = argument("file", metavar="FILE")
 _ALL = argument("which", metavar="all", choices=["all"], nargs="?")
 _N_OR_ALL = argument("which", metavar="N|all", type=_number_or_all, nargs="?")
@@ -326,6 +327,10 @@ _LISTED = (
     Command("logout", "delete the stored account and password", _log_out, text="ADDRESS"),
     _about("history", "show the conversation so far, with numbers", about.history),
     _about("show", "show the reply of turn N again, or of the last", about.show, _OPTIONAL_N),
+    _about(
+        "code", "show code block N of the last reply, or all of them with their numbers", code_commands.code, _BLOCK
+    ),
+    _about("insert", "put code block N of it into the next cell, or its Python", code_commands.insert, _BLOCK),
     _about("undo", "take the last N turns back, or the last", about.undo, _OPTIONAL_N),
     _about("drop", "take turn N out", about.drop, _N),
     _about("reset", "begin a new conversation; what was asked stays stored, and is not sent any more", about.reset),

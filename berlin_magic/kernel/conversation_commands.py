@@ -13,7 +13,6 @@ from IPython.core.error import UsageError
 
 from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.cells import Place, Version
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.storage.database import Entry
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display.markdown import text_to_html
@@ -23,6 +22,7 @@ from berlin_magic.kernel.arguments import argument, number
 from berlin_magic.kernel.command import CommandContext
 from berlin_magic.kernel.command_output import CommandOutput, paragraph, quantity, table
 from berlin_magic.kernel.current_values import changed_since, has_changed
+from berlin_magic.results.conversation import Conversation
 
 __all__ = [
     "ID",

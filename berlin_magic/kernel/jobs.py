@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Job", "Jobs"]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(eq=False, slots=True)
 class Job:
     """One reply in the background; `number` names it for `%berlin stop`."""
 
@@ -64,6 +64,12 @@ class Jobs:
         job = Job(len(self._jobs) + 1, reply, task)
         self._jobs.append(job)
         return job
+
+    def replace(self, reply: ReplyTask, new: ReplyTask) -> None:
+        """Let the job of a reply go on with another one, which is asked for after it."""
+        for job in self._jobs:
+            if job.reply is reply:
+                job.reply = new
 
     def numbered(self, number: int) -> Job | None:
         """Return the job of that number, if there is one."""

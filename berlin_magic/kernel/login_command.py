@@ -19,7 +19,7 @@ from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 
 if TYPE_CHECKING:
-    from berlin_magic.conversations.conversation import Conversation
+    from berlin_magic.results.conversation import Conversation
 
 __all__ = ["log_in", "log_out"]
 

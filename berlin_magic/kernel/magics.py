@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BerlinMagics"]
 
+_FORMAT = "code: put the reply's code into the next cell. json, df: ask for data, as Python's own or as a DataFrame."
+
 
 @magics_class
 class BerlinMagics(Settings):
@@ -35,6 +37,8 @@ class BerlinMagics(Settings):
         The models that `%berlin models` has listed, for the Tab key.
     last_failure : LastFailure
         The last error of the user's code.
+    next_cells : dict
+        The code that each cell has put into the next one, by the asking cell's id.
     """
 
     def __init__(self, shell: Any = None, **traits: Any) -> None:
@@ -42,6 +46,7 @@ class BerlinMagics(Settings):
         self.last_failure = LastFailure()
         self.replies: set[ReplyTask] = set()
         self.listed: tuple[str, ...] = ()
+        self.next_cells: dict[str, str] = {}
         super().__init__(shell, **traits)
 
     @magic_arguments()
@@ -61,7 +66,9 @@ class BerlinMagics(Settings):
     @argument("--show", action="store_true", help="Show the same, and ask.")
     @argument("--no-expand", action="store_true", help="Send {{ … }} as it is, and evaluate nothing.")
     @argument("--allow-secrets", action="store_true", help="Send a value although it holds what looks like a key.")
-    @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable, as a str.")
+    @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable: a str that knows more.")
+    @argument("--as", dest="as_", metavar="TYPE", help="Ask for a value of a type: a model, list[…], a JSON schema.")
+    @argument("-f", "--format", choices=["code", "json", "df"], help=_FORMAT)
     @no_var_expand
     @cell_magic("berlin")  # type: ignore[arg-type, unused-ignore]
     def cell(self, line: str, cell: str) -> None:

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.cells import SystemPrompt
-from berlin_magic.conversations.conversation import Conversation, Host
+from berlin_magic.conversations.conversation import Host
 from berlin_magic.conversations.replay import Mode, Replays, mode_of, replays_from
 from berlin_magic.conversations.serialization import Record
 from berlin_magic.conversations.storage.cell_ids import CellIds, is_lasting
@@ -24,6 +24,8 @@ from berlin_magic.conversations.storage.schema import default_path
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import NotConfiguredError
 from berlin_magic.kernel.cell import Cell, cell_of, path_of, source_of
+from berlin_magic.kernel.shown import CellPresenter
+from berlin_magic.results.conversation import Conversation
 
 __all__ = ["Notebook", "conversation", "conversation_of", "notebook_of"]
 
@@ -302,6 +304,7 @@ class Notebook:
         store = file.store
         host = Host(cell=lambda: self.cell()[:2], replays=self.replays, stored=self.flush)
         talk = Conversation(model=self.model, host=host, **self.connection)
+        talk.presenter = CellPresenter(self._shell, self, name)
         id_ = store.conversations(file.id).get(name, "") if store is not None else ""
         if store is not None and id_:
             self._take(talk, store.record(id_), "the stored conversation")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display.markdown import text_to_html
 from berlin_magic.kernel.command_output import CommandOutput, paragraph
@@ -12,6 +11,7 @@ from berlin_magic.kernel.current_values import changed_notes
 from berlin_magic.kernel.prompt import warnings_of
 from berlin_magic.prompts.compose import Composed
 from berlin_magic.prompts.slip import Packed, Slip, packed
+from berlin_magic.results.conversation import Conversation
 
 __all__ = ["slip_of", "slip_output"]
 

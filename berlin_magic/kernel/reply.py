@@ -18,7 +18,7 @@ from berlin_magic.display.view import State, Status, View
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.messages import Event, Notice, Reasoning, Started, Text, TextWasReasoning
 
-__all__ = ["ReplyResult", "ReplyTask"]
+__all__ = ["ReplyResult", "ReplyTask", "short"]
 
 _FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
 _IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
@@ -134,7 +134,21 @@ class ReplyTask:
         error = self._error
         if self._interrupted:
             error = Interrupted(_INTERRUPTED if self.turn.reply else _INTERRUPTED_EMPTY)
-        return ReplyResult(self.turn, _short(error, self.turn))
+        kept = ""
+        if self.turn.reply:
+            kept = (
+                f"The {self.turn.length:,} characters that had arrived are kept: `%berlin continue` goes on from them."
+            )
+        return ReplyResult(self.turn, short(error, kept))
+
+    def note(self, text: str) -> None:
+        """Add a remark to the status line."""
+        self._notes.append(text)
+
+    def show_instead(self, markdown: str) -> None:
+        """Let the finished output show this in place of the reply's text; call it between `read` and `finish`."""
+        if markdown != self.turn.reply:
+            self._view.show_instead(markdown)
 
     def take(self, event: Event) -> None:
         """Take note of an event for the view or the status line; the turn has taken it already."""
@@ -244,13 +258,18 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
     return None if not task.done() or task.cancelled() else task.exception()
 
 
-def _short(error: BaseException | None, turn: Turn) -> BaseException | None:
-    """Give an error of ours its few lines in place of a traceback: they say all that a user can act on."""
+def short(error: BaseException | None, kept: str = "") -> BaseException | None:
+    """Give an error of ours its few lines in place of a traceback: they say all that a user can act on.
+
+    Parameters
+    ----------
+    error : BaseException or None
+        The error.
+    kept : str
+        What is said after its first line.
+    """
     if isinstance(error, BerlinError):
         first, *advice = f"{type(error).__name__}: {error}".splitlines()
-        if turn.reply:
-            kept = f"The {turn.length:,} characters that had arrived are kept: `%berlin continue` goes on from them."
-            advice.insert(0, kept)
-        lines = [first, *advice]
+        lines = [first, *filter(None, [kept]), *advice]
         error._render_traceback_ = lambda: ["\n".join(lines)]  # type: ignore[attr-defined]
     return error

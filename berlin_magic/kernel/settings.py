@@ -12,7 +12,7 @@ from berlin_magic.credentials.secret import unseen
 from berlin_magic.kernel.notebook import Notebook, notebook_of
 
 if TYPE_CHECKING:
-    from berlin_magic.conversations.conversation import Conversation
+    from berlin_magic.results.conversation import Conversation
 
 __all__ = ["Settings"]
 

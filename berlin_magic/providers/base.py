@@ -23,9 +23,10 @@ class Provider(ABC):
 
     A provider gets only the settings that one of these two methods has as a named parameter: ``url``, ``account``,
     ``password``, ``token``, ``key``, ``headers``, ``silence``, ``retries``, ``reply_limit``. If its server keeps
-    conversations, it has a parameter ``parent``: the id under which the server keeps the messages so far. All other
-    keywords are the engine's options. If it raises a `BerlinError`, the secrets that it was given are removed from the
-    message; `berlin_magic.redacted` removes further ones.
+    conversations, it has a parameter ``parent``: the id under which the server keeps the messages so far. If its server
+    can hold a reply to a JSON schema, it has a parameter ``reply_schema``: a mapping with ``name`` and ``schema``. All
+    other keywords are the engine's options. If it raises a `BerlinError`, the secrets that it was given are removed
+    from the message; `berlin_magic.redacted` removes further ones.
 
     An entry point of the group ``berlin_magic.providers`` installs it under a name.
     """

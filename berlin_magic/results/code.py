@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
 from typing import NamedTuple
 
-from markdown_it import MarkdownIt
+from berlin_magic.results.blocks import block_tokens
 
 __all__ = ["CodeBlock", "code_blocks", "python_code"]
 
@@ -42,7 +41,7 @@ def code_blocks(text: str) -> list[CodeBlock]:
     list of CodeBlock
         Each is a pair of language and text.
     """
-    tokens = _parser().parse(text)
+    tokens = block_tokens(text)
     return [
         CodeBlock(_language(token.info), token.content.removesuffix("\n"))
         for token in tokens
@@ -61,11 +60,3 @@ def _language(info: str) -> str:
     """Return the language of a fence: ``python`` also for ``python title="a.py"``, ``{python}`` and ``python:a.py``."""
     word = re.match(r"\{?\.?([\w+#-]*)", info.strip())
     return word[1].lower() if word else ""
-
-
-@cache
-def _parser() -> MarkdownIt:
-    """Return a parser that looks for blocks alone: what is in a paragraph costs nothing then."""
-    parser = MarkdownIt("commonmark")
-    parser.core.ruler.enableOnly(["normalize", "block"])
-    return parser.disable(["reference", "html_block"])

@@ -13,9 +13,10 @@ from types import UnionType
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints, is_typeddict
 
 from berlin_magic.errors import PromptError, ReplyFormatError, clean
+from berlin_magic.messages import Part, TextPart
 from berlin_magic.results.code import code_blocks
 
-__all__ = ["TypedSpec", "any_json", "schema_of"]
+__all__ = ["TypedSpec", "any_json", "any_rows", "schema_of"]
 
 _VALUE = "value"
 """The key that holds a value which is no object: servers take schemas of objects alone."""
@@ -65,12 +66,24 @@ class TypedSpec:
         return {"name": name, "schema": dict(self.json_schema)}
 
     @property
+    def options(self) -> dict[str, Any]:
+        """The options of a question that asks for it."""
+        return {} if self.reply_schema is None else {"reply_schema": self.reply_schema}
+
+    @property
     def instruction(self) -> str:
         """What a prompt says of it; also for providers that take `reply_schema`, as a model answers better then."""
         if not self.json_schema:
             return "Answer with JSON alone, with no word before or after it."
         schema = json.dumps(self.json_schema, ensure_ascii=False)
         return f"Answer with JSON alone, with no word before or after it. It has to fit this JSON schema:\n{schema}"
+
+    def asked_in(self, question: Sequence[Part]) -> tuple[Part, ...]:
+        """Return the parts of a question with the instruction after them."""
+        *before, last = question
+        if isinstance(last, TextPart):
+            return (*before, TextPart(f"{last.text}\n\n{self.instruction}"))
+        return (*question, TextPart(self.instruction))
 
     def parse(self, text: str) -> Any:
         """Return the value that a reply holds.
@@ -98,6 +111,15 @@ class TypedSpec:
                 faults = faults or misfit.faults
         return self._refuse(faults)
 
+    @staticmethod
+    def readable(text: str) -> str:
+        """Return a reply as it is shown: JSON indented, as a code block; what is no JSON as it is."""
+        value = next(_json_in(text), None)
+        if value is None:
+            return text
+        indented = json.dumps(value, ensure_ascii=False, indent=2)
+        return f"```json\n{indented}\n```\n"
+
     def repair(self, error: ReplyFormatError) -> str:
         """Return the question that has a model correct a reply which `parse` refused."""
         wrong = "\n".join(f"- {fault}" for fault in error.faults)
@@ -122,7 +144,11 @@ class TypedSpec:
         shown = list(faults[:_MOST_FAULTS])
         if more := len(faults) - len(shown):
             shown.append(f"… and {more} more")
-        raise ReplyFormatError(f"The reply does not fit {self.name}: {'; '.join(shown)}.", faults=tuple(shown))
+        raise ReplyFormatError(
+            f"The reply does not fit {self.name}: {'; '.join(shown)}.\n"
+            "Ask in other words, or let the type allow what may be missing.",
+            faults=tuple(shown),
+        )
 
 
 def schema_of(type_: Any, name: str = "") -> TypedSpec:
@@ -149,6 +175,23 @@ def schema_of(type_: Any, name: str = "") -> TypedSpec:
 def any_json() -> TypedSpec:
     """Return what asks for JSON of any form."""
     return TypedSpec("JSON", {}, _same, _same)
+
+
+def any_rows() -> TypedSpec:
+    """Return what asks for a list of objects: the rows of a table."""
+    rows = {"type": "array", "items": {"type": "object"}}
+
+    def validate(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise _MisfitError([f"a list of objects is wanted, not {type(value).__name__}"])
+        wrong = [number for number, row in enumerate(value) if not isinstance(row, dict)]
+        if wrong:
+            raise _MisfitError(
+                f"[{number}]: an object is wanted, not {clean(repr(value[number]), 40)}" for number in wrong
+            )
+        return value
+
+    return _spec("a table", rows, validate, _same)
 
 
 def _same(value: Any) -> Any:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from berlin_magic.conversations import export
 from berlin_magic.conversations.context_window import estimate, fitting
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import BerlinError, ContextOnServerError, IncorrectAnswerError
 from berlin_magic.kernel.conversation_commands import compared, listed, shown
 from berlin_magic.messages import Text
 from berlin_magic.providers import resolve
 from berlin_magic.providers.base import Provider
+from berlin_magic.results.conversation import Conversation
 
 ROLES = st.sampled_from(["user", "assistant", "system", "tool"])
 MESSAGE = st.builds(lambda role, text: {"role": role, "content": text}, ROLES, st.text(max_size=20))

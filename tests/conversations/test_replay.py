@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.replay import Digests, Replays, StoredReply, digest, mode_of, replays_from
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import BerlinError, NotStoredError, ReplayFileError
 from berlin_magic.messages import Text
+from berlin_magic.results.conversation import Conversation
 
 HELLO = [{"role": "user", "content": "Hello"}]
 

@@ -12,11 +12,11 @@ import pytest
 from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, RECORD, TOKEN, assert_no_secret
 from scripted import HEAD, ScriptedServer, Then, chunk, reply
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import BerlinError
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.services import OpenAI
 from berlin_magic.providers.resolve import connect
+from berlin_magic.results.conversation import Conversation
 
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 PROXY_PASSWORD = "canary-proxy-pw"

@@ -21,13 +21,13 @@ from asking import outcome
 from engines.peer import ACCOUNT, PASSWORD, ROOT, free_port, running
 from real_kernel.rig import Kernel
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import IncompleteReplyError, ModelUnknownError, ServerError, ServerUnreachableError
 from berlin_magic.messages import Finish, Notice, Text, Usage
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.local import engine, models
 from berlin_magic.providers.local.models import ModelFile
 from berlin_magic.providers.local.provider import Local
+from berlin_magic.results.conversation import Conversation
 from berlin_magic.server.accounts.database import AccountFile
 
 pytestmark = pytest.mark.local

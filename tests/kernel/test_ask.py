@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
-
 import pytest
 
 from berlin_magic.conversations.conversation import Conversation
@@ -20,7 +18,6 @@ def test_a_reply_that_has_arrived_is_shown_whatever_fails_when_its_metadata_is_m
     monkeypatch.setattr(ask, "output_record", fail)
     talk = Conversation()
     turn = talk.ask_in("a", "1", "Question?")
-    options = Namespace(conversation="", once=False)
     notebook = Notebook(None)
     notebook.history = False
-    assert ask._record(notebook, options, talk, turn, "source")["turn"] == turn.id
+    assert ask._record(notebook, turn, talk, "", "source")["turn"] == turn.id

@@ -9,7 +9,6 @@ import pytest
 from completions import DONE, step
 from scripted import HEAD, ScriptedServer, stream
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import PromptError
 from berlin_magic.kernel.packing_slip import slip_of, slip_output
 from berlin_magic.kernel.prompt import recorded
@@ -17,6 +16,7 @@ from berlin_magic.messages import ImagePart, Part, TextPart
 from berlin_magic.prompts.compose import Composed, Value
 from berlin_magic.prompts.description import Description
 from berlin_magic.prompts.slip import packed
+from berlin_magic.results.conversation import Conversation
 
 PICTURE = ImagePart("data:image/png;base64," + base64.b64encode(b"\x89PNG" + bytes(60)).decode())
 BERLIN, OPENAI = "/api/chat/completions", "/v1/chat/completions"

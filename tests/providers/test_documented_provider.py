@@ -13,9 +13,9 @@ import pytest
 from asking import assert_fit_to_be_shown
 from scripted import ScriptedServer, Then, reply
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import IncompleteReplyError, ServerError, ServerUnreachableError
 from berlin_magic.providers import availability, registry
+from berlin_magic.results.conversation import Conversation
 
 PAGE = Path(__file__).parents[2] / "berlin_magic" / "documentation" / "python-api.md"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"

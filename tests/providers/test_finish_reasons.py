@@ -9,11 +9,11 @@ import pytest
 from asking import HELLO, TOKEN, outcome
 from scripted import HEAD, chunk, slices
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.errors import ReplyTooLargeError
 from berlin_magic.messages import Finish, Text
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.provider import OpenAICompatible
+from berlin_magic.results.conversation import Conversation
 from berlin_magic.transport import response
 
 CHAT = "/api/chat/completions"

@@ -12,7 +12,6 @@ from completions import DONE, step, streamed, usage
 from gguf_files import model_file
 from scripted import HEAD, ScriptedServer
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError
 from berlin_magic.messages import Started, Text
@@ -20,6 +19,7 @@ from berlin_magic.providers import resolve
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.services import Ollama, OpenAI, Vllm
 from berlin_magic.providers.resolve import connect
+from berlin_magic.results.conversation import Conversation
 
 CHAT = "/v1/chat/completions"
 KEY = "canary-key-sk-0123456789abcdef"

@@ -58,6 +58,7 @@ class Local(EventProvider):
         local_context: int | None = None,
         local_gpu_layers: int | None = None,
         local_idle: float | None = None,
+        reply_schema: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[Event, None]:
         """Ask `messages` and yield the reply's text, at the end its usage and why it ended.
@@ -76,8 +77,10 @@ class Local(EventProvider):
             As for `OpenAICompatible`.
         local_threads, local_context, local_gpu_layers, local_idle
             How the engine is started, if it does not run yet: the settings of these names, see `engine.Options`.
+        reply_schema : mapping, optional
+            The ``schema`` that the reply has to fit, and its ``name``: the engine can write nothing else.
         **kwargs
-            The engine's options (``temperature``, ``max_tokens``, ``response_format``, …).
+            The engine's options (``temperature``, ``max_tokens``, …).
 
         Raises
         ------
@@ -95,7 +98,8 @@ class Local(EventProvider):
         del proxy
         with_parts(messages)
         options = Options(local_threads, local_context, local_gpu_layers, local_idle)
-        return _reply(model, messages, options, {"silence": silence, "reply_limit": reply_limit, **kwargs})
+        limits = {"silence": silence, "reply_limit": reply_limit, "reply_schema": reply_schema}
+        return _reply(model, messages, options, {**limits, **kwargs})
 
     @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:

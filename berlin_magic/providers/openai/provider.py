@@ -18,6 +18,7 @@ from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.openai import api
 from berlin_magic.providers.openai.api import Endpoint, endpoint_url
 from berlin_magic.providers.openai.refused_options import RefusedOptions
+from berlin_magic.providers.openai.structured_output import structured_output
 from berlin_magic.providers.retries import RETRIES, with_retries
 from berlin_magic.providers.suggestions import with_nearest
 from berlin_magic.transport.request import REPLY_LIMIT, origin_of
@@ -73,6 +74,7 @@ class OpenAICompatible(EventProvider):
         silence: float | None = DEFAULT_SILENCE,
         reply_limit: int | None = REPLY_LIMIT,
         retries: int = RETRIES,
+        reply_schema: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[Event, None]:
         """Ask `messages` and yield the reply's text and reasoning, then its usage and finish reason.
@@ -96,6 +98,9 @@ class OpenAICompatible(EventProvider):
         retries : int, optional
             The most retries of a question that failed for a temporary reason before the first word
             (`berlin_magic.providers.retries`); 0 for none. A `berlin_magic.messages.Notice` announces each.
+        reply_schema : mapping, optional
+            The ``schema`` that the reply has to fit, and its ``name``: sent as the option ``response_format``, unless
+            the server refuses that.
         **kwargs
             The engine's options (``temperature``, ``max_tokens``, …). One that is None is not sent, even if it
             has a default: ``stream_options=None`` is for a server that does not know it.
@@ -121,7 +126,8 @@ class OpenAICompatible(EventProvider):
             raise error.with_traceback(None) from None
         finally:
             del key, headers, proxy  # a verbose traceback of what is raised here would show them
-        options = {"stream": True, **_DEFAULT_OPTIONS, **kwargs}
+        defaults = {**_DEFAULT_OPTIONS, **structured_output(reply_schema)}
+        options = {"stream": True, **defaults, **kwargs}
         if origin_of(endpoint.url) == _OPENAI and "max_tokens" in options:
             options.setdefault("max_completion_tokens", options.pop("max_tokens"))
         if not options["stream"]:
@@ -135,7 +141,7 @@ class OpenAICompatible(EventProvider):
             json.dumps(body)
         except (TypeError, ValueError) as error:
             raise ValueError(f"messages and options must be numbers, texts, lists and dicts: {error}") from None
-        return cls._ask(endpoint, body, retries)
+        return cls._ask(endpoint, body, defaults, retries)
 
     @classmethod
     async def models(
@@ -232,8 +238,10 @@ class OpenAICompatible(EventProvider):
         )
 
     @classmethod
-    async def _ask(cls, endpoint: Endpoint, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:
-        options = RefusedOptions(_DEFAULT_OPTIONS)
+    async def _ask(
+        cls, endpoint: Endpoint, body: Mapping[str, Any], defaults: Mapping[str, Any], retries: int
+    ) -> AsyncGenerator[Event, None]:
+        options = RefusedOptions(defaults)
 
         async def once() -> AsyncGenerator[Event, None]:
             asked = {**body, "model": body["model"] or await api.only_model(endpoint)}

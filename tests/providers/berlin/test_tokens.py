@@ -16,7 +16,6 @@ import pytest
 from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, TOKEN, assert_no_secret, outcome
 from scripted import HEAD, Then, envelope, stream
 
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.credentials import shared_token
 from berlin_magic.credentials.private_file import state_folder
 from berlin_magic.credentials.secret import Secret
@@ -26,6 +25,7 @@ from berlin_magic.messages import Notice, Text
 from berlin_magic.providers import resolve
 from berlin_magic.providers.berlin import provider
 from berlin_magic.providers.berlin.provider import Berlin
+from berlin_magic.results.conversation import Conversation
 
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 EXPIRED = envelope(4001, [], "", status=401)

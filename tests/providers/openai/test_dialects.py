@@ -12,12 +12,12 @@ from completions import DONE, completion, event, step, streamed
 from scripted import HEAD, Then, reply
 
 from berlin_magic import errors
-from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.messages import Finish, Reasoning, Text
 from berlin_magic.providers.openai import api, services
 from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.provider import OPENAI_URL, OpenAICompatible
 from berlin_magic.providers.openai.services import Ollama, Vllm
+from berlin_magic.results.conversation import Conversation
 
 CHAT = "/v1/chat/completions"
 ANSWER = [HEAD, streamed("Hello ", "you")]

@@ -1,0 +1,192 @@
+"""What comes of the reply of a cell besides its output: a variable, `Out`, the text of the next cell."""
+
+from __future__ import annotations
+
+import typing
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+
+from berlin_magic.concurrency import in_thread
+from berlin_magic.errors import PromptError, ReplyFormatError, clean
+from berlin_magic.kernel.next_cell import put_into_next_cell
+from berlin_magic.kernel.reply import ReplyResult, ReplyTask, short
+from berlin_magic.messages import Part
+from berlin_magic.results.code import python_code
+from berlin_magic.results.reply import Reply
+from berlin_magic.results.tables import as_frame, frame_library
+from berlin_magic.results.typed import TypedSpec, any_json, any_rows, schema_of
+
+if TYPE_CHECKING:
+    from berlin_magic.kernel.magics import BerlinMagics
+
+__all__ = ["CellResult", "result_of", "set_out"]
+
+
+async def result_of(magics: BerlinMagics, options: Namespace) -> CellResult:
+    """Return what the options of a cell want of its reply.
+
+    Raises
+    ------
+    UsageError, PromptError
+        If they can't be met; nothing has been sent.
+    """
+    form = options.format or ""
+    if form == "code" and options.as_:
+        raise UsageError("-f code and --as don't go together: the reply is either code or a value.")
+    if form == "code" and options.bg:
+        raise UsageError(
+            "-f code and --bg don't go together: other cells run meanwhile. `%berlin insert`, afterwards, does it."
+        )
+    library = await in_thread(lambda: frame_library(needed=True)) if form == "df" else ""
+    spec = None
+    if options.as_:
+        type_ = _evaluated(options.as_, magics.shell.user_ns if magics.shell is not None else {})
+        spec = await in_thread(lambda: schema_of(type_, options.as_))
+    elif form in {"json", "df"}:
+        spec = any_json() if form == "json" else any_rows()
+    return CellResult(magics, options.into, form, spec, library)
+
+
+class CellResult:
+    """What a cell wants of its reply, and has got of it.
+
+    Parameters
+    ----------
+    magics : BerlinMagics
+        The shell.
+    into : str or None
+        The variable of ``-o``.
+    form : str
+        That of ``-f``; empty for none.
+    spec : TypedSpec or None
+        What the reply has to fit.
+    library : str
+        The library of the DataFrame, for the form ``df``.
+
+    Attributes
+    ----------
+    misfit : ReplyFormatError or None
+        Why the reply does not fit.
+    """
+
+    def __init__(
+        self, magics: BerlinMagics, into: str | None, form: str, spec: TypedSpec | None, library: str = ""
+    ) -> None:
+        self._magics = magics
+        self._into = into
+        self._form = form
+        self.spec = spec
+        self._library = library
+        self._value: Any = None
+        self._number: int = 0 if magics.shell is None else magics.shell.displayhook.prompt_count
+        self.misfit: ReplyFormatError | None = None
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The options of the question that the engine is told."""
+        return {} if self.spec is None else self.spec.options
+
+    def asked_in(self, question: tuple[Part, ...]) -> tuple[Part, ...]:
+        """Return the parts of a question, with what is asked for."""
+        return question if self.spec is None else self.spec.asked_in(question)
+
+    @property
+    def repair(self) -> str:
+        """The question that has a reply corrected which does not fit; empty if it fits."""
+        return self.spec.repair(self.misfit) if self.spec is not None and self.misfit is not None else ""
+
+    def take(self, reply: ReplyTask) -> None:
+        """Take a reply that has been read and is not finished yet: set the variable, put code into the next cell.
+
+        Parameters
+        ----------
+        reply : ReplyTask
+            The reply; its status line tells of it.
+        """
+        turn = reply.turn
+        self.misfit = None
+        if self.spec is None:
+            if turn.reply:
+                self._keep(Reply(turn))
+        elif turn.finish == "complete" or turn.reply:
+            try:
+                self._keep(self._formed(self.spec.parse(turn.reply)))
+            except ReplyFormatError as error:
+                self.misfit = error
+                reply.note(f"does not fit {self.spec.name}: {clean(error.faults[0], 120)}")
+            else:
+                reply.show_instead(self.spec.readable(turn.reply))
+        if self._form == "code" and turn.finish == "complete":
+            reply.note(put_into_next_cell(self._magics, python_code(Reply(turn).code)))
+
+    def may_repair(self, result: ReplyResult) -> bool:
+        """Say whether the reply is asked for once more: it is whole, and does not fit."""
+        return bool(self.repair) and result.error is None and result.turn.finish == "complete"
+
+    def ended(self, result: ReplyResult, *, background: bool) -> ReplyResult:
+        """Return how the cell ends: with an error if no reply fits; else set ``Out``, and ``_`` if the cell runs."""
+        if self.misfit is not None and result.error is None:
+            return ReplyResult(result.turn, short(self.misfit, self._unchanged()))
+        if result.error is None and self._value is not None:
+            set_out(self._magics.shell, self._value, self._number if background else None)
+        return result
+
+    def _unchanged(self) -> str:
+        kept = "The replies are kept, in the conversation too"
+        return f"{kept}; {self._into} is as it was." if self._into else f"{kept}."
+
+    def _formed(self, value: Any) -> Any:
+        assert self.spec is not None  # noqa: S101 - it is what the value fits
+        if self._form == "json":
+            return self.spec.plain(value)
+        if self._form == "df":
+            return as_frame(_rows(self.spec.plain(value)), self._library)
+        return value
+
+    def _keep(self, value: Any) -> None:
+        self._value = value
+        if self._into and self._magics.shell is not None:
+            self._magics.shell.user_ns[self._into] = value  # whoever sees the finished output finds the variable
+
+
+def set_out(shell: Any, value: Any, number: int | None = None) -> None:
+    """Set ``Out[n]`` and ``_n`` to a value that has been shown; for the running cell ``_`` and its result as well.
+
+    IPython sets them when it displays a value, in two methods of its display hook that display nothing themselves.
+
+    Parameters
+    ----------
+    shell : InteractiveShell
+        The user's shell.
+    value : object
+        The value.
+    number : int, optional
+        The number of a cell that has ended; None for the one that is running.
+    """
+    if shell is None:
+        return
+    if number is None:
+        shell.displayhook.update_user_ns(value)
+        shell.displayhook.fill_exec_result(value)
+    else:
+        shell.user_ns["_oh"][number] = shell.user_ns[f"_{number}"] = value
+
+
+def _rows(plain: Any) -> list[Mapping[str, Any]]:
+    listed = plain if isinstance(plain, list) else [plain]
+    return [one if isinstance(one, dict) else {"value": one} for one in listed]
+
+
+def _evaluated(text: str, names: Mapping[str, Any]) -> Any:
+    """Return the type that an expression of the user's gives, such as ``Invoice`` or ``list[Invoice]``."""
+    usual = {name: getattr(typing, name) for name in ("Any", "Literal", "Optional", "Union")}
+    try:
+        return eval(text, {**usual, **names})  # noqa: S307 - the cell's own text, which the user runs
+    except Exception as error:  # noqa: BLE001 - whatever the user's names do
+        raise PromptError(
+            f"--as {clean(text, 60)}: {type(error).__name__}: {clean(str(error), 120)}; nothing was sent.\n"
+            "Name a type of the notebook: run the cell that defines it, or check the name."
+        ) from None
