@@ -1,23 +1,23 @@
 """What a long conversation costs: a question at its end, and loading, listing and exporting it.
 
-Run: python benchmarks/conversation.py [TURNS]. Each figure stands beside one of the same run that it should be near: a
-question at turn 100, the text itself, and twice the cost for twice the length. Building the list of messages, which has
-to be sent, is not counted in the question.
+Each figure stands beside one of the same run that it should be near: a question at turn 100, the text itself, and
+twice the cost for twice the length. Building the list of messages, which has to be sent, is not counted in the
+question.
 """
 
 from __future__ import annotations
 
 import gc
 import json
-import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+from benchmarks.measure import Figure, Options, fresh
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.export import exported
 from berlin_magic.conversations.replay import Digests
@@ -79,24 +79,21 @@ def read_again(path: Path) -> Conversation:
     return talk
 
 
-def main() -> None:
-    turns = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+def costs(turns: int) -> dict[str, float]:
+    """Return what everything costs, in seconds of CPU, bytes and MB."""
+    found: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "conversations.db"
         store = Store(path)
         talk = Conversation()
         talk.journal = StoredJournal(store, "c", "n", "")
-        costs = costs_of_questions(talk, turns)
-        for at, seconds in costs.items():
-            ratio = seconds / costs[100]
-            print(f"a question at turn {at:>6,}: {seconds * 1e3:6.2f} ms, {ratio:4.2f} of that at turn 100")
+        for at, seconds in costs_of_questions(talk, turns).items():
+            found[f"question at {at}"] = seconds * 1e3
         store.flush(60)
         gc.collect()
         gc.freeze()  # what was asked to measure it is not looked at by the collector afterwards
         text = sum(len(turn.prompt) + turn.length for turn in talk)
-        print(
-            f"load         {turns:,} turns, {text / 1e6:.1f} MB of text: {timed(partial(loaded, path)):5.2f} s of CPU"
-        )
+        found["load"] = timed(partial(loaded, path))
         again = loaded(path)
         for name, work in {
             "stale marks": again.stale,
@@ -105,18 +102,32 @@ def main() -> None:
             "slice": lambda: again[1:],
             "record": again.record,
         }.items():
-            print(f"{name:12} {timed(work):5.2f} s of CPU")
+            found[name] = timed(work)
+        for cells in (500, 1000):
+            file = notebook_of(talk, Path(folder) / "n.ipynb", min(cells, turns))
+            found[f"file of {cells}"] = timed(partial(read_again, file))
         tracemalloc.start()
         kept = loaded(path)
         now, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        beyond, most = (now - text) / 1e6, (peak - text) / 1e6
-        print(f"memory       {beyond:5.1f} MB beyond the text of {len(kept):,} turns, {most:.1f} MB while it is loaded")
-        for cells in (500, 1000, 2000):
-            file = notebook_of(talk, Path(folder) / "n.ipynb", min(cells, turns))
-            spent = timed(partial(read_again, file))
-            print(f"a file of {cells:>5,} asking cells is read in {spent:5.3f} s of CPU")
+        assert len(kept) == turns
+        found["memory"], found["peak"] = (now - text) / 1e6, (peak - text) / 1e6
+    return found
 
 
-if __name__ == "__main__":
-    main()
+def figures(options: Options) -> Iterator[Figure]:
+    turns = 1_000 if options.short else 10_000
+    runs = [fresh(costs, turns) for _ in range(options.rounds)]
+    found = {name: [run[name] for run in runs] for name in runs[0]}
+    reference = found.pop("question at 100")
+    for name in [name for name in found if name.startswith("question")]:
+        yield Figure(f"{name.replace('at', 'at turn')}", "ms", found.pop(name), "one at turn 100", reference, 1.5)
+    most = 60 * turns / 10_000
+    yield Figure(f"memory of {turns:,} turns beyond their text", "MB", found.pop("memory"), bound=most, exact=True)
+    yield Figure("the same while it is loaded", "MB", found.pop("peak"), exact=True)
+    once = found["file of 500"]
+    for name, seconds in found.items():
+        if name == "file of 1000":
+            yield Figure(f"{name} asking cells", "s", seconds, "one of 500", once, 2.5)
+        else:
+            yield Figure(name, "s", seconds, bound=None if name in {"export", "record"} else 0.6)

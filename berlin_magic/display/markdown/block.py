@@ -50,6 +50,8 @@ class Block:
         Of a table: the cells of the header row.
     text : str
         Of a leaf: its content so far, as far as it was not yet given to the sink.
+    marks : int
+        Of a paragraph: the most marks that its text can have, those of emphasis and the like.
     lines : tuple
         Of an open formula: its lines after the first, as they came, each with the one before: ``(lines, line)``.
     before : Block, optional
@@ -73,6 +75,7 @@ class Block:
     columns: list[str] = field(default_factory=list)
     head: list[str] = field(default_factory=list)
     text: str = ""
+    marks: int = 0
     lines: Lines = None
     before: Block | None = None
 

@@ -7,8 +7,9 @@ and what is finished goes to a `Sink` at once. The content of the leaves is pars
 Four things differ from CommonMark, all of them bounds on the cost; no text in the specification or in any reply seen
 so far is long enough to meet them:
 
-- a line of more than `LONG_LINE` characters is paragraph or code, never a heading or a table row;
-- a paragraph of more than `SEGMENT` characters is cut into segments (`paragraph`);
+- a line of more than one `stretch` (`LONG_LINE` characters, or very many marks) is paragraph or code, never a heading
+  or a table row;
+- a paragraph of more than `SEGMENT` characters, or very many marks, is cut into segments (`paragraph`);
 - containers nest `DEPTH` deep; what is deeper is text. (markdown-it drops it.)
 - a text made of little but marks is structure for as long as `EFFORT` lasts; the rest is shown as it is, as code.
 """
@@ -23,10 +24,10 @@ from berlin_magic.display.markdown.controls import show_marks
 from berlin_magic.display.markdown.elements import DETAILS, DETAILS_END, SUMMARY, SUMMARY_END
 from berlin_magic.display.markdown.formula import BEGIN
 from berlin_magic.display.markdown.lines import CODE_INDENT, Cursor
-from berlin_magic.display.markdown.paragraph import SEGMENT, split
+from berlin_magic.display.markdown.paragraph import MARKS, SEGMENT, most_marks, reach, split
 from berlin_magic.display.markdown.table import alignments, cells
 
-__all__ = ["DEPTH", "LONG_LINE", "BlockParser"]
+__all__ = ["DEPTH", "LONG_LINE", "BlockParser", "stretch"]
 
 LONG_LINE = 4000  # characters
 DEPTH = 40  # containers, the root included; a list and its item are two
@@ -46,6 +47,12 @@ _MARKER = re.compile(r"(?:[-+*]|(\d{1,9})([.)]))(?=[ \t]|\Z)", re.ASCII)
 _MATH_OPEN = re.compile(rf"\$\$|\\\[|{BEGIN}")
 
 
+def stretch(line: str, start: int = 0) -> int:
+    """Return where what is read of a line at a time ends: at its own end, unless it is very long."""
+    end = reach(line, LONG_LINE, start)
+    return end if line.find("|", start, end) < 0 else min(len(line), start + LONG_LINE)  # it may be a row of a table
+
+
 class BlockParser:
     """Turns lines into blocks.
 
@@ -62,7 +69,7 @@ class BlockParser:
         self._next = 1
         self._blank = False  # the line before was blank, in a sense that makes lists loose
         self._blanks: Lines = None  # blank lines of indented code that belong to it only if more code follows
-        self._long = False  # in the middle of a line of more than LONG_LINE characters
+        self._long = False  # in the middle of a line of more than one stretch
         self._effort = float(EFFORT)  # what is left of it
         self._rest: Block | None = None  # the code that shows the rest of the text
         self._no_formula = False  # what began as one has turned out not to be one, and is read again
@@ -87,16 +94,17 @@ class BlockParser:
         """Take one whole line, without its end."""
         if self._rest is not None:
             self._code(self._rest, text)
-        elif len(text) > LONG_LINE:
-            self.begin(text[:LONG_LINE])
-            for at in range(LONG_LINE, len(text), LONG_LINE):
-                self.more(text[at : at + LONG_LINE])
+        elif (at := stretch(text)) < len(text):
+            self.begin(text[:at])
+            while at < len(text):
+                start, at = at, stretch(text, at)
+                self.more(text[start:at])
             self.end()
         else:
             self._take(text)
 
     def begin(self, text: str) -> None:
-        """Take the first `LONG_LINE` characters of a line that is longer."""
+        """Take the first stretch of a line that is longer."""
         self._long = True
         if self._rest is not None:
             self._code(self._rest, text)
@@ -104,7 +112,7 @@ class BlockParser:
             self._take(text)
 
     def more(self, text: str) -> None:
-        """Take the next `LONG_LINE` characters, or the rest, of a line that was begun."""
+        """Take the next stretch, or the rest, of a line that was begun."""
         if self.leaf is None:
             return
         if self.leaf.kind == "code":
@@ -560,8 +568,12 @@ class BlockParser:
 
     def _extend(self, paragraph: Block, text: str) -> None:
         paragraph.text += text
-        while len(paragraph.text) > SEGMENT:
+        paragraph.marks += most_marks(text)
+        while len(paragraph.text) > SEGMENT or (
+            paragraph.marks > MARKS and len(paragraph.text) > reach(paragraph.text, SEGMENT)
+        ):
             segment, paragraph.text = split(paragraph.text)
+            paragraph.marks = most_marks(paragraph.text)
             if not paragraph.filled:
                 paragraph.filled = True
                 self.sink.open(paragraph)

@@ -58,7 +58,7 @@ from collections import ChainMap
 from html import escape
 
 from berlin_magic.display.markdown.block import Block
-from berlin_magic.display.markdown.blocks import LONG_LINE, BlockParser
+from berlin_magic.display.markdown.blocks import BlockParser, stretch
 from berlin_magic.display.markdown.controls import tidy
 from berlin_magic.display.markdown.highlight import LIMIT, language
 from berlin_magic.display.markdown.html import Html
@@ -263,14 +263,17 @@ class Document:
         self._freeze_line()
 
     def _freeze_line(self) -> None:
-        """Give the parser what it takes of a line without its end: whole stretches of `LONG_LINE` characters."""
-        while len(self._line) > LONG_LINE:
-            piece, self._line = self._line[:LONG_LINE], self._line[LONG_LINE:]
+        """Give the parser what it takes of a line without its end: whole stretches."""
+        start, line = 0, self._line
+        while (end := stretch(line, start)) < len(line):
+            piece = line[start:end]
             if self._long:
                 self._parser.more(piece)
             else:
                 self._parser.begin(piece)
                 self._long = True
+            start = end
+        self._line = line[start:]
 
     def _end_line(self, *, ended: bool = False) -> None:
         self._freeze_line()

@@ -13,7 +13,8 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
+from markdown_it.parser_inline import RuleFuncInlineType
+from markdown_it.rules_inline import StateInline, image, link
 from markdown_it.rules_inline.state_inline import Delimiter
 from markdown_it.token import Token
 
@@ -27,6 +28,7 @@ References = MutableMapping[str, Any]
 
 _HALF_LINK = re.compile(r"(?<!\w)!?\[([^\[\]\n]*)(?:\](?:\([^()\n]*)?)?\Z")
 _HALF_AUTOLINK = re.compile(r"<(?=[A-Za-z][A-Za-z0-9+.-]*(?::[^\s<>]*)?\Z)")
+_LONE = frozenset("]#%+-:=>@^{}")
 _TAIL = 40  # characters in which half a mark is looked for
 _HALF_MARKUP = re.compile(r"(?:[*_~`$\\!<&]|&#?\w{1,31})+\Z")
 
@@ -42,6 +44,17 @@ def _math(state: StateInline, silent: bool) -> bool:
         token.content = formula.tex
         token.markup = "$$" if formula.display else "$"
     state.pos = formula.end
+    return True
+
+
+def _lone(state: StateInline, silent: bool) -> bool:
+    """Take a character at which markdown-it stops, but which begins nothing here, before all rules are tried on it."""
+    char = state.src[state.pos]
+    if char not in _LONE and not (char == "!" and not state.src.startswith("[", state.pos + 1)):
+        return False
+    if not silent:
+        state.append_pending(char)
+    state.pos += 1
     return True
 
 
@@ -80,10 +93,30 @@ def _close_delimiters(state: StateInline) -> None:
         )
 
 
+def _at_once(rule: RuleFuncInlineType, mark: str) -> RuleFuncInlineType:
+    """Return markdown-it's rule for links or images, which fails at once if nothing closes what it looks for.
+
+    Without this each bracket reads the rest of the paragraph (markdown-it-py 4.3).
+    """
+
+    def read(state: StateInline, silent: bool) -> bool:
+        source, at, end = state.src, state.pos, state.posMax
+        if not source.startswith(mark, at) or (closing := source.find("]", at, end)) < 0:
+            return False
+        if not state.env["references"] and source.find(")", closing, end) < 0:
+            return False
+        return rule(state, silent)
+
+    return read
+
+
 def _parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
+    parser.inline.ruler.after("newline", "lone", _lone)
     parser.inline.ruler.before("escape", "math", _math)
     parser.inline.ruler.before("backticks", "open_code", _open_code)
+    parser.inline.ruler.at("link", _at_once(link, "["))
+    parser.inline.ruler.at("image", _at_once(image, "!["))
     parser.inline.ruler.before("autolink", "element", elements.read)
     parser.inline.ruler2.after("balance_pairs", "close_delimiters", _close_delimiters)
     parser.inline.ruler2.before("fragments_join", "elements", elements.balance)

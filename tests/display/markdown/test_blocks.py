@@ -11,9 +11,9 @@ from display.markdown.texts import text
 from markdown_it.rules_inline import StateInline
 
 from berlin_magic.display.markdown import blocks, elements, inline
-from berlin_magic.display.markdown.blocks import DEPTH, LONG_LINE
+from berlin_magic.display.markdown.blocks import DEPTH, LONG_LINE, stretch
 from berlin_magic.display.markdown.html import Html
-from berlin_magic.display.markdown.paragraph import SEGMENT, split
+from berlin_magic.display.markdown.paragraph import MARKS, SEGMENT, split
 from berlin_magic.display.markdown.tree import parse
 
 # Where markdown-it leaves the specification: definitions end a paragraph at once, a lazy line with a deep indent ends
@@ -64,6 +64,21 @@ def test_a_long_paragraph_is_cut_where_no_markup_is_open():
     assert normal(Html().whole(*parse(whole))) == normal(
         ALONE.render(whole).replace("<a ", '<a target="_blank" ').replace("e.example/)", "e.example/)")
     )
+
+
+@pytest.mark.parametrize(
+    "words", ["a **b c** d ", "*a b* c ", "see [the page](https://e.example/) ", "__a__ b ~~c d~~ "]
+)
+def test_a_paragraph_of_many_marks_is_cut_where_no_markup_is_open(words):
+    whole = words * MARKS
+    assert len(whole) < SEGMENT * 3
+    assert normal(Html().whole(*parse(whole))) == normal(ALONE.render(whole).replace("<a ", '<a target="_blank" '))
+    assert len(parse(whole)[0].children[0].texts) > 1
+
+
+@pytest.mark.parametrize("line", ["| **a** " * MARKS, "x_1 " * MARKS, "$a_{1}$ and $b_2$ " * MARKS])
+def test_rows_of_tables_and_formulas_are_not_taken_for_many_marks(line):
+    assert stretch(line) == len(line)
 
 
 def test_a_cut_loses_nothing():

@@ -16,6 +16,7 @@ from berlin_magic.display.markdown.blocks import EFFORT
 
 SIZE = 10_000
 CHEAP = {"blank lines in indented code": 10, "a code block": 40, "tabs": 10, "digits": 10}
+CHEAP["long formula"] = 2  # up to `MATH_LIMIT` it is one, and costs nothing; then it is a paragraph
 NAMED = [name for name in CONSTRUCTS if "'" not in name]
 MARKS = ["[" * 200_000, "- a\n" * 50_000, "|a" * 100 + "|\n" + "|-" * 100 + "|\n" + "|a\n" * 20_000]
 pytestmark = pytest.mark.slow
@@ -39,6 +40,25 @@ def test_twice_the_text_costs_about_twice_as_much(name):
 @settings(max_examples=40, deadline=None)
 def test_twice_of_any_text_costs_about_twice_as_much(construct, form):
     assert not grows_with_the_square(form, construct)
+
+
+def growing(text: str) -> float:
+    """Return the seconds that a text costs while it grows by 100 characters a draw, and at its end."""
+
+    def show(text: str) -> None:
+        document = Document()
+        for at in range(0, len(text), 100):
+            document.feed(text[at : at + 100])
+            document.patches()
+        to_html(text)
+
+    return min(seconds(show, text) for _ in range(3))
+
+
+@pytest.mark.parametrize("part", ["[a [b ", "*a **b ", "![a](", "<a<", "~~a ", "[a [b ] ", "_a __b "])
+def test_marks_that_nothing_closes_cost_at_most_a_few_times_what_prose_does(part):
+    prose = "Berlin is a city, and *this* is a sentence about it with `code` and a [link](https://e.example/).\n\n"
+    assert growing(part * (5000 // len(part))) < 6 * growing(prose * (5000 // len(prose)))
 
 
 @pytest.mark.parametrize("text", MARKS, ids=["brackets", "items", "empty cells"])

@@ -1,29 +1,27 @@
-"""What showing a long reply costs the browser: our live view beside `update_display` of the whole text.
+"""What showing a long reply costs the browser: our live view beside `update_display` and the finished output, once.
 
-Run ``python benchmarks/live_view.py [--rounds N] [--characters N] [--seconds S]`` with the test extra and a Chromium.
-Each round streams a reply into a notebook in a real JupyterLab at 20 updates a second, in both ways, and shows the
-finished output once. Printed are medians: seconds that the page's main thread was busy, the longest task, and how long
-after its arrival in the kernel the last word was on screen.
+Each round streams a reply into a notebook in a real JupyterLab, drawn 20 times a second. The figures are the seconds
+that the page's main thread was busy, its longest task, and how late after its arrival the last word was on screen.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import os
-import statistics
+import shutil
 import sys
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks.measure import ROOT, Figure, Options, fresh
+
 sys.path.insert(0, str(ROOT / "tests"))
 
-from browser.conftest import _find_chromium  # noqa: E402  # the rig is not a package
-from browser.jupyterlab_page import Lab, Notebook  # noqa: E402
+from browser.conftest import _find_chromium  # the rig is not a package
+from browser.jupyterlab_page import Lab, Notebook
 
 LAST_WORD = "Thelastwordofall"
 PREPARE = f"""
@@ -83,16 +81,7 @@ ON_SCREEN = """async lastWord => {
 }"""
 
 
-@dataclass
-class Cost:
-    """Seconds."""
-
-    busy: float
-    longest: float
-    late: float
-
-
-async def measure(lab: Lab, browser: Browser, way: str, characters: int, seconds: float) -> Cost:
+async def measure(lab: Lab, browser: Browser, way: str, characters: int, seconds: float) -> dict[str, float]:
     """Show one reply in one way, in a page and a kernel of their own."""
     context = await browser.new_context(viewport={"width": 1100, "height": 800})
     page = await context.new_page()
@@ -119,40 +108,35 @@ async def measure(lab: Lab, browser: Browser, way: str, characters: int, seconds
     longest = await page.evaluate("longest")
     await notebook.shut_down()
     await context.close()
-    return Cost(cost, longest / 1000, on_screen - arrived)
+    return {"busy": cost, "longest": longest / 1000, "late": on_screen - arrived}
 
 
-async def main() -> None:
-    """Measure and print."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=1)
-    options.add_argument("--characters", type=int, default=100_000)
-    options.add_argument("--seconds", type=float, default=20.0)
-    options.add_argument("--ways", nargs="*", default=["shown_once", "live_view", "update_display"])
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        lab = Lab(Path(folder), {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])})
-        try:
-            async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(
-                    executable_path=_find_chromium(),
-                    args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-                )
-                print(f"{chosen.characters:,} characters in {chosen.seconds:g} s, median of {chosen.rounds}")
-                print(f"{'':16}{'busy':>10}{'longest':>10}{'late':>10}")
-                for way in chosen.ways:
-                    costs = [
-                        await measure(lab, browser, way, chosen.characters, chosen.seconds)
-                        for _ in range(chosen.rounds)
-                    ]
-                    figures = [
-                        statistics.median(getattr(cost, name) for cost in costs) for name in ("busy", "longest", "late")
-                    ]
-                    print(f"{way:16}" + "".join(f"{figure:8.2f} s" for figure in figures), flush=True)
-                await browser.close()
-        finally:
-            lab.close()
+def shown(ways: list[str], characters: int, seconds: float) -> dict[str, dict[str, float]]:
+    """Show a reply in each way, in one JupyterLab and one browser."""
+
+    async def run() -> dict[str, dict[str, float]]:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            lab = Lab(Path(folder), {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])})
+            try:
+                async with async_playwright() as playwright:
+                    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+                    browser = await playwright.chromium.launch(executable_path=_find_chromium(), args=arguments)
+                    return {way: await measure(lab, browser, way, characters, seconds) for way in ways}
+            finally:
+                lab.close()
+
+    return asyncio.run(run())
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+def figures(options: Options) -> Iterator[Figure]:
+    if options.short or not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return  # nothing in it is exact
+    characters, seconds = 100_000, 20.0
+    ways = ["shown_once", "live_view", *(["update_display"] if options.peers else [])]
+    runs = [fresh(shown, ways, characters, seconds) for _ in range(min(options.rounds, 3))]
+    for key, name in (("busy", "main thread busy"), ("longest", "longest task"), ("late", "last word late by")):
+        once = [run["shown_once"][key] for run in runs]
+        for way in ways[1:]:
+            found = [run[way][key] for run in runs]
+            title = f"100 kB over 20 s, {way.replace('_', ' ')}, {name}"
+            yield Figure(title, "s", found, "shown once", once, 1 if key == "longest" else None)
