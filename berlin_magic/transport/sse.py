@@ -29,17 +29,17 @@ class Event:
         The event's data; its lines are joined by ``"\n"``.
     type : str
         The `event` field; ``"message"`` if there is none.
-    id : str
-        The last `id` field seen so far, in this event or an earlier one.
     """
 
     data: str
     type: str = "message"
-    id: str = ""
 
 
 class EventStreamDecoder:
     r"""Turn the bytes of an event stream into events, wherever the bytes are cut.
+
+    The fields ``id`` and ``retry`` are passed over: they are for a client that connects again, and a reply is not
+    taken up in the middle.
 
     Parameters
     ----------
@@ -53,8 +53,6 @@ class EventStreamDecoder:
 
     Attributes
     ----------
-    retry : int or None
-        The reconnection time, in milliseconds, that the stream asked for last.
     bare : str
         Lines that belong to no field, from the first on that begins with a brace: an object that was sent bare.
 
@@ -62,11 +60,11 @@ class EventStreamDecoder:
     --------
     >>> decoder = EventStreamDecoder()
     >>> decoder.feed(b"data: one\n\nda")
-    [Event(data='one', type='message', id='')]
+    [Event(data='one', type='message')]
     >>> decoder.feed(b"ta: two")
     []
     >>> decoder.flush()
-    [Event(data='two', type='message', id='')]
+    [Event(data='two', type='message')]
     """
 
     def __init__(
@@ -76,7 +74,6 @@ class EventStreamDecoder:
         also: AbstractSet[str] = frozenset(),
         whole: Callable[[str], bool] | None = None,
     ) -> None:
-        self.retry: int | None = None
         self.bare = ""
         self._also = also
         self._whole = whole
@@ -87,7 +84,6 @@ class EventStreamDecoder:
         self._at_start = True
         self._data: list[str] = []
         self._type = ""
-        self._id = ""
 
     @property
     def pending(self) -> bool:
@@ -156,14 +152,10 @@ class EventStreamDecoder:
             self._data.append(value)
         elif name == "event":
             self._type = value
-        elif name == "id" and "\0" not in value:
-            self._id = value
-        elif name == "retry" and value.isascii() and value.isdigit():
-            self.retry = int(value)
 
     def _dispatch(self, events: list[Event]) -> None:
         if self._data:
-            events.append(Event("\n".join(self._data), self._type or "message", self._id))
+            events.append(Event("\n".join(self._data), self._type or "message"))
         self._data.clear()
         self._type = ""
         self._size = 0

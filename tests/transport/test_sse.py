@@ -28,9 +28,9 @@ def test_the_standards_example_of_four_blocks():
     """Section 9.2.6: "The first block has just a comment, and will fire nothing."."""
     stream = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n\n"
     assert events(stream) == [
-        Event("first event", id="1"),
-        Event("second event", id=""),
-        Event(" third event", id=""),
+        Event("first event"),
+        Event("second event"),
+        Event(" third event"),
     ]
 
 
@@ -83,17 +83,10 @@ def test_the_event_field_names_the_type_of_its_own_event_only():
     assert events(b"event: add\ndata: 1\n\ndata: 2\n\n") == [Event("1", "add"), Event("2", "message")]
 
 
-def test_an_id_holds_until_the_next_one_and_a_null_in_it_is_ignored():
-    stream = b"id: 1\ndata: a\n\nid: 2\0\ndata: b\n\nid: 3\n\ndata: c\n\n"
-    assert [(event.data, event.id) for event in events(stream)] == [("a", "1"), ("b", "1"), ("c", "3")]
-
-
-def test_retry_takes_ascii_digits_alone():
+def test_what_is_for_connecting_again_is_passed_over():
     decoder = EventStreamDecoder()
-    decoder.feed("retry: 1x\nretry:\nretry: -5\nretry: ٣\n".encode())
-    assert decoder.retry is None
-    decoder.feed(b"retry: 2500\n")
-    assert decoder.retry == 2500
+    assert decoder.feed(b"id: 1\ndata: a\n\nid: 2\0\nretry: 2500\ndata: b\n\nid: 3\n\n") == [Event("a"), Event("b")]
+    assert not decoder.bare
 
 
 def test_bytes_that_are_not_utf8_become_replacement_characters():
@@ -142,4 +135,3 @@ def test_any_cut_of_the_bytes_gives_the_same_events(pieces: list[bytes], draw: s
         expected = whole.feed(stream)
         assert [event for part in parts for event in cut.feed(part)] == expected
         assert cut.flush() == whole.flush()
-        assert cut.retry == whole.retry
