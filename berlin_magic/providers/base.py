@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from berlin_magic.errors import IncorrectAnswerError, clean
 from berlin_magic.messages import Event, Text
 
-__all__ = ["Provider", "events_of", "text_of"]
+__all__ = ["EventProvider", "Provider", "events_of", "text_of"]
 
 
 class Provider(ABC):
@@ -123,6 +123,31 @@ class Provider(ABC):
         """Return the balance of the user's account, in the server's own unit; None if it does not tell it."""
         del proxy, kwargs
         return None
+
+
+class EventProvider(Provider):
+    """A provider that has `stream`, and whose text alone is taken out of that."""
+
+    @classmethod
+    @abstractmethod
+    def stream(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[Event, None]:
+        """Ask `messages` and yield the events of the reply."""
+
+    @classmethod
+    def create_async_generator(
+        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
+    ) -> AsyncGenerator[str, None]:
+        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
+
+        Text can't announce a wait, so there are no retries unless `retries` asks for them.
+        """
+        usual = {"retries": 0} if "retries" in inspect.signature(cls.stream).parameters else {}
+        try:
+            return text_of(cls.stream(model, messages, proxy, **{**usual, **kwargs}))
+        finally:
+            del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
 
 
 async def events_of(stream: AsyncGenerator[object, None], provider: str) -> AsyncGenerator[Event, None]:

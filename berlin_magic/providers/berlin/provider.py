@@ -18,7 +18,7 @@ from berlin_magic.credentials.redaction import redacted, untraced, without_secre
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError, PromptError
 from berlin_magic.messages import Event, Notice, flatten, text_in
-from berlin_magic.providers.base import Provider, text_of
+from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.berlin import api
 from berlin_magic.providers.berlin.envelope import UNAUTHORIZED_CODE
 from berlin_magic.providers.berlin.settings import Access, access_to
@@ -52,7 +52,7 @@ _DEFAULT_OPTIONS: Mapping[str, Any] = {
 }
 
 
-class Berlin(KeptTokens, Provider):
+class Berlin(KeptTokens, EventProvider):
     """Ask a Berlin server.
 
     Each setting is taken from the first of: the keyword of `create_async_generator`, `Berlin.url` if it was set, the
@@ -75,19 +75,6 @@ class Berlin(KeptTokens, Provider):
     url: ClassVar[str] = DEFAULT_URL
     working: ClassVar[bool] = False
     supports_gpt_35_turbo: ClassVar[bool] = True
-
-    @classmethod
-    def create_async_generator(
-        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
-    ) -> AsyncGenerator[str, None]:
-        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
-
-        Text can't announce a wait, so there are no retries unless `retries` asks for them.
-        """
-        try:
-            return text_of(cls.stream(model, messages, proxy, **{"retries": 0, **kwargs}))
-        finally:
-            del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
 
     @classmethod
     def stream(

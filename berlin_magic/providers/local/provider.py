@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from berlin_magic.concurrency import in_thread
 from berlin_magic.errors import BerlinError, IncompleteReplyError, ServerUnreachableError, clean
 from berlin_magic.messages import Event, Notice, with_parts
-from berlin_magic.providers.base import Provider, text_of
+from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.local import engine, models
 from berlin_magic.providers.local.engine import Lease, Options
 from berlin_magic.providers.local.models import SMALL, ModelFile
@@ -35,7 +35,7 @@ class _Engine(OpenAICompatible):
     needs_key = False
 
 
-class Local(Provider):
+class Local(EventProvider):
     """Asks a model in a file on this machine. An engine is started for it, shared by all notebooks of the user.
 
     The engine is a process of its own: a model that fails or takes too much memory does not take the kernel along. It
@@ -44,13 +44,6 @@ class Local(Provider):
 
     name = "local"
     needs: ClassVar[str] = f'`pip install "berlin-magic[local]"`, and a model: `%berlin local get` ({SMALL.name})'
-
-    @classmethod
-    def create_async_generator(
-        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
-    ) -> AsyncGenerator[str, None]:
-        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`."""
-        return text_of(cls.stream(model, messages, proxy, **kwargs))
 
     @classmethod
     def stream(

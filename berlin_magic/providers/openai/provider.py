@@ -14,7 +14,7 @@ from berlin_magic.credentials.redaction import redacted, without_secrets_each
 from berlin_magic.credentials.secret import Secret, hidden_headers
 from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, clean
 from berlin_magic.messages import Event, with_parts
-from berlin_magic.providers.base import Provider, text_of
+from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.openai import api
 from berlin_magic.providers.openai.api import Endpoint, endpoint_url
 from berlin_magic.providers.openai.refused_options import RefusedOptions
@@ -35,7 +35,7 @@ DEFAULT_SILENCE = 300.0
 _DEFAULT_OPTIONS: Mapping[str, Any] = {"stream_options": {"include_usage": True}}
 
 
-class OpenAICompatible(Provider):
+class OpenAICompatible(EventProvider):
     """Ask any server that has OpenAI's ``/chat/completions``: OpenAI, Ollama, vLLM, llama.cpp, LM Studio, LiteLLM.
 
     The address is the first of: the keyword ``url``, ``OpenAICompatible.url`` if it was set, ``OPENAI_BASE_URL``,
@@ -59,19 +59,6 @@ class OpenAICompatible(Provider):
     address_variable: ClassVar[str] = "OPENAI_BASE_URL"
     key_variable: ClassVar[str] = "OPENAI_API_KEY"
     needs_key: ClassVar[bool] = True
-
-    @classmethod
-    def create_async_generator(
-        cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
-    ) -> AsyncGenerator[str, None]:
-        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
-
-        Text can't announce a wait, so there are no retries unless `retries` asks for them.
-        """
-        try:
-            return text_of(cls.stream(model, messages, proxy, **{"retries": 0, **kwargs}))
-        finally:
-            del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
 
     @classmethod
     def stream(
