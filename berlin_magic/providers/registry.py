@@ -34,17 +34,13 @@ _OURS: Mapping[str, str] = {
 }
 
 
+@cache
 def installed() -> Mapping[str, EntryPoint]:
     """Return the providers that are installed, by name, ours first; none of them is imported.
 
     Upper and lower case make no difference. If a name is taken already, by us or by another package, the second
     provider is left out with a warning: else what is meant for one, such as a key, would go to the other.
     """
-    return _listed()
-
-
-@cache
-def _listed() -> Mapping[str, EntryPoint]:
     from importlib.metadata import EntryPoint, entry_points  # noqa: PLC0415 - a slow import: loading names no provider
 
     known = {name: EntryPoint(name, value, GROUP) for name, value in _OURS.items()}
@@ -66,7 +62,7 @@ def _listed() -> Mapping[str, EntryPoint]:
 
 def refresh_installed() -> Mapping[str, EntryPoint]:
     """Return what `installed` does, including packages that were installed since its first call."""
-    _listed.cache_clear()
+    installed.cache_clear()
     return installed()
 
 

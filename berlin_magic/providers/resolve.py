@@ -15,8 +15,8 @@ from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.secret import Secret, secrets_among, secrets_of_environment, unseen
 from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.providers.base import Provider
-from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, DEFAULT_URL, Berlin
-from berlin_magic.providers.berlin.settings import access_to
+from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, Berlin
+from berlin_magic.providers.berlin.settings import DEFAULT_URL, access_to
 from berlin_magic.providers.local.models import is_ready
 from berlin_magic.providers.openai.services import OpenAI
 from berlin_magic.providers.options import ENGINE_SETTINGS
@@ -131,7 +131,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     chosen = Berlin if name == "berlin" else await in_thread(lambda: load(name))
     settings = _settings_for(chosen, settings)
     if chosen is Berlin:
-        access = access_to(settings.get("url"), class_url=Berlin.url, default_url=DEFAULT_URL)
+        access = access_to(settings.get("url"), class_url=Berlin.url)
         return Connection(Berlin, settings, access.where, rest or DEFAULT_MODEL, name, reason)
     rest = rest or await in_thread(chosen.usual_model)
     return Connection(chosen, settings, _public(chosen.where(**settings)), rest, name, reason)

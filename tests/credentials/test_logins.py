@@ -17,7 +17,7 @@ from berlin_magic.credentials import logins, private_file
 from berlin_magic.credentials.private_file import state_folder
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.providers.berlin import login
-from berlin_magic.providers.berlin.provider import DEFAULT_URL, Berlin
+from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.berlin.settings import access_to
 
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
@@ -60,7 +60,7 @@ def the_file() -> str:
 
 
 def access(url: str | None = None, **given):
-    return access_to(url, class_url=DEFAULT_URL, default_url=DEFAULT_URL, **given)
+    return access_to(url, **given)
 
 
 async def test_a_keyring_has_the_password_and_the_file_has_not(install):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import EntryPoint
 from types import MappingProxyType
 from typing import Any
@@ -69,7 +70,7 @@ def also(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     more = {name.lower(): EntryPoint(name.lower(), f"{__name__}:{name}", registry.GROUP) for name in names}
     everything = MappingProxyType({**registry.installed(), **more})
     monkeypatch.setattr(availability, "refresh_installed", lambda: everything)
-    monkeypatch.setattr(registry, "installed", lambda: everything)
+    monkeypatch.setattr(registry, "installed", cache(lambda: everything))
 
 
 async def found(**settings: Any) -> dict[str, availability.Availability]:

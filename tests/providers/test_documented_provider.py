@@ -34,9 +34,9 @@ def example() -> tuple[str, str]:
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     install_example(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    registry._listed.cache_clear()
+    registry.installed.cache_clear()
     yield
-    registry._listed.cache_clear()
+    registry.installed.cache_clear()
     sys.modules.pop("lines_provider", None)
 
 

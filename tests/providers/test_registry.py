@@ -43,11 +43,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
         (info / "entry_points.txt").write_text("\n".join(["[berlin_magic.providers]", *lines]) + "\n")
-        registry._listed.cache_clear()
+        registry.installed.cache_clear()
 
-    registry._listed.cache_clear()
+    registry.installed.cache_clear()
     yield put
-    registry._listed.cache_clear()
+    registry.installed.cache_clear()
     for name in list(sys.modules):
         if name.startswith("their_"):
             del sys.modules[name]
@@ -138,10 +138,10 @@ def test_metadata_that_can_not_be_read_is_a_warning(monkeypatch: pytest.MonkeyPa
         raise ValueError("no such thing")
 
     monkeypatch.setattr(metadata, "entry_points", broken)
-    registry._listed.cache_clear()
+    registry.installed.cache_clear()
     with pytest.warns(UserWarning, match="can't be listed"):
         assert "ollama" in installed()
-    registry._listed.cache_clear()
+    registry.installed.cache_clear()
 
 
 def test_a_name_that_is_none_is_told_with_those_there_are() -> None:

@@ -14,8 +14,8 @@ from berlin_magic.credentials.redaction import redacted
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.credentials.shared_token import forget_tokens
 from berlin_magic.errors import BerlinError
-from berlin_magic.providers.berlin.provider import DEFAULT_SILENCE, DEFAULT_URL, Berlin
-from berlin_magic.providers.berlin.settings import Access, access_to
+from berlin_magic.providers.berlin.provider import DEFAULT_SILENCE, Berlin
+from berlin_magic.providers.berlin.settings import DEFAULT_URL, Access, access_to
 
 __all__ = ["goes_elsewhere", "log_in", "log_out", "server_of"]
 
@@ -40,7 +40,6 @@ def server_of(connection: Mapping[str, Any], url: str) -> Access | None:
         known or None,
         account=connection.get("account") or None,
         class_url=Berlin.url,
-        default_url=DEFAULT_URL,
         proxy=connection.get("proxy") or None,
         silence=connection.get("silence") or DEFAULT_SILENCE,
     )
@@ -89,7 +88,7 @@ async def log_out(access: Access) -> bool:
 
 def goes_elsewhere(connection: Mapping[str, Any], access: Access) -> bool:
     """Say whether the notebook's next question goes to another server than that of `access`."""
-    there = access_to(connection.get("url") or None, class_url=Berlin.url, default_url=DEFAULT_URL)
+    there = access_to(connection.get("url") or None, class_url=Berlin.url)
     return there.url != access.url
 
 

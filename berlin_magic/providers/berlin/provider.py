@@ -21,16 +21,13 @@ from berlin_magic.messages import Event, Notice, flatten, text_in
 from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.berlin import api
 from berlin_magic.providers.berlin.envelope import UNAUTHORIZED_CODE
-from berlin_magic.providers.berlin.settings import Access, access_to
+from berlin_magic.providers.berlin.settings import DEFAULT_URL, Access, access_to
 from berlin_magic.providers.berlin.tokens import KeptTokens, shared_token
 from berlin_magic.providers.retries import RETRIES, with_retries
 from berlin_magic.providers.suggestions import with_nearest
 from berlin_magic.transport.request import REPLY_LIMIT
 
-__all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "DEFAULT_URL", "Berlin"]
-
-DEFAULT_URL = "https://ai.berlin4h.top"
-"""The server that the protocol comes from. It no longer exists."""
+__all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "Berlin"]
 
 DEFAULT_MODEL = "gpt-3.5-turbo"
 """The model of the protocol's original client."""
@@ -147,8 +144,9 @@ class Berlin(KeptTokens, EventProvider):
             If the reply ends before the server says that it is complete, or no byte comes for `silence` seconds.
         """
         try:
-            access = cls._access(
+            access = access_to(
                 url,
+                class_url=cls.url,
                 account=account,
                 password=password,
                 token=token,
@@ -192,7 +190,7 @@ class Berlin(KeptTokens, EventProvider):
             As `create_async_generator`.
         """
         try:
-            access = cls._access(url, proxy=proxy, silence=silence)
+            access = access_to(url, class_url=cls.url, proxy=proxy, silence=silence)
         finally:
             del proxy, kwargs  # as above
         try:
@@ -222,7 +220,9 @@ class Berlin(KeptTokens, EventProvider):
         """
         shared = bool(kwargs.get("shared", True))
         try:
-            access = cls._access(url, account=account, token=token, proxy=proxy, silence=silence, shared=shared)
+            access = access_to(
+                url, class_url=cls.url, account=account, token=token, proxy=proxy, silence=silence, shared=shared
+            )
         finally:
             del token, proxy, kwargs  # as above
         known = access.token or cls._known(access) or access.environment_token or await shared_token(access).read()
@@ -236,13 +236,6 @@ class Berlin(KeptTokens, EventProvider):
         """Say whether the user has named a server or an account, in `Berlin.url` or the environment, or logged in."""
         named = (os.environ.get(name) for name in ("BERLIN_URL", "BERLIN_ACCOUNT", "BERLIN_TOKEN"))
         return cls.url != DEFAULT_URL or any(named) or stored_login() is not None
-
-    @classmethod
-    def _access(cls, url: str | None, **given: Any) -> Access:
-        try:
-            return access_to(url, class_url=cls.url, default_url=DEFAULT_URL, **given)
-        finally:
-            del url, given  # as above
 
     @classmethod
     async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:

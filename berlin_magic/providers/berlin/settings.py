@@ -14,7 +14,10 @@ from berlin_magic.errors import BerlinError, NotConfiguredError
 from berlin_magic.transport.proxies import proxy_secrets
 from berlin_magic.transport.request import REPLY_LIMIT, address
 
-__all__ = ["Access", "access_to", "sendable"]
+__all__ = ["DEFAULT_URL", "Access", "access_to", "sendable"]
+
+DEFAULT_URL = "https://ai.berlin4h.top"
+"""The server that the protocol comes from. It no longer exists."""
 
 _NONE = Secret()
 
@@ -68,8 +71,7 @@ def access_to(
     account: str | None = None,
     password: str | None = None,
     token: str | None = None,
-    class_url: str,
-    default_url: str,
+    class_url: str = DEFAULT_URL,
     proxy: str | None = None,
     silence: float | None = None,
     reply_limit: int | None = REPLY_LIMIT,
@@ -89,7 +91,7 @@ def access_to(
     """
     try:
         _check(silence, url=url, account=account, password=password, token=token, proxy=proxy)
-        server, elsewhere = _server(url or (class_url if class_url != default_url else ""), default_url)
+        server, elsewhere = _server(url or (class_url if class_url != DEFAULT_URL else ""))
         known = _known(server, account, Secret(password or ""), elsewhere=elsewhere)
         in_environment = Secret("" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", ""))
         return Access(
@@ -134,11 +136,11 @@ def _check(silence: object, **texts: object) -> None:
         raise ValueError(f"silence must be a number of seconds above 0, or None for no limit, not {silence!r}")
 
 
-def _server(named: str, default: str) -> tuple[URL, bool]:
+def _server(named: str) -> tuple[URL, bool]:
     """Return the server to ask, and whether it is another than that of the environment."""
     usual = os.environ.get("BERLIN_URL", "")
     latest = None if named or usual else stored_login()
-    server = address(named or usual or (latest.url if latest else default))
+    server = address(named or usual or (latest.url if latest else DEFAULT_URL))
     return server, bool(usual) and address(usual) != server
 
 

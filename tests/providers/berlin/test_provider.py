@@ -13,7 +13,8 @@ from asking import ACCOUNT, HELLO, NEW_TOKEN, PASSWORD, RECORD, TOKEN, assert_no
 from scripted import CHUNKED_HEAD, HEAD, Then, chunk, envelope, http_chunk, reply, scripted_server, stream
 
 from berlin_magic import errors
-from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, DEFAULT_URL, Berlin
+from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, Berlin
+from berlin_magic.providers.berlin.settings import DEFAULT_URL
 
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 EXPIRED = envelope(4001, [], "请登录账户后重新尝试！", status=401)

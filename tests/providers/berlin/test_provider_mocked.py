@@ -14,7 +14,8 @@ from recordings import REFUSALS, recorded
 from scripted import stream
 from yarl import URL
 
-from berlin_magic.providers.berlin.provider import DEFAULT_URL, Berlin
+from berlin_magic.providers.berlin.provider import Berlin
+from berlin_magic.providers.berlin.settings import DEFAULT_URL
 
 LOGIN, CHAT = f"{DEFAULT_URL}/api/login", f"{DEFAULT_URL}/api/chat/completions"
 EXPIRED = {"code": 4001, "data": [], "message": "请登录账户后重新尝试！"}
