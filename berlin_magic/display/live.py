@@ -14,13 +14,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.display.fallback import PlainDisplay
 from berlin_magic.display.markdown import Document, Patch
 from berlin_magic.display.patches import ShortPatches
 from berlin_magic.display.slot import Slot, unfinished
-from berlin_magic.display.static import Rendered, final_output
-from berlin_magic.display.view import Status, View
+from berlin_magic.display.static import StaticView
+from berlin_magic.display.view import Status
 from berlin_magic.errors import clean
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ _POLL = 0.005  # seconds between two checks for it
 _LONG = 2000  # characters: rendering more would block the user's loop
 
 
-class LiveView(View):
+class LiveView(StaticView):
     """Show a reply in a notebook while it arrives.
 
     Parameters
@@ -74,20 +73,17 @@ class LiveView(View):
         widget: Callable[[], LiveWidget] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(shell)
         self._clock = clock
         self._stop = stop
         self._receives_messages = receives_messages
         self._updates = updates
         self._cell = cell
         self._find_widget = widget
-        self._pieces: list[str] = []
         self._length = 0
-        self._rendered: Rendered | None = None
-        self._unformatted: Rendered | None = None
         self._finished: tuple[dict[str, str], dict[str, Any]] | None = None
         self._document = Document()
         self._short = ShortPatches()
-        self._output = CellOutput(shell)
         self._slot = Slot(self._output)
         self._owns_cell = owns_cell
         self._plain: PlainDisplay | None = None
@@ -133,13 +129,13 @@ class LiveView(View):
 
     def feed(self, piece: str) -> None:
         """Take the next piece of the reply."""
-        self._pieces.append(piece)
+        super().feed(piece)
         self._length += len(piece)
         self._document.feed(piece)
 
     def restart(self) -> None:
         """Forget the text so far, and clear the page."""
-        self._pieces.clear()
+        super().restart()
         self._document = Document()
         self._length = self._drawn = self._saved = 0
         self._wants_all = self._is_live
@@ -160,23 +156,14 @@ class LiveView(View):
         elif self._slot.is_shown and self._clock() - self._began >= self._plain_after:
             self._draw_plain(status)
 
-    def abandon(self) -> None:
-        """Leave the reply unformatted."""
-        self._unformatted = Rendered.unformatted("".join(self._pieces))
-
-    def prepare_finish(self) -> None:
-        """Render the whole reply."""
-        self._rendered = Rendered.of("".join(self._pieces))
-
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Replace the view by one static output."""
-        rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))
         widget = self._widget
         if widget is not None:
             widget.post(self._slot.name, {"end": True})
         if self._plain is not None:
             self._plain.remove()
-        self._finished = final_output(rendered, status, metadata)
+        self._finished = self.final(status, metadata)
         self._slot.finish(*self._finished)
         if widget is None:
             return

@@ -119,7 +119,11 @@ class StaticView(View):
         """Render the whole reply."""
         self._rendered = Rendered.of("".join(self._pieces))
 
+    def final(self, status: Status, metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return the data and the metadata of the finished output."""
+        rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))
+        return final_output(rendered, status, metadata)
+
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""
-        rendered = self._unformatted or self._rendered or Rendered.of("".join(self._pieces))
-        self._output.show(*final_output(rendered, status, metadata))
+        self._output.show(*self.final(status, metadata))
