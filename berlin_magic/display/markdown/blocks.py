@@ -139,7 +139,6 @@ class BlockParser:
             self._close_to(1)
             self._rest = Block("code", 0, 0, fence="```")
             self._add(self._rest, leaf=True)
-            self.sink.open(self._rest)
 
     def _take(self, text: str) -> None:
         self._spend(text)
@@ -174,7 +173,7 @@ class BlockParser:
             return
         if opened == 0 and line.blank:
             deepest = self.stack[matched - 1]
-            self._close_leaf_or(matched, whole=whole)
+            self._close_to(matched)
             self._blank = deepest.kind != "quote"
             return
         if opened and line.blank:
@@ -191,9 +190,9 @@ class BlockParser:
         else:
             if opened == 0:
                 self._close_to(matched)
-            self._add(Block("paragraph", 0, 0), leaf=True)
-            if self.leaf is not None:
-                self._extend(self.leaf, line.rest.lstrip(" \t"))
+            paragraph = Block("paragraph", 0, 0)
+            self._add(paragraph, leaf=True)
+            self._extend(paragraph, line.rest.lstrip(" \t"))
         self._blank = False
 
     def _innermost_details(self, among: int) -> int:
@@ -355,10 +354,9 @@ class BlockParser:
                     return opened
                 self._close_to(matched if opened == 0 else len(self.stack))
                 line.skip(CODE_INDENT)
-                self._add(Block("code", 0, 0), leaf=True)
-                if self.leaf is not None:
-                    self.sink.open(self.leaf)
-                    self._code(self.leaf, line.rest)
+                code = Block("code", 0, 0)
+                self._add(code, leaf=True)
+                self._code(code, line.rest)
                 self._blank = False
                 return None
             if self._container(line, matched, opened, paragraph):
@@ -442,8 +440,6 @@ class BlockParser:
             self._close_to(keep)
             info = (fence[2] if fence[1] else fence[4]).strip()
             self._add(Block("code", 0, 0, fence=fence[1] or fence[3], info=info, offset=indent), leaf=True)
-            if self.leaf is not None:
-                self.sink.open(self.leaf)
             return True
         elif not self._no_formula and (formula := _MATH_OPEN.match(content)):
             return self._open_formula(content, formula[0], keep, paragraph)
@@ -490,8 +486,6 @@ class BlockParser:
                 paragraph.text = before
                 self._close_leaf()
                 self._add(Block("table", 0, 0, columns=columns, head=head), leaf=True)
-                if self.leaf is not None:
-                    self.sink.open(self.leaf)
                 return True
         if not _SETEXT.match(content):
             return False
@@ -516,10 +510,8 @@ class BlockParser:
                 self._loosen(self.stack[-2])
             block.first = not parent.filled
             parent.filled = True
-        elif parent.kind == "details":
-            parent.filled = True
-        elif parent.kind == "list":
-            if parent.filled and self._blank:
+        else:
+            if parent.kind == "list" and parent.filled and self._blank:
                 self._loosen(parent)
             parent.filled = True
         block.inner = parent.kind in {"item", "quote"}
@@ -530,6 +522,7 @@ class BlockParser:
             self.leaf = block
         else:
             self.stack.append(block)
+        if not leaf or block.kind in {"code", "table"}:
             self.sink.open(block)
 
     def _loosen(self, block: Block) -> None:
@@ -542,12 +535,6 @@ class BlockParser:
         self._close_leaf()
         while len(self.stack) > count:
             self.sink.close(self.stack.pop())
-
-    def _close_leaf_or(self, matched: int, *, whole: bool) -> None:
-        if whole:
-            self._close_leaf()
-        else:
-            self._close_to(matched)
 
     def _close_leaf(self) -> None:
         leaf, self.leaf = self.leaf, None
