@@ -9,7 +9,8 @@ the end, and what may yet become markup is held back, so that nothing flickers w
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
+from itertools import groupby
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -22,7 +23,7 @@ from berlin_magic.display.markdown import elements
 from berlin_magic.display.markdown.flanking import State
 from berlin_magic.display.markdown.formula import find
 
-__all__ = ["References", "define", "parse"]
+__all__ = ["References", "define", "image_of", "parse", "words_and_tokens", "words_of"]
 
 References = MutableMapping[str, Any]
 
@@ -151,6 +152,29 @@ def parse(text: str, references: References, *, pending: bool = False) -> list[T
     for rule in _PARSER.inline.ruler2.getRules(""):
         rule(state)
     return state.tokens
+
+
+def words_and_tokens(tokens: Iterable[Token]) -> Iterator[str | Token]:
+    """Yield the texts among `tokens`, those that follow each other as one, and all other tokens as they are."""
+    for is_text, group in groupby(tokens, key=lambda token: token.type in {"text", "text_special"}):
+        if is_text:
+            yield "".join(token.content for token in group)
+        else:
+            yield from group
+
+
+def words_of(tokens: Iterable[Token]) -> str:
+    """Return the plain text of `tokens`, such as those of an image's description."""
+    return "".join(
+        words_of(token.children) if token.children else "\n" if token.type == "softbreak" else token.content
+        for token in tokens
+    )
+
+
+def image_of(token: Token) -> tuple[str, str]:
+    """Return the address of an image, and what is shown in its place: its description, with the address."""
+    address, words = str(token.attrs.get("src", "")), words_of(token.children or [])
+    return address, f"{words} ({address})" if words.strip() else address
 
 
 def define(text: str, references: References) -> str:

@@ -15,16 +15,14 @@ import json
 import logging
 import os
 import secrets
-import tempfile
-import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from berlin_magic.credentials.file_lock import file_lock
+from berlin_magic.credentials.private_file import write_json
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.server.accounts.model import Account
 from berlin_magic.server.accounts.passwords import NO_PASSWORD, hash_password, is_password
@@ -35,7 +33,6 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 4  # hashes computed at a time: each takes memory and a processor
 _VERSION = 2  # 1 had neither ids nor balances
-_REPLACE_TRIES, _REPLACE_PAUSE = 20, 0.05  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +75,8 @@ class AccountFile:
         If the file can't be read, or is no account file.
     """
 
+    are_open = False
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._lock = self._path.with_name(self._path.name + ".lock")
@@ -87,11 +86,6 @@ class AccountFile:
         self._unread: _Stamp | None = None  # of which version that was said
         self._gone = False
         self._entries, self._stamp = self._read()
-
-    @property
-    def are_open(self) -> bool:
-        """Always false."""
-        return False
 
     @property
     def accounts(self) -> list[Account]:
@@ -126,7 +120,10 @@ class AccountFile:
             taken = dict(self._owed)
             if not taken:
                 return
-            self._entries, self._stamp = await asyncio.to_thread(self._charge, taken)
+            # A file that is not there is not an empty one: written anew, it would have lost every account.
+            self._entries, self._stamp = await asyncio.to_thread(
+                self._change, lambda now: _charged(now, taken), must_exist=True
+            )
             self._owed = {name: left for name, owed in self._owed.items() if (left := owed - taken.get(name, 0))}
 
     def add(self, name: str, password: str, balance: int | None = None) -> bool:
@@ -141,15 +138,16 @@ class AccountFile:
         """
         name = _normalized(name)
         new = _StoredAccount(hash_password(password), secrets.token_hex(9)[:17], balance)
-        was: list[_StoredAccount] = []
+        is_new = True
 
         def added(now: _Entries) -> _Entries:
-            was.extend([now[name]] if name in now else [])
-            kept = [replace(old, password=new.password, balance=_first(balance, old.balance)) for old in was]
-            return {**now, name: kept[0] if kept else new}
+            nonlocal is_new
+            old = now.get(name, new)
+            is_new = old is new
+            return {**now, name: replace(new, id=old.id, balance=old.balance if balance is None else balance)}
 
         self._update(added)
-        return not was
+        return is_new
 
     def remove(self, name: str) -> None:
         """Take account `name` out of the file.
@@ -213,10 +211,6 @@ class AccountFile:
                 _log.error("%s; the accounts that were read before still hold", error)
             self._unread = stamp
 
-    def _charge(self, owed: Mapping[str, int]) -> tuple[_Entries, _Stamp | None]:
-        # A file that is not there is not an empty one: written anew, it would have lost every account.
-        return self._change(lambda now: _charged(now, owed), must_exist=True)
-
     def _update(self, change: Callable[[_Entries], _Entries]) -> None:
         self._entries, self._stamp = self._change(change)
 
@@ -230,16 +224,7 @@ class AccountFile:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             entries = change(now)
             accounts = {name: entries[name].written() for name in sorted(entries)}
-            # Replaced in one step, so that nobody ever reads half a file; `mkstemp` makes it 0600.
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name, suffix=".new")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump({"version": _VERSION, "accounts": accounts}, file, indent=1)
-                _replace(Path(temporary), self._path)
-            except BaseException:
-                with suppress(OSError):
-                    Path(temporary).unlink()
-                raise
+            write_json(self._path, {"version": _VERSION, "accounts": accounts})
             return entries, self._stamp_now()
 
     def _read(self) -> tuple[_Entries, _Stamp | None]:
@@ -279,19 +264,3 @@ def _charged(now: _Entries, owed: Mapping[str, int]) -> _Entries:
 
 def _normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name)
-
-
-def _first(given: int | None, otherwise: int | None) -> int | None:
-    return otherwise if given is None else given
-
-
-def _replace(new: Path, old: Path) -> None:
-    for _ in range(_REPLACE_TRIES):
-        try:
-            new.replace(old)
-            return
-        except PermissionError:  # Windows, while somebody reads the old one
-            if os.name != "nt":
-                raise
-            time.sleep(_REPLACE_PAUSE)
-    new.replace(old)
