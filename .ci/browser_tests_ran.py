@@ -7,9 +7,9 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 
-def main(report: Path) -> None:
-    """Read pytest's JUnit report, and exit with a message if a browser test is missing."""
-    cases = ET.parse(report).iter("testcase")  # noqa: S314 - our own file
+def main(*reports: Path) -> None:
+    """Read pytest's JUnit reports, and exit with a message if a browser test is missing."""
+    cases = [case for report in reports for case in ET.parse(report).iter("testcase")]  # noqa: S314 - our own files
     browser = [case for case in cases if case.get("classname", "").startswith("tests.browser.")]
     skipped = [f"{case.get('name')}: {why.get('message')}" for case in browser for why in case.findall("skipped")]
     if not browser:
@@ -18,4 +18,4 @@ def main(report: Path) -> None:
         sys.exit("\n".join(["These browser tests did not run:", *skipped]))
 
 
-main(Path(sys.argv[1]))
+main(*map(Path, sys.argv[1:]))

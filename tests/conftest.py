@@ -56,12 +56,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what drives a kernel, a browser or an engine by its folder; all of them are slow.
 
-    Engines are long as well, but for the one that runs on this machine with nothing to install for it (`local`).
+    Engines are long as well, but for the one that runs on this machine with nothing to install for it (`local`). So is
+    what runs once more on the older ipykernel.
     """
     kinds = {"real_kernel": "kernel", "browser": "browser", "engines": "engines"}
     for item in items:
         if kind := kinds.get(item.path.relative_to(Path(__file__).parent).parts[0]):
             item.add_marker(kind)
+        if "ipykernel 6" in item.name:
+            item.add_marker("long")
         for marker, wider in (("engines", "long"), ("long", "slow"), ("kernel", "slow"), ("browser", "slow")):
             if item.get_closest_marker(marker) and not (marker == "engines" and item.get_closest_marker("local")):
                 item.add_marker(wider)

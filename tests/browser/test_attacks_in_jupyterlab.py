@@ -23,6 +23,8 @@ from browser.conftest import SCREENSHOTS
 from browser.jupyterlab_page import Notebook
 from browser.scripted_server import Reply, ScriptedBerlin
 
+pytestmark = pytest.mark.long  # the whole corpus, in several ways: two minutes
+
 IMPORT = "from show_attacks import *"
 SENTINEL = {
     "text": "$1 + 1$ is two.\n\nDone."

@@ -11,6 +11,8 @@ import pytest
 from browser.jupyterlab_page import Notebook
 from browser.scripted_server import Reply
 
+pytestmark = pytest.mark.long  # kernels end, and begin anew: a minute
+
 LOAD = "%load_ext berlin_magic"
 
 

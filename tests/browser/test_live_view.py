@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from browser.samples import EVERYTHING
 from display.replies import long_reply
 
@@ -157,6 +158,7 @@ async def test_a_selection_in_the_growing_text_stays(notebook):
     await nb.wait(1)
 
 
+@pytest.mark.long  # long replies
 async def test_the_page_does_not_jump_under_a_reader_when_the_reply_ends(notebook):
     nb = await notebook(IMPORT, driving(long_reply(6000), 2), *["1"] * 3)
     await started(nb)
@@ -193,6 +195,7 @@ async def longer_by(nb, characters):
     )
 
 
+@pytest.mark.long  # long replies
 async def test_the_page_follows_the_end_of_a_growing_reply_until_the_user_scrolls_up(notebook):
     nb = await notebook(IMPORT, driving(long_reply(9000), 20), *["1"] * 3)
     await started(nb)
@@ -217,6 +220,7 @@ async def test_the_page_follows_the_end_of_a_growing_reply_until_the_user_scroll
     await nb.page.wait_for_function(f"{end} <= {SCROLLER}.getBoundingClientRect().bottom + 2")
 
 
+@pytest.mark.long  # long replies
 async def test_who_reads_below_a_growing_reply_is_not_pushed_down(notebook):
     lines = "print('\\n'.join(map(str, range(60))))"
     nb = await notebook(IMPORT, driving(long_reply(9000), 20), lines)

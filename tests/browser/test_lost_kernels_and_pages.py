@@ -10,6 +10,8 @@ import time
 import pytest
 from display.replies import long_reply
 
+pytestmark = pytest.mark.long  # kernels and pages end, and begin anew: four minutes
+
 IMPORT = "from drive_view import drive"
 PID = "import os; os.getpid()"
 TEXT = long_reply(6000)

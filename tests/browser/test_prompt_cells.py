@@ -197,6 +197,7 @@ async def test_a_key_in_a_prompt_of_ten_thousand_characters_costs_less_than_a_fr
     assert each < 0.016, f"{each * 1000:.1f} ms a key"
 
 
+@pytest.mark.long  # three servers
 async def test_without_a_prompt_or_without_the_extension_nothing_is_different(browser, tmp_path_factory):
     lines = {}
     for extension in (True, False):

@@ -199,7 +199,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long  # making the tables takes a minute
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory of a process is read as Linux shows it")
 @pytest.mark.parametrize("which", ["pandas", "pandas-multi", "polars", "arrow"])
 def test_ten_million_rows_cost_under_50_ms_and_100_mb(which: str) -> None:

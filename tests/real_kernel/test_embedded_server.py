@@ -62,6 +62,7 @@ def test_the_first_use_holds_nothing_up(tmp_path_factory: pytest.TempPathFactory
     assert min(longest) < LONGEST_GAP, longest
 
 
+@pytest.mark.long  # half a minute of questions
 def test_different_questions_get_different_answers_that_quote_the_documentation(bare_kernel: Kernel) -> None:
     bare_kernel.good("%load_ext berlin_magic\nfrom berlin_magic import Conversation")
     answers = [bare_kernel.value(f"await Conversation().ask({question!r}, max_tokens=None)") for question in QUESTIONS]

@@ -527,6 +527,7 @@ def test_a_front_end_that_tells_cells_but_no_file_keeps_its_conversation_over_a_
     assert sent(server) == ["a", "ab", "ab", "abc"]
 
 
+@pytest.mark.long  # many kernels
 def test_kernels_killed_at_random_points_lose_at_most_a_second(start: Start, server: Server, four: Saved) -> None:
     server.answers(Reply("word " * 2000, seconds=8.0, pieces=2000))
     chance, promised = random.Random(4), 0

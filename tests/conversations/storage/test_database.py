@@ -104,6 +104,7 @@ def test_the_database_is_the_users_alone(path: Path) -> None:
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.long  # fifty processes
 @pytest.mark.skipif(os.name == "nt", reason="kills as POSIX does")
 def test_processes_killed_at_fifty_random_points_lose_at_most_a_second(tmp_path: Path) -> None:
     with ThreadPoolExecutor(10) as pool:
