@@ -117,8 +117,7 @@ class CellResult:
             except ReplyFormatError as error:
                 self.misfit = error
                 reply.note(f"does not fit {self.spec.name}: {clean(error.faults[0], 120)}")
-            else:
-                reply.show_instead(self.spec.readable(turn.reply))
+            reply.show_instead(self.spec.readable(turn.reply))
         if self._form == "code" and turn.finish == "complete":
             reply.note(put_into_next_cell(self._magics, python_code(Reply(turn).code)))
 

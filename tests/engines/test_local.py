@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -14,20 +15,28 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypedDict
 
+import pydantic
 import pytest
 from asking import outcome
 from engines.peer import ACCOUNT, PASSWORD, ROOT, free_port, running
 from real_kernel.rig import Kernel
 
-from berlin_magic.errors import IncompleteReplyError, ModelUnknownError, ServerError, ServerUnreachableError
+from berlin_magic.errors import (
+    IncompleteReplyError,
+    ModelUnknownError,
+    ReplyFormatError,
+    ServerError,
+    ServerUnreachableError,
+)
 from berlin_magic.messages import Finish, Notice, Text, Usage
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.local import engine, models
 from berlin_magic.providers.local.models import ModelFile
 from berlin_magic.providers.local.provider import Local
 from berlin_magic.results.conversation import Conversation
+from berlin_magic.results.typed import schema_of
 from berlin_magic.server.accounts.database import AccountFile
 
 pytestmark = pytest.mark.local
@@ -101,6 +110,47 @@ async def test_a_reply_keeps_to_a_schema(local: ModelFile):
     person = json.loads(reply.text)
     assert set(person) == {"name", "age"}
     assert isinstance(person["age"], int)
+
+
+@dataclasses.dataclass
+class Person:
+    name: Annotated[str, pydantic.Field(max_length=20)]
+    age: Annotated[int, pydantic.Field(ge=0, le=120)]
+
+
+class Family(pydantic.BaseModel):
+    people: Annotated[list[Person], pydantic.Field(min_length=2, max_length=2)]
+    home: Literal["Berlin", "Bonn"]
+
+
+class Pet(TypedDict):
+    legs: Literal[2, 4]
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        Person,
+        Family,
+        Pet,
+        Literal["spam", "ham"],
+        Annotated[list[Person], pydantic.Field(min_length=1, max_length=1)],
+        {"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]},
+    ],
+)
+async def test_a_value_of_any_type_is_right_at_once_as_the_engine_can_write_nothing_else(local: ModelFile, type_: Any):
+    talk = Conversation(model="local:")
+    value = await talk.ask("Invent one.", as_=type_, temperature=0, max_tokens=200)
+    assert schema_of(type_).parse(talk[0].reply) == value
+    assert len(talk) == 1
+
+
+async def test_a_value_that_the_length_limit_cuts_off_does_not_fit_and_is_kept(local: ModelFile):
+    talk = Conversation(model="local:")
+    with pytest.raises(ReplyFormatError, match="does not fit"):
+        await talk.ask("Say hello.", as_=Family, temperature=0, max_tokens=10)  # the limit cuts the JSON off
+    assert [turn.finish for turn in talk] == ["complete", "complete"]
+    assert all(turn.reply for turn in talk)
 
 
 async def test_what_is_longer_than_the_model_reads_is_refused_with_advice(local: ModelFile):
