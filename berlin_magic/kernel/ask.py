@@ -15,6 +15,7 @@ from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import FORMAT, output_record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
+from berlin_magic.kernel import rows
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
 from berlin_magic.kernel.cell_result import CellResult, result_of
@@ -69,6 +70,8 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     if not question.strip() and template is None:
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
+    if options.each:
+        return ReplyResult(*await rows.ask_each(magics, options, question, awaited=awaited))
     wanted = await result_of(magics, options)
     composed = await compose_prompt(
         magics,
