@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from berlin_magic.conversations.storage.schema import default_path
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
 from berlin_magic.display.view import State, Status, View
-from berlin_magic.errors import BerlinError, NotStoredError, PromptError, clean
+from berlin_magic.errors import BerlinError, NotStoredError, PromptError, ReplyFormatError, clean
 from berlin_magic.kernel.command_output import CommandOutput, quantity
 from berlin_magic.kernel.costs import max_tokens, prompt_tokens
 from berlin_magic.kernel.notebook import Notebook, notebook_of
@@ -35,6 +35,7 @@ from berlin_magic.prompts.describe import describe
 from berlin_magic.results.asking import Answer, Asking, Gate, Progress
 from berlin_magic.results.budget import Budget, Ceiling, Cost, money
 from berlin_magic.results.rows import Rows, rows_in
+from berlin_magic.results.typed import TypedSpec, schema_of
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
@@ -58,6 +59,7 @@ class _How:
     concurrency: int = 8
     again: bool = False
     ceiling: Ceiling | None = None
+    spec: TypedSpec | None = None
 
 
 async def map_rows(
@@ -65,6 +67,7 @@ async def map_rows(
     rows: Any = None,
     *,
     concurrency: int = 8,
+    as_: Any = None,
     budget: str | int | None = None,
     model: str = "",
     system: str | None = None,
@@ -85,6 +88,9 @@ async def map_rows(
         ``row`` in the template.
     concurrency : int
         How many are asked at the same time, at most.
+    as_ : type or mapping, optional
+        What each reply is to be: a pydantic model, a dataclass, ``Literal[…]``, a JSON schema, … A reply that does not
+        fit goes back to the model once, with what is wrong.
     budget : str or int, optional
         What may be spent by this call: ``"0.50 USD"`` or ``"10000 tokens"``.
     model, system : str, optional
@@ -104,7 +110,7 @@ async def map_rows(
     ValueError
         If the arguments don't fit; nothing is sent.
     PromptError
-        If the template can't be filled in for the first row; nothing is sent.
+        If the template can't be filled in for the first row, or `as_` is not a type; nothing is sent.
     """
     if concurrency < 1:
         raise ValueError("concurrency must be at least 1")
@@ -127,7 +133,8 @@ async def map_rows(
             raise ValueError("prompts must be a list of texts, or one template with rows")
         questions, errors = [Composed(text, (TextPart(text),)) for text in texts], {}
         source = [{"prompt": text} for text in texts]
-    how = _How(model, system, options, concurrency, again, ceiling)
+    spec = None if as_ is None else schema_of(as_)
+    how = _How(model, system, options, concurrency, again, ceiling, spec)
     run = _Run(notebook, questions, errors, how)
     await run.prepare()
     view = None
@@ -220,7 +227,7 @@ class _Run:
         self, notebook: Notebook, questions: Sequence[Composed], errors: Mapping[int, BaseException], how: _How
     ) -> None:
         self._notebook = notebook
-        self._questions: list[Composed | None] = list(questions)
+        self._questions: list[Composed | None] = [_with_instruction(one, how.spec) for one in questions]
         self._wrong = errors
         self._how = how
         self._store = AskedRows(notebook.store)
@@ -317,28 +324,37 @@ class _Run:
         key, composed = self._keys[number], self._questions[number]
         if (row := self._found.pop(key, None)) is not None:
             self._questions[number] = None
-            return _stored_answer(row)
+            return Answer(row.reply if self._how.spec is None else self._how.spec.parse(row.reply), stored=True)
         assert composed is not None  # noqa: S101 - each row is asked once
         if self._notebook.usual_replay() == "only":
             raise NotStoredError("The reply to this row is not stored, and replay is “only”.\nSet it to “auto” to ask.")
         costs: list[Cost] = []
         talk = self._conversation(costs.append)
-        turn = self._turn(talk, composed)
+        turn = await self._asked(talk, self._turn(talk, composed))
+        value: Any = turn.reply
+        if (spec := self._how.spec) is not None:
+            try:
+                value = spec.parse(turn.reply)
+            except ReplyFormatError as misfit:
+                correction = spec.repair(misfit)
+                turn = await self._asked(talk, self._turn(talk, Composed(correction, (TextPart(correction),))))
+                value = spec.parse(turn.reply)
+        answer = Answer(
+            value,
+            sum(cost.tokens for cost in costs),
+            sum(cost.billionths or 0 for cost in costs),
+            next((cost.currency for cost in costs), ""),
+        )
+        more = {"model": turn.model, "provider": turn.provider, "tokens": answer.tokens, "at": turn.ended}
+        await self._stored(key, StoredRow(turn.reply, more))
+        self._questions[number] = None
+        return answer
+
+    async def _asked(self, talk: Conversation, turn: Turn) -> Turn:
         async with aclosing(talk.answer(turn, there=self._there)) as events:
             async for _ in events:
                 pass
-        cost = costs[-1] if costs else Cost()
-        more = {
-            "model": turn.model,
-            "provider": turn.provider,
-            "tokens": cost.tokens,
-            "billionths": cost.billionths or 0,
-            "currency": cost.currency,
-            "at": turn.ended,
-        }
-        await self._stored(key, StoredRow(turn.reply, more))
-        self._questions[number] = None
-        return Answer(turn.reply, cost.tokens, cost.billionths or 0, cost.currency)
+        return turn
 
     def _conversation(self, settled: Callable[[Cost], None] | None = None) -> Conversation:
         notebook, costs = self._notebook, self._notebook.costs
@@ -478,6 +494,13 @@ async def _composed(
     return questions, errors
 
 
+def _with_instruction(composed: Composed, spec: TypedSpec | None) -> Composed:
+    """Return a question that says what its reply has to be."""
+    if spec is None:
+        return composed
+    return replace(composed, parts=(*composed.parts, TextPart(f"\n\n{spec.instruction}")))
+
+
 async def _fill_in(magics: BerlinMagics | None, template: str, row: Any) -> Composed:
     if magics is not None:
         return await compose_prompt(magics, template, row=(row,))
@@ -508,10 +531,6 @@ def _notebook(shell: Any) -> Notebook:
 
 
 _of_scripts: dict[Path, Notebook] = {}
-
-
-def _stored_answer(row: StoredRow) -> Answer:
-    return Answer(row.reply, stored=True)
 
 
 def _duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -16,7 +16,7 @@ from scripted import HEAD, Request, ScriptedServer, reply
 from shells import new_shell
 
 import berlin_magic
-from berlin_magic.errors import BudgetError, NotStoredError, PromptError, RateLimitError, ServerError
+from berlin_magic.errors import BudgetError, NotStoredError, PromptError, RateLimitError, ReplyFormatError, ServerError
 from berlin_magic.kernel.magics import BerlinMagics
 from berlin_magic.results.rows import Rows
 
@@ -256,3 +256,30 @@ async def test_a_server_that_refuses_everything_is_not_asked_for_every_row(
     model.refuse = lambda _prompt: reply(429, b'{"error": {"message": "no"}}', "Retry-After: 3600")
     rows = await berlin_magic.map(WORDS, concurrency=2)
     assert all(isinstance(error, RateLimitError) for error in rows.errors.values())
+
+
+async def test_each_reply_is_a_value_of_the_type_and_one_that_does_not_fit_is_corrected_once(
+    model: Model, server: ScriptedServer
+) -> None:
+    replies = {"red": ["warm"], "blue": ["I think it is cold", "cold"], "grey": ["neither", "nor"]}
+    asked: list[list[dict[str, Any]]] = []
+
+    def script(request: Request) -> list[Any]:
+        messages = request.json["messages"]
+        asked.append(messages)
+        word = messages[0]["content"].split()[1]
+        return [HEAD, step(replies[word].pop(0)) + step(finish="stop") + usage(10, 2) + DONE]
+
+    server.on(CHAT, script)
+    table = [{"word": word} for word in replies]
+    rows = await berlin_magic.map("Is {{ row.word }} warm?", table, as_=Literal["warm", "cold"], concurrency=1)
+    assert rows == ["warm", "cold", None] and isinstance(rows.errors[2], ReplyFormatError)
+    assert [len(messages) for messages in asked] == [1, 1, 3, 1, 3]
+    assert "JSON schema" in asked[0][0]["content"] and "does not fit" in asked[2][2]["content"]
+    replies["grey"] = ["cold"]
+    assert await berlin_magic.map("Is {{ row.word }} warm?", table, as_=Literal["warm", "cold"]) == [
+        "warm",
+        "cold",
+        "cold",
+    ]
+    assert len(asked) == 6
