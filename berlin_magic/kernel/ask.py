@@ -146,7 +146,7 @@ async def _ask(
     if options.dry_run or options.show:
         trial = conversation.fork()  # what is asked there is neither sent nor stored
         shown = question.put_into(trial, new=options.new)
-        slip_output(await slip_of(trial, shown, composed)).show(shell)
+        slip_output(await slip_of(trial, shown, composed, notebook.costs)).show(shell)
         if options.dry_run:
             return ReplyResult(shown)
     turn = question.put_into(conversation, new=options.new)

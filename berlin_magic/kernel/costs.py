@@ -14,7 +14,7 @@ from berlin_magic.conversations.storage.database import Store
 from berlin_magic.conversations.storage.spending import Receipt, Scope, Spending
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.prompts.slip import packed
-from berlin_magic.results.budget import Budget, Ceiling, Cost, reserved
+from berlin_magic.results.budget import Budget, Ceiling, Cost, money, reserved
 from berlin_magic.results.prices import FREE, Price, own_price, vendor_price
 
 if TYPE_CHECKING:
@@ -163,12 +163,24 @@ class Costs:
         now = datetime.fromtimestamp(self._clock()).astimezone()
         return now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
 
-    def left(self) -> str:
-        """Return what is spent of the budget, as text; empty without one. It reads the database."""
+    def used(self) -> str:
+        """Return what is spent or reserved of the budget, as text; empty without one. It reads the database."""
         if self.budget is None:
             return ""
         _, used, _ = self.spending.used(self._scope(self.budget))
         return f"{self.budget.shown(used)} of {self.budget}"
+
+    async def estimate(self, turn: Turn, there: Connection) -> list[str]:
+        """Return what asking `turn` may cost, and what is left of the budget, a line each; nothing is asked."""
+        price, limit = await self.price(there), max_tokens(turn)
+        lines = []
+        if price is not None and price.currency:
+            cost = Cost.at(price, prompt_tokens(turn), limit or 0)
+            most = "at most" if limit else "without its reply, which no max_tokens limits,"
+            lines.append(f"it costs {most} {cost.money or money(0, price.currency)} (an estimate)")
+        if used := await in_thread(self.used):
+            lines.append(f"{used} are spent or reserved")
+        return lines
 
 
 def max_tokens(turn: Turn) -> int | None:

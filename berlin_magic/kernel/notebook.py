@@ -139,6 +139,11 @@ class Notebook:
         stored = file.store.conversations(file.id) if file.store is not None else {}
         return sorted({"", *self._conversations, *stored, *file.names()})
 
+    def id_of(self, name: str = "") -> str:
+        """Return the id of the conversation of that name."""
+        self.conversation(name)
+        return self._conversations[name][0]
+
     def open_ids(self) -> set[str]:
         """Return the ids of its conversations, as far as they have been used."""
         return {id_ for id_, _ in self._conversations.values()}
