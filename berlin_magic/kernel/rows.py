@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 import threading
 from argparse import Namespace
 from collections import Counter
@@ -198,7 +197,7 @@ async def ask_each(
     if options.dry_run:
         CommandOutput(await run.estimate()).show(shell)
         return Turn(question), None
-    await run.show(selection.open_view(shell, stop=run.stop, awaited=awaited), with_table=True)
+    await run.show(selection.open_view(shell, stop=run.stop, awaited=awaited), in_a_cell=True)
     result = run.result(source)
     if options.into and shell is not None:
         shell.user_ns[options.into] = result
@@ -280,7 +279,7 @@ class _Run:
         if self._task is not None:
             self._task.cancel()
 
-    async def show(self, view: View | None, *, with_table: bool = False) -> None:
+    async def show(self, view: View | None, *, in_a_cell: bool = False) -> None:
         """Ask the rows, and show how far they are, to the finished output."""
         self._started = self._clock()
         if view is not None:
@@ -299,7 +298,7 @@ class _Run:
                 self.interrupted = True
                 await cancel_and_wait(task)
         if view is not None:
-            view.feed(self._summary(with_table=with_table))
+            view.feed(self._summary(in_a_cell=in_a_cell))
             view.finish(self._status(self._final_state()), {})
             await view.wait_for_front_end()
         if task.done() and not task.cancelled() and (error := task.exception()) is not None:
@@ -416,7 +415,7 @@ class _Run:
 
     def _counts(self) -> Iterator[str]:
         progress = self._progress
-        yield f"{progress.done + progress.failed:,} of {quantity(progress.total, 'row')}"
+        yield f"{progress.done:,} of {quantity(progress.total, 'row')}"
         if progress.stored:
             yield f"{progress.stored:,} from the store"
         if progress.failed:
@@ -433,23 +432,23 @@ class _Run:
             return "stopped"
         return "complete" if self._asking.stopped is None else "cut" if self._progress.done else "failed"
 
-    def _summary(self, *, with_table: bool) -> str:
-        """Return what the finished output says of the rows, as Markdown."""
+    def _summary(self, *, in_a_cell: bool) -> str:
+        """Return what the finished output says of the rows, as Markdown; a cell's error is shown below it anyway."""
         blocks = [" · ".join(self._counts())]
         values = self._asking.values
-        if with_table:
-            lines = ["| row | reply |", "|--:|---|"]
-            shown = [(number, value) for number, value in enumerate(values[:_SHOWN]) if value is not None]
-            lines += [f"| {number} | {_literal(str(value))} |" for number, value in shown]
-            if more := len(values) - _SHOWN:
-                lines += [f"| … | {more:,} more |"] if more > 0 else []
-            blocks += ["\n".join(lines)] if shown else []
-        told = list(self._asking.errors.items())
-        blocks += [
-            f"Row {number}: {_literal(f'{type(error).__name__}: {error}', 300)}" for number, error in told[:_TOLD]
-        ]
-        if len(told) > _TOLD:
-            blocks.append(f"… and {len(told) - _TOLD:,} more rows without a reply: `.errors` has them all.")
+        if in_a_cell and (shown := [(number, one) for number, one in enumerate(values) if one is not None][:_SHOWN]):
+            lines = ["| row | reply |", "|--:|---|", *(f"| {number} | {_cell(value)} |" for number, value in shown)]
+            if (rest := self._progress.done - len(shown)) > 0:
+                lines.append(f"| … | {rest:,} more |")
+            blocks.append("\n".join(lines))
+        told = {number: error for number, error in self._asking.errors.items() if error is not self._asking.stopped}
+        kinds = Counter(f"{type(error).__name__}: {error}" for error in told.values())
+        for text, count in kinds.most_common(_TOLD):
+            first = next(number for number, error in told.items() if text == f"{type(error).__name__}: {error}")
+            more = f" and {quantity(count - 1, 'further row')}" if count > 1 else ""
+            blocks.append(f"Row {first}{more}: {clean(text, 300)}")
+        if len(kinds) > _TOLD:
+            blocks.append("`.errors` has the other errors, by row.")
         return "\n\n".join(blocks)
 
 
@@ -538,9 +537,6 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$!&:/@.-])")
-
-
-def _literal(text: str, most: int = 120) -> str:
-    """Return `text` as one line of Markdown that shows it as it is."""
-    return _MARKS.sub(r"\\\1", clean(text, most))
+def _cell(value: object) -> str:
+    """Return a reply as one cell of a table in Markdown."""
+    return clean(str(value), 120).replace("|", "\\|")
