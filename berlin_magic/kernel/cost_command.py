@@ -31,13 +31,13 @@ async def cost(context: CommandContext, _arguments: Namespace) -> CommandOutput:
             ("last turn", spending.sums(turn=talk[-1].id) if len(talk) else Sums()),
             ("conversation", spending.sums(conversation=conversation)),
             ("notebook", spending.sums(notebook=notebook.id)),
-            ("today, in all notebooks", spending.sums(since=costs.midnight())),
+            ("today", spending.sums(since=costs.midnight())),
         ]
         return found, costs.used()
 
     found, used = await in_thread(read)
     rows = [(name, f"{sums.requests:,}", f"{sums.prompt:,}", f"{sums.reply:,}", _money(sums)) for name, sums in found]
-    notes = ["Tokens that a server does not tell are estimated."]
+    notes = ["Today counts all notebooks. Tokens that a server does not tell are estimated."]
     if unpriced := found[-1][1].unpriced:
         known = "genai-prices has those of vendors, and BerlinMagics.prices your own"
         notes.append(f"No price is known for {quantity(unpriced, 'request')} of today: {known}.")

@@ -430,7 +430,7 @@ class _Run:
             return "interrupted"
         if self._ended_by_user:
             return "stopped"
-        return "complete" if self._asking.stopped is None else "cut" if self._progress.done else "failed"
+        return "complete" if self._asking.stopped is None else "stopped" if self._progress.done else "failed"
 
     def _summary(self, *, in_a_cell: bool) -> str:
         """Return what the finished output says of the rows, as Markdown; a cell's error is shown below it anyway."""

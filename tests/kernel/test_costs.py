@@ -56,7 +56,7 @@ async def test_turn_conversation_notebook_and_day_are_summed(
     told = await cost(magics, capsys)
     assert numbers(told["last turn"]) == numbers(told["conversation"]) == ["1", "100", "50", "0.0020 EUR"]
     assert numbers(told["notebook"]) == ["3", "300", "150", "0.0060 EUR"]
-    assert numbers(told["today, in all notebooks"]) == ["4", "400", "200", "0.0060 EUR + ?"]
+    assert numbers(told["today"]) == ["4", "400", "200", "0.0060 EUR + ?"]
     assert any("No price is known for 1 request of today" in line for line in told)
 
 
