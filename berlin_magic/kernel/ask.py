@@ -71,7 +71,7 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
     if options.each:
-        return ReplyResult(*await rows.ask_each(magics, options, question, awaited=awaited))
+        return ReplyResult(*await rows.ask_each(magics, options, question, template, awaited=awaited))
     wanted = await result_of(magics, options)
     composed = await compose_prompt(
         magics,

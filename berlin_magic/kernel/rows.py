@@ -38,6 +38,7 @@ from berlin_magic.results.typed import TypedSpec, schema_of
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
+    from berlin_magic.prompts.templates import Filled
     from berlin_magic.providers.resolve import Connection
 
 __all__ = ["ask_each", "map_rows"]
@@ -150,7 +151,7 @@ async def map_rows(
 
 
 async def ask_each(
-    magics: BerlinMagics, options: Namespace, question: str, *, awaited: bool
+    magics: BerlinMagics, options: Namespace, question: str, template: Filled | None = None, *, awaited: bool
 ) -> tuple[Turn, BaseException | None]:
     """Ask the question of a ``%%berlin --each`` cell for each row, and show what has come of it.
 
@@ -164,7 +165,7 @@ async def ask_each(
     UsageError
         For options that don't go together; nothing is sent.
     """
-    for name in ("bg", "new", "conversation", "replay_from", "show"):
+    for name in ("bg", "new", "conversation", "replay_from"):
         if getattr(options, name):
             said = {"conversation": "-c", "replay_from": "--replay-from"}.get(name, f"--{name}")
             raise UsageError(f"--each and {said} don't go together: rows are outside of conversations.")
@@ -184,6 +185,7 @@ async def ask_each(
             expand=not options.no_expand,
             names=options.beside,
             secrets=options.allow_secrets,
+            template=template,
             row=(row,),
         )
 
@@ -194,9 +196,10 @@ async def ask_each(
     run = _Run(magics.notebook, questions, errors, how)
     await run.prepare()
     await in_thread(lambda: selection.prepare(shell))
-    if options.dry_run:
+    if options.dry_run or options.show:
         CommandOutput(await run.estimate()).show(shell)
-        return Turn(question), None
+        if options.dry_run:
+            return Turn(question), None
     await run.show(selection.open_view(shell, stop=run.stop, awaited=awaited), in_a_cell=True)
     result = run.result(source)
     if options.into and shell is not None:
