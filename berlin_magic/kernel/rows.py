@@ -24,6 +24,7 @@ from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
 from berlin_magic.display.view import State, Status, View
 from berlin_magic.errors import BerlinError, NotStoredError, PromptError, ReplyFormatError, clean
+from berlin_magic.kernel.cell_result import result_of, set_out
 from berlin_magic.kernel.command_output import CommandOutput, quantity
 from berlin_magic.kernel.costs import max_tokens, prompt_tokens
 from berlin_magic.kernel.notebook import Notebook, notebook_of
@@ -133,7 +134,7 @@ async def map_rows(
             raise ValueError("prompts must be a list of texts, or one template with rows")
         questions, errors = [Composed(text, (TextPart(text),)) for text in texts], {}
         source = [{"prompt": text} for text in texts]
-    spec = None if as_ is None else schema_of(as_)
+    spec = None if as_ is None else await in_thread(lambda: schema_of(as_))
     how = _How(model, system, options, concurrency, again, ceiling, spec)
     run = _Run(notebook, questions, errors, how)
     await run.prepare()
@@ -171,7 +172,10 @@ async def ask_each(
             raise UsageError(f"--each and {said} don't go together: rows are outside of conversations.")
     if options.concurrency < 1:
         raise UsageError("--concurrency must be at least 1.")
+    if options.format in {"code", "df"}:
+        raise UsageError(f"--each and -f {options.format} don't go together: `.to_frame()` of the result is a table.")
     shell = magics.shell
+    wanted = await result_of(magics, options)
     source = _evaluated(shell, options.each)
     try:
         given = rows_in(source)
@@ -191,7 +195,7 @@ async def ask_each(
 
     questions, errors = await _composed(given, fill_in)
     given_options = {"temperature": options.temperature, "max_tokens": options.max_tokens}
-    how = _How(options.model, options.system, given_options, options.concurrency, options.again)
+    how = _How(options.model, options.system, given_options, options.concurrency, options.again, spec=wanted.spec)
     await in_thread(magics.notebook.open)
     run = _Run(magics.notebook, questions, errors, how)
     await run.prepare()
@@ -204,6 +208,7 @@ async def ask_each(
     result = run.result(source)
     if options.into and shell is not None:
         shell.user_ns[options.into] = result
+    set_out(shell, result)
     return Turn(question), Interrupted(_INTERRUPTED) if run.interrupted else result.stopped
 
 
@@ -378,7 +383,7 @@ class _Run:
             question=() if composed.is_plain else composed.parts,
             model=how.model or talk.model,
             system=how.system,
-            options=how.options,
+            options={**how.options, **({} if how.spec is None else how.spec.options)},
         )
 
     def _make_keys(self) -> list[Key]:
@@ -500,7 +505,7 @@ def _with_instruction(composed: Composed, spec: TypedSpec | None) -> Composed:
     """Return a question that says what its reply has to be."""
     if spec is None:
         return composed
-    return replace(composed, parts=(*composed.parts, TextPart(f"\n\n{spec.instruction}")))
+    return replace(composed, parts=spec.asked_in(composed.parts or (TextPart(composed.source),)))
 
 
 async def _fill_in(magics: BerlinMagics | None, template: str, row: Any) -> Composed:

@@ -190,6 +190,7 @@ async def test_a_cell_asks_for_each_row_outside_of_the_conversation(
     shell.user_ns |= {"df": pd.DataFrame({"text": ["red", "blue", "green"]}), "row": "the user's own"}
     await magics.awaited_cell("--each df[:2] -o result --concurrency 2", "Say {{ row.text }}")
     result = shell.user_ns["result"]
+    assert shell.user_ns["_"] is result
     assert result == ["RED 1", "BLUE 1"] and list(result.to_frame()["text"]) == ["red", "blue"]
     assert shell.user_ns["row"] == "the user's own"
     assert len(magics.conversation) == 0
@@ -283,3 +284,21 @@ async def test_each_reply_is_a_value_of_the_type_and_one_that_does_not_fit_is_co
         "cold",
     ]
     assert len(asked) == 6
+
+
+async def test_a_cell_gives_values_of_a_type_and_the_server_is_told_the_schema(
+    magics: BerlinMagics, server: ScriptedServer
+) -> None:
+    formats: list[Any] = []
+
+    def script(request: Request) -> list[Any]:
+        formats.append(request.json.get("response_format"))
+        return [HEAD, step('{"value": "warm"}') + step(finish="stop") + usage(10, 2) + DONE]
+
+    server.on(CHAT, script)
+    magics.shell.user_ns |= {"Warmth": Literal["warm", "cold"], "words": ["red", "blue"]}
+    await magics.awaited_cell("--each words --as Warmth -o found", "Is {{ row }} warm?")
+    assert magics.shell.user_ns["found"] == ["warm", "warm"]
+    assert len(formats) == 2 and all(one["type"] == "json_schema" for one in formats)
+    with pytest.raises(UsageError, match="don't go together"):
+        await magics.awaited_cell("--each words -f code", "Is {{ row }} warm?")
