@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from berlin_magic import messages as events
 from berlin_magic.errors import (
     BerlinError,
+    BudgetError,
     ContextOnServerError,
     IncompleteReplyError,
     IncorrectAnswerError,
@@ -33,6 +34,7 @@ from berlin_magic.messages import Event, Finish, Notice, Reasoning, Started, Tex
 if TYPE_CHECKING:
     from berlin_magic.credentials.redaction import redacted
     from berlin_magic.kernel.notebook import conversation
+    from berlin_magic.kernel.rows import map_rows as map  # noqa: A004, F401 - see `_RENAMED`
     from berlin_magic.prompts.describe import describe
     from berlin_magic.providers.base import Provider
     from berlin_magic.providers.berlin.provider import Berlin
@@ -55,10 +57,12 @@ _HOMES = {
     "describe": "prompts.describe",
     "redacted": "credentials.redaction",
 }
+_RENAMED = {"map": ("kernel.rows", "map_rows")}  # not in `__all__`: `import *` would hide Python's own
 
 __all__ = [
     "Berlin",
     "BerlinError",
+    "BudgetError",
     "ContextOnServerError",
     "Conversation",
     "Event",
@@ -96,13 +100,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    home, inner = _RENAMED.get(name, (_HOMES.get(name), name))
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{home}"), inner)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_RENAMED})
 
 
 def load_ipython_extension(shell: Any) -> None:

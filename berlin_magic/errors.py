@@ -19,6 +19,7 @@
     ├── NotStoredError                no stored reply, and asking is not allowed
     ├── PromptError                   the prompt can't be filled in; nothing was sent
     ├── ReplyFormatError              the reply is no value of the type that was asked for
+    ├── BudgetError                   the request would break the budget; it was not sent
     ├── ReplayFileError               the file with the stored replies can't be read
     └── StoreError                    the conversations can't be stored
 
@@ -32,6 +33,7 @@ import unicodedata
 
 __all__ = [
     "BerlinError",
+    "BudgetError",
     "ContextOnServerError",
     "IncompleteReplyError",
     "IncorrectAnswerError",
@@ -137,6 +139,10 @@ class ReplyFormatError(BerlinError):
     def __init__(self, message: str, *, faults: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.faults = faults
+
+
+class BudgetError(BerlinError):
+    """The request would break the user's budget, or its price is not known; it was not sent."""
 
 
 class ServerError(BerlinError):

@@ -21,7 +21,7 @@ from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.thinking import ThinkingParser
 from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.credentials.secret import unseen
-from berlin_magic.errors import BerlinError, NotStoredError
+from berlin_magic.errors import BerlinError, IncompleteReplyError, NotStoredError
 from berlin_magic.messages import Event, Part, Reasoning, Started, Text, TextWasReasoning
 from berlin_magic.providers.base import events_of, text_of
 from berlin_magic.providers.options import CONNECTION_SETTINGS, SERVER_SETTINGS, hide_secrets, merge_settings
@@ -30,7 +30,7 @@ from berlin_magic.providers.registry import named_provider
 if TYPE_CHECKING:
     from berlin_magic.providers.resolve import Connection
 
-__all__ = ["Conversation", "Host"]
+__all__ = ["Conversation", "Host", "Settle"]
 
 
 def _nowhere() -> tuple[None, None]:
@@ -39,6 +39,14 @@ def _nowhere() -> tuple[None, None]:
 
 async def _at_once() -> None:
     """Wait for nothing."""
+
+
+async def _unpaid(_turn: Turn, _there: Connection) -> Settle:
+    return lambda _refused: None
+
+
+Settle = Callable[[bool], None]
+"""Writes down what a request has cost; called with whether the server has refused it, and so takes nothing for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +61,14 @@ class Host:
         Returns where else stored replies may be found.
     stored : callable
         Waits until what has been journaled is on disk; not for long.
+    reserve : callable
+        Is given a turn that is about to be sent, and over which connection; raises a `BudgetError` if it must not be.
     """
 
     cell: Callable[[], tuple[str | None, str | None]] = _nowhere
     replays: Callable[[], list[Replays]] = list
     stored: Callable[[], Awaitable[object]] = _at_once
+    reserve: Callable[[Turn, Connection], Awaitable[Settle]] = _unpaid
 
 
 class Conversation(Turns):
@@ -219,7 +230,9 @@ class Conversation(Turns):
         connect = await in_thread(_connect)
         return await connect(turn.model, **merge_settings(self.connection, {}, turn.model))
 
-    async def answer(self, turn: Turn, *, replay: Mode | None = None, **way: Any) -> AsyncGenerator[Event, None]:
+    async def answer(
+        self, turn: Turn, *, replay: Mode | None = None, there: Connection | None = None, **way: Any
+    ) -> AsyncGenerator[Event, None]:
         """Answer a turn that `ask_in` gave, yield what arrives, and leave the turn ended, whatever happens.
 
         Parameters
@@ -228,6 +241,8 @@ class Conversation(Turns):
             Running, and nobody else's. It has taken each event when that is yielded.
         replay : str, optional
             In place of the conversation's own.
+        there : Connection, optional
+            What `resolved` has returned; who asks many questions resolves once.
         **way
             Where to ask, in place of the conversation's own; it is not recorded.
         """
@@ -235,7 +250,7 @@ class Conversation(Turns):
         turn.request = self._digests.of(turn, turn.model or os.environ.get("BERLIN_MODEL", ""))
         try:
             stored = self._stored(turn, replay or self.replay)
-            async with aclosing(self._asked(turn, way) if stored is None else _replayed(turn, stored)) as events:
+            async with aclosing(self._asked(turn, way, there) if stored is None else _replayed(turn, stored)) as events:
                 async for event in events:
                     self._take(turn, event)
                     yield event
@@ -286,15 +301,18 @@ class Conversation(Turns):
         file = Path(path)
         file.write_text(export.exported(self, self.messages, file.suffix), encoding="utf-8")
 
-    async def _asked(self, turn: Turn, way: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
-        # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
-        connect = await in_thread(_connect)
+    async def _asked(self, turn: Turn, way: Mapping[str, Any], there: Connection | None) -> AsyncGenerator[Event, None]:
+        caution = ""
+        if there is None:
+            # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
+            connect = await in_thread(_connect)
+            there = await connect(turn.model, **merge_settings(self.connection, way, turn.model))
+            found = there
+            caution = await in_thread(lambda: found.provider.caution(found.model))
         from berlin_magic.credentials.redaction import redacted, untraced  # noqa: PLC0415 - loaded by `connect`
 
-        there = await connect(turn.model, **merge_settings(self.connection, way, turn.model))
         provider = there.provider
         turn.wanted = turn.model
-        caution = await in_thread(lambda: provider.caution(there.model))
         yield Started(provider.name, there.model, there.embedded, caution)
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
@@ -304,6 +322,7 @@ class Conversation(Turns):
             options.pop("reply_schema", None)  # the prompt says it
         asked = turn.asked_within(self.data)
         messages = asked[-1:] if turn.alone else asked
+        settle, refused = await self._host.reserve(turn, there), False
         try:
             stream = events_of(
                 provider.stream(turn.model, messages, **there.settings, **kept, **options), provider.name
@@ -319,9 +338,12 @@ class Conversation(Turns):
             for part in parser.flush():
                 yield part
         except BerlinError as error:
+            refused = not turn.parts and not isinstance(error, IncompleteReplyError)
             raise redacted(error, there.secrets) from None  # another package's provider may quote anything
         except asyncio.CancelledError as error:
             raise untraced(error) from None  # who gives up waiting sees the frames that were waiting
+        finally:
+            settle(refused)
 
     def _stored(self, turn: Turn, mode: Mode) -> StoredReply | None:
         if mode == "off":
@@ -359,6 +381,7 @@ class Conversation(Turns):
         other = super()._alike()
         other.model, other.connection = self.model, dict(self.connection)
         other.replay, other.context, other.renewed, other.data = self.replay, self.context, True, self.data
+        other._host = Host(reserve=self._host.reserve)  # noqa: SLF001 - its own class; the same budget pays
         return other
 
 

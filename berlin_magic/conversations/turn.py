@@ -116,6 +116,8 @@ class Turn:
         Why the engine ended the reply, in its own word (`events.Finish`); empty if it did not tell.
     prompt_tokens, completion_tokens : int or None
         What the engine counted.
+    cost : str
+        What it has cost, in money; empty if that is not known. It is not recorded with the turn.
     begun, ended : float or None
         Seconds since the epoch, from whoever has a clock.
     alone : bool
@@ -149,6 +151,7 @@ class Turn:
     reason: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cost: str = field(default="", kw_only=True)
     begun: float | None = None
     ended: float | None = None
     given: tuple[Message, ...] | None = None

@@ -15,6 +15,7 @@ from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import FORMAT, output_record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
+from berlin_magic.kernel import rows
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
 from berlin_magic.kernel.cell_result import CellResult, result_of
@@ -69,6 +70,8 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     if not question.strip() and template is None:
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
+    if options.each:
+        return ReplyResult(*await rows.ask_each(magics, options, question, template, awaited=awaited))
     wanted = await result_of(magics, options)
     composed = await compose_prompt(
         magics,
@@ -143,7 +146,7 @@ async def _ask(
     if options.dry_run or options.show:
         trial = conversation.fork()  # what is asked there is neither sent nor stored
         shown = question.put_into(trial, new=options.new)
-        slip_output(await slip_of(trial, shown, composed)).show(shell)
+        slip_output(await slip_of(trial, shown, composed, notebook.costs)).show(shell)
         if options.dry_run:
             return ReplyResult(shown)
     turn = question.put_into(conversation, new=options.new)

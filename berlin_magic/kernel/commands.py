@@ -18,6 +18,7 @@ from berlin_magic.kernel.arguments import argument, nearest, number, require_enc
 from berlin_magic.kernel.cell import cell_of
 from berlin_magic.kernel.command import Argument, Command, CommandContext, Run
 from berlin_magic.kernel.command_output import CommandOutput, inline_html, quantity, table
+from berlin_magic.kernel.cost_command import cost
 from berlin_magic.providers.registry import load, named_provider
 
 if TYPE_CHECKING:
@@ -339,6 +340,7 @@ _LISTED = (
     _about("stale", "list the turns that quote data which has changed since", about.stale),
     _about("template", _TEMPLATE, templates.template, *templates.ARGUMENTS),
     _about("system", 'show the system prompt, or set it; "" clears it', about.system, text="TEXT"),
+    _about("cost", "show the tokens and the money of the last turn, the conversation, the notebook and today", cost),
     _about("export", "write the conversation to a .md, .json or .jsonl file", about.export, _FILE),
     _about("import", "add the turns of a .json, .jsonl or .ipynb file", about.import_file, _FILE),
     Command("trust", "count what the notebook file holds now as your own", _trust),

@@ -24,6 +24,7 @@ from berlin_magic.conversations.storage.schema import default_path
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import NotConfiguredError
 from berlin_magic.kernel.cell import Cell, cell_of, path_of, source_of
+from berlin_magic.kernel.costs import Costs
 from berlin_magic.kernel.shown import CellPresenter
 from berlin_magic.results.conversation import Conversation
 
@@ -49,6 +50,8 @@ class Notebook:
         The file to store them in; empty for the usual one.
     replay_from : str
         A file to replay from; empty for ``BERLIN_REPLAY``.
+    costs : Costs
+        What its questions cost, and the budget.
     """
 
     def __init__(self, shell: Any) -> None:
@@ -76,6 +79,7 @@ class Notebook:
         self.history = True
         self.database = ""
         self.replay_from = ""
+        self.costs = Costs(lambda: self.store, lambda: self.id)
 
     @property
     def id(self) -> str:
@@ -124,7 +128,7 @@ class Notebook:
 
     def apart(self) -> Conversation:
         """Return a conversation that is none of the notebook's, with its settings: for a question outside of any."""
-        talk = Conversation(self.system, host=Host(replays=self.replays))
+        talk = Conversation(self.system, host=Host(replays=self.replays, reserve=self.costs.reserve))
         self._apart.append(talk)
         self._configure(talk)
         return talk
@@ -134,6 +138,11 @@ class Notebook:
         file = self._file
         stored = file.store.conversations(file.id) if file.store is not None else {}
         return sorted({"", *self._conversations, *stored, *file.names()})
+
+    def id_of(self, name: str = "") -> str:
+        """Return the id of the conversation of that name."""
+        self.conversation(name)
+        return self._conversations[name][0]
 
     def open_ids(self) -> set[str]:
         """Return the ids of its conversations, as far as they have been used."""
@@ -302,7 +311,12 @@ class Notebook:
     def _found(self, name: str) -> tuple[str, Conversation]:
         file = self._file
         store = file.store
-        host = Host(cell=lambda: self.cell()[:2], replays=self.replays, stored=self.flush)
+        host = Host(
+            cell=lambda: self.cell()[:2],
+            replays=self.replays,
+            stored=self.flush,
+            reserve=lambda turn, there: self.costs.reserve(turn, there, conversation=id_),
+        )
         talk = Conversation(model=self.model, host=host, **self.connection)
         talk.presenter = CellPresenter(self._shell, self, name)
         id_ = store.conversations(file.id).get(name, "") if store is not None else ""

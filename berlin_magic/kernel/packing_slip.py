@@ -7,6 +7,7 @@ import re
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display.markdown import text_to_html
 from berlin_magic.kernel.command_output import CommandOutput, paragraph
+from berlin_magic.kernel.costs import Costs
 from berlin_magic.kernel.current_values import changed_notes
 from berlin_magic.kernel.prompt import warnings_of
 from berlin_magic.prompts.compose import Composed
@@ -19,7 +20,7 @@ _THUMBNAIL = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]
 _PRE = "white-space:pre-wrap;overflow-wrap:break-word;text-align:left;margin:0 0 0.5em 0"
 
 
-async def slip_of(conversation: Conversation, turn: Turn, composed: Composed) -> Slip:
+async def slip_of(conversation: Conversation, turn: Turn, composed: Composed, costs: Costs | None = None) -> Slip:
     """Return what would be sent for `turn`, and where.
 
     Parameters
@@ -30,6 +31,8 @@ async def slip_of(conversation: Conversation, turn: Turn, composed: Composed) ->
         The question, not asked.
     composed : Composed
         The values in it.
+    costs : Costs, optional
+        Knows what it would cost.
 
     Raises
     ------
@@ -44,6 +47,8 @@ async def slip_of(conversation: Conversation, turn: Turn, composed: Composed) ->
         notes.append("the server has the context; only the newest message is sent")
     if connection.embedded:
         notes.append("the embedded server is a part of this kernel: nothing leaves the machine")
+    if costs is not None:
+        notes += await costs.estimate(turn, connection)
     return Slip(
         packed([{"role": message["role"], "content": message["content"]} for message in messages]),
         composed.values,

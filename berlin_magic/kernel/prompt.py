@@ -50,6 +50,7 @@ async def compose_prompt(
     names: str = "",
     secrets: bool = False,
     template: Filled | None = None,
+    row: tuple[Any, ...] = (),
 ) -> Composed:
     """Return what `prompt` makes of the values that it names in the user's namespace.
 
@@ -67,6 +68,8 @@ async def compose_prompt(
         Whether what looks like a secret is sent.
     template : Filled, optional
         A template that the user has chosen; it comes before the prompt.
+    row : tuple
+        The value that is called ``row`` in the prompt, if there is one.
 
     Raises
     ------
@@ -80,9 +83,10 @@ async def compose_prompt(
     more = {"cells": _cells(shell), "last_error": _last_error(magics), "file": read_file}
     text = prompt if expand else prompt.replace("{{", "\\{{")
     described = _describing(magics)
-    composed = replace(await compose(text, shell.user_ns, described, more=more, values=beside), source=prompt)
+    namespace = {**shell.user_ns, "row": row[0]} if row else shell.user_ns
+    composed = replace(await compose(text, namespace, described, more=more, values=beside), source=prompt)
     if template is not None:
-        filled = await compose(template.pieces, shell.user_ns, described, more=more)
+        filled = await compose(template.pieces, namespace, described, more=more)
         composed = filled.followed_by(composed) if composed.parts else filled
     return await _checked(magics, composed, "" if secrets else "--allow-secrets")
 

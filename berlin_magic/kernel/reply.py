@@ -222,6 +222,8 @@ class ReplyTask:
             yield f"{said} · {count:,} characters of reasoning"
         if turn.completion_tokens is not None:
             yield f"{turn.completion_tokens:,} tokens"
+        if turn.cost:
+            yield turn.cost
         if turn.reason not in _KNOWN_REASONS:
             yield f"ended with “{turn.reason}”"
         yield from self._notes

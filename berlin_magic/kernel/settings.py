@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics
-from traitlets import Bool, Dict, Enum, Float, Integer, Unicode, observe, validate
+from traitlets import Bool, Dict, Enum, Float, Integer, TraitError, Unicode, observe, validate
 
 from berlin_magic.conversations.replay import mode_of
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.kernel.notebook import Notebook, notebook_of
+from berlin_magic.results.budget import Budget
+from berlin_magic.results.prices import read_table
 
 if TYPE_CHECKING:
     from berlin_magic.results.conversation import Conversation
@@ -177,6 +179,21 @@ class Settings(Magics):
         Empty: BERLIN_DATABASE from the environment, else conversations.db in the user's data folder.
         """,
     ).tag(config=True)
+    budget = Unicode(
+        "",
+        help="""What may be spent, such as 2.00 USD/day or 100000 tokens/notebook; empty for no limit.
+
+        A request that would break it is not sent. For each running request its prompt and max_tokens are reserved.
+        """,
+    ).tag(config=True)
+    prices = Dict(
+        key_trait=Unicode(),
+        value_trait=Unicode(),
+        help="""Prices of models, such as {"mistral-large": "2.00 6.00 EUR"}: prompt and reply, per million tokens.
+
+        A model may be written NAME:MODEL, with its provider. They come before those of `pip install genai-prices`.
+        """,
+    ).tag(config=True)
     data = Enum(
         ["full", "sample", "schema"],
         "full",
@@ -223,6 +240,17 @@ class Settings(Magics):
         """Keep what may be a password from `%config` and every other place that shows settings."""
         return unseen(proposal.trait.name, proposal.value)
 
+    @validate("budget", "prices")
+    def _readable(self, proposal: Any) -> Any:
+        try:
+            if proposal.trait.name == "prices":
+                read_table(proposal.value)
+            elif proposal.value:
+                Budget.parse(proposal.value)
+        except ValueError as error:
+            raise TraitError(str(error)) from None
+        return proposal.value
+
     @observe(
         "provider",
         "url",
@@ -244,6 +272,8 @@ class Settings(Magics):
         "context",
         "history",
         "database",
+        "budget",
+        "prices",
     )
     def _apply(self, change: Any) -> None:
         """Give the settings to the notebook, so that code which asks a conversation directly has the same."""
@@ -268,6 +298,8 @@ class Settings(Magics):
             "local_gpu_layers": self.local_gpu_layers,
             "local_idle": self.local_idle,
         }
+        notebook.costs.budget = Budget.parse(self.budget) if self.budget else None
+        notebook.costs.prices = read_table(self.prices)
         notebook.apply()
         if self._ready and change is not None and change.name == "system":
             self.conversation.system = self.system

@@ -113,7 +113,8 @@ class Describe:
             steps = {f"its {level}": lambda: in_form(value, level, allowed, bounds)}
         for what, step in steps.items():
             try:
-                found = await in_thread(functools.partial(_guarded, step))
+                # A thread is for what may take its time; a table has thousands of texts and numbers.
+                found = _guarded(step) if type(value) in _PLAIN else await in_thread(functools.partial(_guarded, step))
                 if inspect.isawaitable(found):
                     found = await found
                 if found is not None and (description := await _as_description(found, value, allowed, bounds)):
@@ -136,6 +137,9 @@ class Describe:
                 found: Describer = entry.load()
                 return found
         return _nothing
+
+
+_PLAIN = {str, int, float, bool, type(None)}
 
 
 class _FailedError(Exception):

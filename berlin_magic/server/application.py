@@ -245,7 +245,7 @@ class _Routes:
             *await self._context.messages(account.id, question.parent),
             {"role": "user", "content": question.prompt},
         ]
-        bill = Bill(messages)
+        bill = Bill(messages, question.limit)
         asked = timestamp()
 
         async def completed(answer: str) -> None:
@@ -256,7 +256,8 @@ class _Routes:
 
         with self._spending.of(account, bill):
             try:
-                async with aclosing(self._engine.stream(messages, {**question.options, "model": model})) as events:
+                options = question.limited(bill.limit)
+                async with aclosing(self._engine.stream(messages, {**options, "model": model})) as events:
                     return await send_reply(
                         request,
                         events,
@@ -264,7 +265,7 @@ class _Routes:
                         bill,
                         stall=self._limits.stall,
                         most=self._limits.reply,
-                        is_covered=lambda: self._spending.is_covered(account),
+                        is_covered=lambda: self._spending.is_covered(account, bill),
                         completed=completed,
                     )
             finally:
@@ -279,10 +280,11 @@ class _Routes:
 
     def _charge(self, account: Account, tokens: int) -> asyncio.Task[None]:
         """Take `tokens` from the balance, in a task of its own: the request may be cancelled, its price is not."""
+        writing = self._accounts.charge(account, tokens)  # which counts them at once: no question is let in between
 
         async def charge() -> None:
             try:
-                await self._accounts.charge(account, tokens)
+                await writing
             except (OSError, BerlinError) as error:
                 number = getattr(error, "errno", None)
                 reason = os.strerror(number) if number else type(error).__name__

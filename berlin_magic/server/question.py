@@ -15,6 +15,7 @@ DEFAULT_MODEL = "gpt-3.5-turbo"
 """What every client of the family asks for when its user chose no model (protocol page, "Chat")."""
 
 _LONGEST_ID = 200
+_LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 def default_model(served: Sequence[str]) -> str:
@@ -42,6 +43,18 @@ class Question:
     prompt: str
     parent: str
     options: Mapping[str, Any]
+
+    @property
+    def limit(self) -> int | None:
+        """The most tokens of the reply; None if the client names none."""
+        given = [value for name in _LIMITS if (value := self.options.get(name)) is not None]
+        return min(given, default=None)
+
+    def limited(self, most: int | None) -> Mapping[str, Any]:
+        """Return the options with a limit of the reply that is no higher than `most`."""
+        if most is None:
+            return self.options
+        return {name: min(value, most) if name in _LIMITS and value else value for name, value in self.options.items()}
 
     @classmethod
     def read(cls, body: object) -> Question:

@@ -300,6 +300,62 @@ async def test_replies_under_way_share_what_is_left(serve, tmp_path):
     assert accounts.find("ada").balance == 0
 
 
+class Obedient(ScriptedEngine):
+    """Replies with as many tokens as it may, all questions at the same pace."""
+
+    most_at_once = 0
+    running = 0
+    total = 0
+
+    async def stream(self, messages, options):
+        self.asked.append((list(messages), dict(options)))
+        self.running += 1
+        self.most_at_once = max(self.most_at_once, self.running)
+        try:
+            yield Usage()
+            for _ in range(options["max_tokens"]):
+                await asyncio.sleep(0)
+                self.total += 1
+                yield Text("xxxx")
+            yield Usage(10, options["max_tokens"])
+            self.total += 10
+        finally:
+            self.running -= 1
+
+
+async def test_ten_kernels_that_ask_at_once_never_spend_more_than_is_left(serve, tmp_path):
+    engine, accounts = Obedient(), AccountFile(tmp_path / "accounts.json")
+    accounts.add("ada", "pw", 950)
+    client = await (await serve(engine, accounts)).login()
+
+    async def kernel(number: int) -> list[int]:
+        statuses = []
+        for _ in range(8):
+            async with client.chat("y" * 40, parent=str(number), max_tokens=90) as answer:
+                statuses.append(answer.status)
+                text = await answer.text()
+                if answer.status == 400:
+                    assert "Insufficient balance" in text
+                elif answer.status == 429:
+                    assert answer.headers["Retry-After"] == "2" and "reserved" in text
+        return statuses
+
+    statuses = [status for told in await asyncio.gather(*map(kernel, range(10))) for status in told]
+    assert engine.most_at_once > 1 and 429 in statuses
+    assert engine.total <= 950 and accounts.find("ada").balance == 950 - engine.total
+    await kernel(10)  # alone, it gets the rest
+    assert engine.total == 950 and accounts.find("ada").balance == 0
+
+
+async def test_the_last_reply_may_be_as_long_as_what_is_left_and_the_engine_is_told_so(serve):
+    engine, accounts = ScriptedEngine("x" * 40, None), OneBalance(100)
+    client = await (await serve(engine, accounts)).login()
+    async with client.chat("y" * 40, max_completion_tokens=1888) as answer:
+        assert answer.status == 200
+        await answer.read()
+    assert engine.asked[0][1]["max_completion_tokens"] == 90
+
+
 async def test_a_turn_that_cannot_be_stored_does_not_cost_the_reply(serve, caplog, monkeypatch):
     async def full(*_: object) -> None:
         raise sqlite3.OperationalError("canary")

@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -111,9 +111,10 @@ class Store:
         """Whether nothing is stored any more."""
         return self._writer.broken
 
-    def put(self, *statements: Statement, urgent: bool = True) -> None:
-        """Have statements carried out soon, in order."""
-        self._writer.put(*((sql, [_storable(value) for value in values]) for sql, values in statements), urgent=urgent)
+    def put(self, *statements: Statement, urgent: bool = True, done: threading.Event | None = None) -> None:
+        """Have statements carried out soon, in order; `done` is set afterwards, come what may."""
+        storable = [(sql, [_storable(value) for value in values]) for sql, values in statements]
+        self._writer.put(*storable, urgent=urgent, done=done)
 
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until everything noted so far is on disk; say whether it is."""
@@ -235,6 +236,14 @@ class Store:
     def forgotten(self, turns: Iterable[str]) -> set[str]:
         """Return those of `turns` that the user has had deleted."""
         return self._among(turns, "SELECT 1 FROM forgotten WHERE id = ?")
+
+    def rows_of(self, query: str, values: Sequence[Any]) -> list[Any]:
+        """Return the rows that a query gives, when everything noted so far is written; none if it can't be read."""
+        return next(iter(self.rows_of_each(query, [values])), [])
+
+    def rows_of_each(self, query: str, values: Iterable[Sequence[Any]]) -> list[list[Any]]:
+        """Return the rows that a query gives with each of the `values`."""
+        return self._read(lambda connection: [connection.execute(query, each).fetchall() for each in values], [])
 
     def _among(self, values: Iterable[str], query: str) -> set[str]:
         def read(connection: sqlite3.Connection) -> set[str]:

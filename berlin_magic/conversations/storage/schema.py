@@ -12,9 +12,9 @@ from pathlib import Path
 
 from berlin_magic.errors import StoreError
 
-__all__ = ["SCHEMA_VERSION", "Opened", "connected", "default_path", "opened", "unusable"]
+__all__ = ["SCHEMA_VERSION", "SPENDING", "Opened", "connected", "default_path", "opened", "unusable"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _OURS = 0x4265726C  # "Berl", in the file's header: whose database it is (sqlite.org/pragma.html#pragma_application_id)
 _BUSY = 15.0  # seconds that a write waits for another kernel's
@@ -61,6 +61,23 @@ CREATE TABLE deltas (
 CREATE INDEX deltas_by_turn ON deltas (conversation, turn);
 """
 
+# `asked_rows`: the replies to questions for every row, by the digest of the request and how often it was asked before
+# in the same call.
+_ROWS = """
+CREATE TABLE asked_rows (
+    request TEXT NOT NULL, occurrence INTEGER NOT NULL, reply BLOB NOT NULL, more BLOB NOT NULL,
+    PRIMARY KEY (request, occurrence)
+);
+"""
+SPENDING = """
+CREATE TABLE spending (
+    id TEXT PRIMARY KEY, notebook TEXT NOT NULL, conversation TEXT NOT NULL, at REAL NOT NULL, prompt INTEGER NOT NULL,
+    reply INTEGER NOT NULL, billionths INTEGER, currency TEXT NOT NULL, running INTEGER NOT NULL
+);
+CREATE INDEX spending_by_time ON spending (at);
+"""
+"""What requests have cost: tokens, and billionths of a currency's unit."""
+
 # What brings a database of version n to n + 1 stands at [n - 1]; the version and its contents change in one
 # transaction, so that a crash leaves the one or the other.
 _MIGRATIONS: list[str] = [
@@ -79,6 +96,7 @@ INSERT OR IGNORE INTO cells SELECT n.id, cell.value, '' FROM notebooks_2 AS n, j
     WHERE json_valid(n.cells);
 DROP TABLE notebooks_2
 """,
+    _ROWS + SPENDING,
 ]
 
 
@@ -164,7 +182,7 @@ def _check_and_migrate(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection, path)  # another kernel may have done it meanwhile
-        scripts = [_SCHEMA + _PARTS + _NOTEBOOKS] if version == 0 else _MIGRATIONS[version - 1 :]
+        scripts = [_SCHEMA + _PARTS + _NOTEBOOKS + _ROWS + SPENDING] if version == 0 else _MIGRATIONS[version - 1 :]
         for script in scripts if version < SCHEMA_VERSION else []:
             for statement in script.split(";\n"):
                 connection.execute(statement)

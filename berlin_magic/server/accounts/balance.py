@@ -22,9 +22,12 @@ class Bill:
     ----------
     messages : sequence
         What the engine is sent.
+    limit : int, optional
+        The most tokens that the engine may reply with, if the question names them.
     """
 
-    def __init__(self, messages: Sequence[AnyMessage]) -> None:
+    def __init__(self, messages: Sequence[AnyMessage], limit: int | None = None) -> None:
+        self.limit = limit
         self._sent = sum(_size(str(message.get("content") or "")) for message in messages)
         self._received = 0
         self._usage = Usage()
@@ -42,14 +45,23 @@ class Bill:
     @property
     def tokens(self) -> int:
         """What it costs so far: the engine's own numbers if it gave any, else an estimate; at least 1."""
-        sent = self._usage.prompt_tokens or self._sent // _BYTES_A_TOKEN
         received = self._usage.completion_tokens or self._received // _BYTES_A_TOKEN
-        return max(1, sent + received)
+        return max(1, self.prompt_tokens + received)
 
     @property
     def open_tokens(self) -> int:
         """What it costs so far, until it is paid or waived."""
         return 0 if self._closed else self.tokens
+
+    @property
+    def reserved_tokens(self) -> int:
+        """What it may cost in the end, as far as that is known, until it is paid or waived."""
+        return 0 if self._closed else max(self.tokens, self.prompt_tokens + (self.limit or 0))
+
+    @property
+    def prompt_tokens(self) -> int:
+        """What the question costs with its context."""
+        return self._usage.prompt_tokens or self._sent // _BYTES_A_TOKEN
 
     def waive(self) -> None:
         """Ask nothing for a question that was refused after all."""
@@ -80,7 +92,9 @@ class Spending:
 
     @contextmanager
     def of(self, account: Account, bill: Bill) -> Iterator[None]:
-        """Count `bill` among those of `account` while its reply is running.
+        """Count `bill` among those of `account` while its reply is running, with the longest reply that it may have.
+
+        If that is more than what is left, its limit is lowered: the engine itself then ends the reply in time.
 
         Raises
         ------
@@ -88,29 +102,46 @@ class Spending:
             If the balance is too small for the question, with its context and the other running replies.
         """
         bills = self._open[account.id]
-        bills.append(bill)
         try:
-            if not self.is_covered(account):
-                raise EngineError(
-                    "Insufficient balance on this account for this question with its context: "
-                    f"{self._left(account)} tokens are left, and it takes about {self._due(account)}",
-                    status=400,
-                    code=-1,
-                )
-            yield
+            self._make_room(account, bill, bills)
+            bills.append(bill)
+            try:
+                yield
+            finally:
+                bills.remove(bill)
         finally:
-            bills.remove(bill)
             if not bills:
                 self._open.pop(account.id, None)
 
-    def is_covered(self, account: Account) -> bool:
-        """Whether what is left pays for all running replies so far."""
+    def is_covered(self, account: Account, bill: Bill) -> bool:
+        """Whether what is left pays for the reply so far, and for what other running ones have reserved."""
         left = self._left(account)
-        return left is None or self._due(account) <= left
+        others = sum(one.reserved_tokens for one in self._open[account.id] if one is not bill)
+        return left is None or bill.open_tokens + others <= left
+
+    def _make_room(self, account: Account, bill: Bill, others: Sequence[Bill]) -> None:
+        left = self._left(account)
+        if left is None:
+            return
+        due = sum(one.open_tokens for one in others) + bill.tokens
+        reserved = sum(one.reserved_tokens for one in others)
+        if due > left:
+            raise EngineError(
+                "Insufficient balance on this account for this question with its context: "
+                f"{left} tokens are left, and it takes about {due}",
+                status=400,
+                code=-1,
+            )
+        if bill.limit is not None and not reserved:
+            bill.limit = min(bill.limit, max(1, left - bill.prompt_tokens))
+        if bill.reserved_tokens + reserved > left:
+            raise EngineError(
+                "What is left on this account is reserved for replies that are running: try again when they have ended",
+                status=429,
+                code=-1,
+                retry_after="2",
+            )
 
     def _left(self, account: Account) -> int | None:
         now = self._accounts.find(account.name)
         return None if now is None else now.balance
-
-    def _due(self, account: Account) -> int:
-        return sum(bill.open_tokens for bill in self._open[account.id])

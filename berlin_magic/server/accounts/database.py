@@ -17,6 +17,8 @@ import os
 import secrets
 import unicodedata
 from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -105,17 +107,24 @@ class AccountFile:
         self._read_if_changed()
         return self._account(name)
 
-    async def charge(self, account: Account, tokens: int) -> None:
-        """Take `tokens` from the balance of `account`, if it has one; what comes meanwhile is written together.
+    def charge(self, account: Account, tokens: int) -> Awaitable[None]:
+        """Take `tokens` from the balance of `account`, if it has one; they count from the call on.
+
+        Returns
+        -------
+        Awaitable
+            Writes them down; what comes meanwhile is written together.
 
         Raises
         ------
         OSError
-            If the file can't be written, or is not there; the tokens are kept in mind until it can.
+            From it, if the file can't be written, or is not there; the tokens are kept in mind until it can.
         """
-        if account.balance is None or tokens <= 0:
-            return
-        self._owed[account.name] = self._owed.get(account.name, 0) + tokens
+        if account.balance is not None and tokens > 0:
+            self._owed[account.name] = self._owed.get(account.name, 0) + tokens
+        return self._write_down()
+
+    async def _write_down(self) -> None:
         async with self._charging:
             taken = dict(self._owed)
             if not taken:

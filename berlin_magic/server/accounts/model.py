@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
@@ -73,13 +74,18 @@ class Accounts(Protocol):
         """Return the account called `name` if it still exists."""
         ...
 
-    async def charge(self, account: Account, tokens: int) -> None:
-        """Take `tokens` from the balance of `account`, if it has one.
+    def charge(self, account: Account, tokens: int) -> Awaitable[None]:
+        """Take `tokens` from the balance of `account`, if it has one; they count from the call on.
+
+        Returns
+        -------
+        Awaitable
+            Waits until they are written down.
 
         Raises
         ------
         OSError
-            If that can't be written down; it counts none the less, until the server ends.
+            From it, if that can't be written down; it counts none the less, until the server ends.
         """
         ...
 

@@ -131,6 +131,8 @@ def test_a_database_is_brought_up_to_date_and_holds_the_same(group: str, tmp_pat
         "forgotten",
         "cells",
         "trusted",
+        "asked_rows",
+        "spending",
     }
 
 

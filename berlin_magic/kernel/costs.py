@@ -1,0 +1,211 @@
+"""What questions cost: reserved before a request, and written down after it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from berlin_magic.concurrency import in_thread
+from berlin_magic.conversations.context_window import estimate
+from berlin_magic.conversations.conversation import Settle
+from berlin_magic.conversations.storage.database import Store
+from berlin_magic.conversations.storage.spending import Receipt, Scope, Spending
+from berlin_magic.conversations.turn import Turn
+from berlin_magic.prompts.slip import packed
+from berlin_magic.results.budget import Budget, Ceiling, Cost, money, reserved
+from berlin_magic.results.prices import FREE, Price, own_price, vendor_price
+
+if TYPE_CHECKING:
+    from berlin_magic.providers.resolve import Connection
+
+__all__ = ["Costs", "max_tokens", "prompt_tokens"]
+
+
+class _Request(NamedTuple):
+    """A request that is about to be sent: its receipt so far, its price, its prompt and the limit of its reply."""
+
+    receipt: Receipt
+    price: Price | None
+    prompt: int
+    limit: int | None
+
+
+class Costs:
+    """The costs of one notebook, or of a script.
+
+    Parameters
+    ----------
+    store : callable
+        Returns the user's database; None if nothing is stored.
+    notebook : callable
+        Returns the notebook's id.
+    clock : callable
+        Returns the seconds since the epoch.
+
+    Attributes
+    ----------
+    budget : Budget or None
+        What may be spent.
+    prices : mapping
+        The user's own table.
+    """
+
+    def __init__(
+        self,
+        store: Callable[[], Store | None],
+        notebook: Callable[[], str] = str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.budget: Budget | None = None
+        self.prices: Mapping[str, Price] = {}
+        self._store = store
+        self._notebook = notebook
+        self._clock = clock
+        self._kept: tuple[Store | None, Spending] | None = None
+        self._known: dict[tuple[str, str], Price | None] = {}
+        self._excess = 0
+
+    @property
+    def spending(self) -> Spending:
+        """The receipts."""
+        store = self._store()
+        if self._kept is None or self._kept[0] is not store:
+            self._kept = store, Spending(store)
+        return self._kept[1]
+
+    async def price(self, there: Connection) -> Price | None:
+        """Return the price of the model that a connection leads to; None if it is not known."""
+        if found := own_price(self.prices, there.name, there.model):
+            return found
+        if there.embedded or there.name == "local":
+            return FREE
+        key = there.model, there.where
+        if key not in self._known:
+            self._known[key] = await in_thread(lambda: vendor_price(*key, datetime.fromtimestamp(self._clock(), UTC)))
+        return self._known[key]
+
+    async def reserve(
+        self,
+        turn: Turn,
+        there: Connection,
+        *,
+        conversation: str = "",
+        ceiling: Ceiling | None = None,
+        settled: Callable[[Cost], None] | None = None,
+    ) -> Settle:
+        """Reserve what `turn` may cost, and return what writes down what it has cost.
+
+        Parameters
+        ----------
+        turn : Turn
+            About to be sent.
+        there : Connection
+            Where it is sent.
+        conversation : str
+            The id of its conversation; empty for none.
+        ceiling : Ceiling, optional
+            A budget for one call, beside the notebook's.
+        settled : callable, optional
+            Is given what it has cost.
+
+        Raises
+        ------
+        BudgetError
+            If a budget has no room for it; it must not be sent.
+        """
+        price = await self.price(there)
+        budget = self.budget
+        receipt = Receipt(turn.id, self._notebook(), conversation, self._clock(), 0, 0)
+        sent = 0 if budget is None and ceiling is None else prompt_tokens(turn)
+        request = _Request(receipt, price, sent + min(self._excess, sent), max_tokens(turn))
+        taken = Cost() if ceiling is None else ceiling.reserve(price, request.prompt, request.limit)
+        try:
+            if budget is not None:
+                await in_thread(lambda: self._reserve(budget, request))
+        except BaseException:
+            if ceiling is not None:
+                ceiling.settle(taken, Cost(billionths=0))
+            raise
+
+        def settle(refused: bool) -> None:
+            cost = Cost(billionths=0) if refused else Cost.at(price, *_used(turn))
+            turn.cost = cost.money
+            if sent and turn.prompt_tokens:  # a server adds words of its own, and has another tokenizer
+                self._excess = max(self._excess, turn.prompt_tokens - sent)
+            if ceiling is not None:
+                ceiling.settle(taken, cost)
+            if settled is not None:
+                settled(cost)
+            if refused:
+                self.spending.drop(turn.id)
+            else:
+                self.spending.put(_with(receipt, cost))
+
+        return settle
+
+    def _reserve(self, budget: Budget, request: _Request) -> None:
+        scope = self._scope(budget)
+        spent, used, longest = self.spending.used(scope)
+        cost = reserved(request.price, budget, request.prompt, request.limit, spent=spent, longest=longest)
+        running = _with(request.receipt, cost)._replace(running=True)
+        if not self.spending.reserve(running, scope, budget.share(cost), budget.amount):
+            raise budget.exceeded(used, cost)
+
+    def _scope(self, budget: Budget) -> Scope:
+        """Return what counts against a budget."""
+        of_day = budget.period == "day"
+        return Scope(self.midnight() if of_day else 0.0, "" if of_day else self._notebook(), budget.currency)
+
+    def midnight(self) -> float:
+        """Return when this day began, in the time of this machine."""
+        now = datetime.fromtimestamp(self._clock()).astimezone()
+        return now.replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
+
+    def used(self) -> str:
+        """Return what is spent or reserved of the budget, as text; empty without one. It reads the database."""
+        if self.budget is None:
+            return ""
+        _, used, _ = self.spending.used(self._scope(self.budget))
+        return f"{self.budget.shown(used)} of {self.budget}"
+
+    async def estimate(self, turn: Turn, there: Connection) -> list[str]:
+        """Return what asking `turn` may cost, and what is left of the budget, a line each; nothing is asked."""
+        price, limit = await self.price(there), max_tokens(turn)
+        lines = []
+        if price is not None and price.currency:
+            cost = Cost.at(price, prompt_tokens(turn), limit or 0)
+            most = "at most" if limit else "without its reply, which no max_tokens limits,"
+            lines.append(f"it costs {most} {cost.money or money(0, price.currency)} (an estimate)")
+        if used := await in_thread(self.used):
+            lines.append(f"{used} are spent or reserved")
+        return lines
+
+
+def max_tokens(turn: Turn) -> int | None:
+    """Return the limit of a turn's reply, in tokens; None if there is none."""
+    limit = turn.options.get("max_tokens", turn.options.get("max_completion_tokens"))
+    return limit if isinstance(limit, int) else None
+
+
+def prompt_tokens(turn: Turn) -> int:
+    """Return about how many tokens are sent for a turn."""
+    asked = turn.asked
+    return sum(message.tokens + _EACH for message in packed(asked[-1:] if turn.alone else asked))
+
+
+_EACH = 4  # tokens around every message: role, separators (as OpenAI's cookbook counts them)
+
+
+def _used(turn: Turn) -> tuple[int, int]:
+    """Return the tokens of a prompt and its reply: what the engine counted, else an estimate."""
+    asked, told = turn.prompt_tokens, turn.completion_tokens
+    return (
+        prompt_tokens(turn) if asked is None else asked,
+        estimate(turn.reply + turn.reasoning) if told is None else told,
+    )
+
+
+def _with(receipt: Receipt, cost: Cost) -> Receipt:
+    return receipt._replace(prompt=cost.prompt, reply=cost.reply, billionths=cost.billionths, currency=cost.currency)
