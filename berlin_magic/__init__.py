@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from berlin_magic import messages as events
 from berlin_magic.errors import (
     BerlinError,
+    CheckFailedError,
     ContextOnServerError,
     IncompleteReplyError,
     IncorrectAnswerError,
@@ -59,6 +60,7 @@ _HOMES = {
 __all__ = [
     "Berlin",
     "BerlinError",
+    "CheckFailedError",
     "ContextOnServerError",
     "Conversation",
     "Event",

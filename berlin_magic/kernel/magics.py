@@ -66,6 +66,8 @@ class BerlinMagics(Settings):
     @argument("--show", action="store_true", help="Show the same, and ask.")
     @argument("--no-expand", action="store_true", help="Send {{ … }} as it is, and evaluate nothing.")
     @argument("--allow-secrets", action="store_true", help="Send a value although it holds what looks like a key.")
+    @argument("--check", metavar="CHECK", help="Run the reply's code apart and check it: an assertion, or a function.")
+    @argument("--rounds", type=int, metavar="N", help="How often the model may correct code that fails its check.")
     @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable: a str that knows more.")
     @argument("--as", dest="as_", metavar="TYPE", help="Ask for a value of a type: a model, list[…], a JSON schema.")
     @argument("-f", "--format", choices=["code", "json", "df"], help=_FORMAT)

@@ -372,8 +372,9 @@ def _codes(values: object, prompt: str) -> list[Record]:
     return [{"code": code} for code in codes if isinstance(code, str) and code and "{{" in prompt and code in prompt]
 
 
-_NEVER = ("wanted", "server", "from_file")
-"""What a file never says, whoever vouches for it: who is asked, and under which id a server keeps the context."""
+_NEVER = ("wanted", "server", "from_file", "check")
+"""What a file never says, whoever vouches for it: who is asked, under which id a server keeps the context, and that its
+code has passed a check."""
 
 
 # What an output may tell of a turn that its reader does not see, as it goes nowhere: marks of the history, and names.
