@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 from berlin_magic.conversations.replay import OWN
-from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import CheckFailedError, clean
 from berlin_magic.kernel.arguments import nearest
 from berlin_magic.kernel.check_card import Card
@@ -85,12 +84,13 @@ class Checking:
         self._namespace = namespace
         self._shared = shared
         self._round = 0
+        self._correction = ""
         self._card: Card | None = None
         self._verdict: Verdict | None = None
 
     async def passes(self, reply: ReplyTask) -> bool:
         """Check a reply that has arrived and is in view, and return whether it passes; its turn keeps the verdict."""
-        self._card = self._verdict = None
+        self._card, self._verdict, self._correction = None, None, ""
         turn = reply.turn
         if turn.finish != "complete":
             return False
@@ -107,7 +107,11 @@ class Checking:
             verdict = await reply.work(work, "running the code and its check") or Verdict("ended", "It was stopped.")
         self._verdict = verdict
         turn.check = verdict.record(self._check, code)
-        self._card = Card(self._check, code, verdict, self._limits, names.left_out, self._round, self._rounds)
+        again = verdict.kind in {"failed", "ended"} and not reply.is_stopped and self._round < self._rounds
+        self._correction = repair_question(self._check, verdict) if again else ""
+        self._card = Card(
+            self._check, code, verdict, self._limits, names.left_out, self._round, self._rounds, asked_again=again
+        )
         self._round += 1
         return verdict.passed
 
@@ -118,21 +122,17 @@ class Checking:
 
     def question(self, result: ReplyResult) -> str:
         """Return what the model is asked next; empty if it is asked no more."""
-        verdict = self._verdict
-        stopped = verdict is None or verdict.kind not in {"failed", "ended"} or verdict.said == "It was stopped."
-        if verdict is None or stopped or result.error is not None or self._round > self._rounds:
-            return ""
-        return repair_question(self._check, verdict)
+        return "" if result.error is not None else self._correction
 
     def result(self, result: ReplyResult) -> ReplyResult:
         """Return how the cell ends: with an error, unless the code has passed."""
         verdict = self._verdict
         if verdict is None or verdict.passed or result.error is not None:
             return result
-        return ReplyResult(result.turn, _failure(self._check, verdict, result.turn))
+        return ReplyResult(result.turn, _failure(self._check, verdict))
 
 
-def _failure(check: Check, verdict: Verdict, _turn: Turn) -> CheckFailedError:
+def _failure(check: Check, verdict: Verdict) -> CheckFailedError:
     what = {"error": "could not be made", "ended": "was ended"}.get(verdict.kind, "failed")
     lines = [line for line in verdict.said.splitlines() if line.strip()]
     reason = (

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from berlin_magic.display.markdown import text_to_html
 from berlin_magic.errors import clean, printable
 from berlin_magic.kernel.command_output import CommandOutput, inline_html, quantity
-from berlin_magic.results.checks import NOT_PREVENTED, Check, Limits, Verdict, limits_here
+from berlin_magic.results.checks import Check, Limits, Verdict, limits_here, not_prevented
 
 __all__ = ["Card"]
 
-_BOX = "border-left:.25em solid currentColor;padding:.1em 0 .1em .8em;margin:.6em 0"
-_PRE = "white-space:pre-wrap;overflow-wrap:anywhere;text-align:left;margin:.4em 0;max-height:24em;overflow:auto"
+_BOX = "border-left:.25em solid {};padding:.1em 0 .1em .8em;margin:.6em 0"
+_GOOD, _BAD = "#2e7d32", "#c62828"  # more than 3:1 on white and on JupyterLab's dark ground; the words say the same
+_PRE = "white-space:pre;text-align:left;margin:.4em 0;max-height:24em;overflow:auto"  # a traceback marks columns
 _QUIET = "opacity:.75;font-size:85%"
 
 
@@ -36,6 +37,8 @@ class Card:
         Names that were not copied, with the reason.
     round, rounds : int
         Which correction of the code this is, 0 for the first reply, and how many there may be.
+    asked_again : bool
+        Whether the model is asked to correct the code.
     """
 
     check: Check
@@ -45,6 +48,7 @@ class Card:
     left_out: Mapping[str, str]
     round: int
     rounds: int
+    asked_again: bool = False
 
     def output(self) -> CommandOutput:
         """Return the card, for a notebook and as text."""
@@ -58,7 +62,8 @@ class Card:
             _folded("What it printed", printed),
             _folded("The code that was run", printable(self.code)) if self.verdict.kind != "error" else "",
         ]
-        return CommandOutput(text, f'<div class="berlin-check" style="{_BOX}">{"".join(filter(None, parts))}</div>')
+        box = _BOX.format(_GOOD if self.verdict.passed else _BAD)
+        return CommandOutput(text, f'<div class="berlin-check" style="{box}">{"".join(filter(None, parts))}</div>')
 
     @property
     def _head(self) -> str:
@@ -75,13 +80,15 @@ class Card:
     @property
     def _notes(self) -> list[str]:
         notes = []
+        if self.asked_again:
+            notes.append("The model was sent this, and asked to correct its code.")
         if self.verdict.kind == "passed" and self.verdict.used:
             notes.append(f"The check used {_listed(self.verdict.used)} of the code.")
         if self.left_out:
             reasons = "; ".join(f"`{clean(name, 40)}`: {clean(why, 100)}" for name, why in self.left_out.items())
             notes.append(f"{quantity(len(self.left_out), 'name')} not copied: {reasons}.")
         if self.verdict.kind != "error":
-            notes.append(f"The code ran in a process of its own, in an empty folder. {NOT_PREVENTED}")
+            notes.append(f"The code ran in a process of its own, in an empty folder. {not_prevented(self.verdict)}")
             notes.append(limits_here(self.limits, sys.platform))
         return notes
 

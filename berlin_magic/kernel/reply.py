@@ -87,6 +87,11 @@ class ReplyTask:
         if self._task is not None:
             self._task.cancel()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the user has ended it, with the Stop button or an interrupt."""
+        return self._stopped or self._interrupted
+
     async def read(self, events: AsyncGenerator[Event, None], *, background: bool = False) -> None:
         """Read `events` to their end and draw them; what goes wrong is kept for `finish`.
 

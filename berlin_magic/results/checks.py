@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self, get_args
 
 __all__ = [
-    "NOT_PREVENTED",
     "Check",
     "Kind",
     "Limits",
     "Verdict",
+    "limits_here",
     "names_defined_in",
     "names_used_in",
+    "not_prevented",
     "repair_question",
 ]
 
@@ -101,11 +102,6 @@ class Limits:
         )
 
 
-NOT_PREVENTED = (
-    "It had the rights of your account: reading and writing files elsewhere, and using the network, is not prevented."
-)
-
-
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a check has found.
@@ -122,6 +118,8 @@ class Verdict:
         The names of the code that the check used.
     seconds : float
         How long it took.
+    confined : bool
+        Whether the system kept the code from writing elsewhere and from other processes.
     """
 
     kind: Kind
@@ -129,6 +127,7 @@ class Verdict:
     printed: str = ""
     used: tuple[str, ...] = ()
     seconds: float = 0.0
+    confined: bool = False
 
     @property
     def passed(self) -> bool:
@@ -154,11 +153,19 @@ class Verdict:
             str(record.get("printed", "")),
             tuple(map(str, used)),
             float(seconds),
+            record.get("confined") is True,
         )
 
     def record(self, check: Check, code: str) -> dict[str, Any]:
         """Return what the turn keeps of it; JSON."""
         return {"check": check.text, "code": code, "verdict": self.kind, "said": self.said, "seconds": self.seconds}
+
+
+def not_prevented(verdict: Verdict) -> str:
+    """Return what the code of a verdict was not kept from, in one sentence."""
+    if verdict.confined:
+        return "Reading files elsewhere and using the network were not prevented; writing elsewhere was."
+    return "It had the rights of your account: files elsewhere, other processes and the network were not out of reach."
 
 
 def repair_question(check: Check, verdict: Verdict) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -46,7 +47,7 @@ def test_code_that_fails_goes_back_with_its_traceback_until_it_passes(kernel: Ke
     failed, passed = cards(run)
     assert failed.startswith("✗ The check failed: `assert f(2) == 4`") and "f(2) gave 5" in failed
     assert passed.startswith("✓ The check passed: `assert f(2) == 4` · correction 1 of 2")
-    assert "files elsewhere, and using the network, is not prevented" in passed and "1,000 MB of memory" in passed
+    assert "the network were not" in passed and "1,000 MB of memory" in passed
     told = [one["metadata"]["berlin"]["check"] for one in run.outputs if "berlin" in one["metadata"]]
     assert [one["verdict"] for one in told] == ["failed", "passed"]
     assert told[1]["code"] == "def f(x):\n    return x * x" and told[1]["check"] == "assert f(2) == 4"
@@ -111,3 +112,17 @@ def test_an_interrupt_ends_the_code_at_once_and_the_kernel_goes_on(kernel: Kerne
     assert psutil.wait_procs(started, timeout=20)[1] == []
     assert kernel.value("1 + 1") == "2"
     kernel.good("%config BerlinMagics.check_seconds = 10")
+
+
+def test_code_of_a_reply_from_a_file_is_not_run(kernel: Kernel, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "saved.json"
+    code = "```python\nprint('it ran')\ndef f(x): return x * x\n```"
+    said = [{"role": "user", "content": "Write f, from a file."}, {"role": "assistant", "content": code}]
+    file.write_text(json.dumps(said), encoding="utf-8")
+    run = kernel.run(f"%%berlin --once --check 'f(2) == 4' --replay-from '{file}'\nWrite f, from a file.")
+    assert run.status == "error" and "code from a file is not run" in cards(run)[0] and "saved.json" in cards(run)[0]
+    assert not server.asked and "What it printed" not in json.dumps(run.outputs)
+    kernel.good("__import__('berlin_magic').kernel.notebook.notebook_of(get_ipython()).replay_from = ''")
+    server.answers(Reply(code))
+    run = kernel.good("%%berlin --check 'f(2) == 4'\nWrite f.")
+    assert cards(run)[0].startswith("✓") and "What it printed" in json.dumps(run.outputs)

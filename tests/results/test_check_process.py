@@ -204,6 +204,45 @@ async def test_the_process_has_an_empty_folder_and_no_credential(monkeypatch: py
     assert kept["Path"] == "p" and kept["SystemRoot"] == "w" and kept["LC_ALL"] == "C" and "TOKEN" not in kept
 
 
+async def test_code_can_not_write_elsewhere_nor_reach_other_processes_if_the_system_can_see_to_it(
+    tmp_path: Path,
+) -> None:
+    if not (await checked(SQUARE)).confined:
+        pytest.skip("this system has no Landlock")
+    me, elsewhere = os.getpid(), tmp_path / "elsewhere"
+    for attempt in (
+        f"open({str(elsewhere)!r}, 'w')",
+        f"__import__('os').mkdir({str(elsewhere)!r})",
+        f"open('/proc/{me}/environ', 'rb').read()",
+        "open(f'/proc/{os.getppid()}/environ', 'rb').read()",
+        "[os.readlink(f'/proc/{os.getppid()}/fd/{fd}') for fd in os.listdir(f'/proc/{os.getppid()}/fd')]",
+        "open(f'/proc/{os.getppid()}/mem', 'rb')",
+        "import resource; resource.setrlimit(resource.RLIMIT_DATA, (-1, -1))",
+    ):
+        verdict = await checked(f"import os\n{attempt}\n{SQUARE}")
+        assert verdict.kind == "failed" and ("PermissionError" in verdict.said or "ValueError" in verdict.said), verdict
+    assert not elsewhere.exists()
+    shell = (
+        "import subprocess\ndef f(x):\n    subprocess.run('mkdir a; echo 4 > a/b; mv a/b c', shell=True, check=True)\n"
+    )
+    assert (await checked(f"{shell}    return int(open('c').read())")).passed
+
+
+@posix
+async def test_if_the_judge_is_killed_there_is_no_verdict_and_nothing_is_left() -> None:
+    before = {one.pid for one in psutil.process_iter()}
+    task = asyncio.ensure_future(checked(FORKS["in a session of its own"] + "\nwhile True: pass", seconds=250))
+
+    def started() -> list[psutil.Process]:
+        return [one for one in psutil.process_iter() if one.pid not in before and "berlin-check-" in _home(one)]
+
+    await until(lambda: len(started()) > 3)  # the judge, the code, and what it has left in sessions of their own
+    [judge] = [one for one in started() if "judge" in one.cmdline()]
+    judge.kill()
+    assert (await task).kind == "error"
+    await until(lambda: not started())
+
+
 async def test_a_check_that_is_cancelled_ends_the_code_at_once() -> None:
     before = set(mine())
     task = asyncio.ensure_future(checked("while True: pass", seconds=250))

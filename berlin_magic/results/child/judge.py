@@ -63,6 +63,7 @@ class Judge:
         self._began = time.monotonic()
         self._own = Printed()
         self._leaving = False
+        self._confined = False
         self._watch: Watch
 
     def run(self) -> NoReturn:
@@ -108,7 +109,8 @@ class Judge:
         at = "The process for the code could not be prepared."
         try:
             worker.begin({name: order[name] for name in ("memory", "seconds", "disk", "processes", "paths")})
-            worker.request({"do": "prepare", "variables": order["shared"], "modules": order["shared_modules"]})
+            prepare = {"do": "prepare", "variables": order["shared"], "modules": order["shared_modules"]}
+            self._confined = worker.request(prepare)["value"] is True  # the code has not run yet
             at = "The code ended with an error."
             worker.request({"do": "run", "code": order["code"]})
             at = ""
@@ -195,6 +197,7 @@ class Judge:
             "said": said.replace(str(self._folder), "."),
             "printed": printed + str(self._own),
             "used": sorted(getattr(self, "used", ())),
+            "confined": self._confined,
             "seconds": round(time.monotonic() - self._began, 2),
         }
         with contextlib.suppress(Exception):  # a RecursionError, if the code has made a very deep folder

@@ -17,9 +17,10 @@ import os
 import sys
 import traceback
 import types
+from pathlib import Path
 from typing import Any
 
-from . import values
+from . import landlock, values
 
 __all__ = ["Worker", "main"]
 
@@ -31,7 +32,8 @@ _REPR = 200  # characters
 class Worker:
     """The namespace of the code, and the objects of it that the judge holds."""
 
-    def __init__(self, requests: Any, answers: Any) -> None:
+    def __init__(self, requests: Any, answers: Any, *, confined: bool) -> None:
+        self._confined = confined
         self._requests = requests
         self._answers = answers
         self._pid = os.getpid()
@@ -53,14 +55,15 @@ class Worker:
         except BaseException as error:  # noqa: BLE001 - SystemExit too: it is an error of the code
             return {"error": _error_record(error)}
 
-    def prepare(self, request: Any) -> None:
-        """Put the variables and modules in place that the code may use."""
+    def prepare(self, request: Any) -> bool:
+        """Put the variables and modules in place that the code may use; return whether this process is confined."""
         names = vars(self._module)
         for name, module in request["modules"].items():
             with contextlib.suppress(ImportError):
                 names[name] = importlib.import_module(module)
         for name, record in request["variables"].items():
             names[name] = values.decode(record)
+        return self._confined
 
     def run(self, request: Any) -> None:
         """Run the code of the reply as a cell's is run."""
@@ -184,4 +187,4 @@ def main() -> None:
     sys.path.extend(order["paths"])
     sys.argv = [NAME]
     _limit(order)
-    Worker(requests, answers).serve()
+    Worker(requests, answers, confined=landlock.confine(str(Path.cwd()))).serve()
