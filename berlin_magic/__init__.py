@@ -10,6 +10,7 @@ from berlin_magic import messages as events
 from berlin_magic.errors import (
     BerlinError,
     BudgetError,
+    CheckFailedError,
     ContextOnServerError,
     IncompleteReplyError,
     IncorrectAnswerError,
@@ -63,6 +64,7 @@ __all__ = [
     "Berlin",
     "BerlinError",
     "BudgetError",
+    "CheckFailedError",
     "ContextOnServerError",
     "Conversation",
     "Event",

@@ -17,6 +17,7 @@
     │   └── SilentTooLongError        nothing came for longer than the limit on silence
     ├── ContextOnServerError          the server holds another conversation than this one
     ├── NotStoredError                no stored reply, and asking is not allowed
+    ├── CheckFailedError              the code of a reply has not passed its check
     ├── PromptError                   the prompt can't be filled in; nothing was sent
     ├── ReplyFormatError              the reply is no value of the type that was asked for
     ├── BudgetError                   the request would break the budget; it was not sent
@@ -34,6 +35,7 @@ import unicodedata
 __all__ = [
     "BerlinError",
     "BudgetError",
+    "CheckFailedError",
     "ContextOnServerError",
     "IncompleteReplyError",
     "IncorrectAnswerError",
@@ -207,6 +209,10 @@ class ContextOnServerError(BerlinError):
 
 class NotStoredError(BerlinError):
     """No reply is stored for the request, and ``replay = "only"`` allows no question."""
+
+
+class CheckFailedError(BerlinError):
+    """The code of a reply has not passed the check that was asked for with ``--check``."""
 
 
 class ReplayFileError(BerlinError):

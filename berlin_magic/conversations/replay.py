@@ -19,10 +19,14 @@ from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import ReplayFileError
 from berlin_magic.messages import Message, text_in
 
-__all__ = ["Digests", "Mode", "Replays", "StoredReply", "digest", "mode_of", "replays_from"]
+__all__ = ["OWN", "Digests", "Mode", "Replays", "StoredReply", "digest", "mode_of", "replays_from"]
 
 Mode = Literal["off", "auto", "only"]
 """Always ask; ask if no reply is stored; never ask."""
+
+
+OWN = ("this conversation", "this notebook")
+"""Where a stored reply is found that is the user's own, and not from a file that they have named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ def replays_from(path: Path) -> Replays:
     ReplayFileError
         If it can't be read, or is none of these.
     """
-    replays = Replays(path.name)
+    replays = Replays(path.name if path.suffix else f"the file {path.name}")  # never one of OWN
     try:
         if path.suffix == ".ipynb":
             file = notebook_file.read(path)

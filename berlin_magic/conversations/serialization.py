@@ -74,25 +74,30 @@ def event_record(place: Place, version: Version, event: Event, find: Find) -> Re
 def turn_record(turn: Turn, find: Find) -> Record:
     """Return a turn; what has its usual value is left out."""
     record: Record = {"prompt": turn.prompt, "finish": turn.finish}
-    if turn.parts:
-        record["parts"] = [part_record(part) for part in turn.parts]
-    if turn.question:
-        record["question"] = [part_record(part) for part in turn.question]
+    for name in ("parts", "question"):
+        if parts := getattr(turn, name):
+            record[name] = [part_record(part) for part in parts]
     if turn.values:
         record["values"] = [dict(value) for value in turn.values]
     for name in _PLAIN:
         if (value := getattr(turn, name)) != _USUAL[name]:
             record[name] = value
-    if turn.options:
-        record["options"] = dict(turn.options)
+    for name in ("options", "check"):
+        if value := getattr(turn, name):
+            record[name] = dict(value)
     if turn.given is not None:
         record["given"] = [dict(message) for message in turn.given]
-    if turn.before is not None:
-        record["parent"] = turn.before.id
-        parent = find(turn.before.id)
-        if parent is None or not turn.extends(parent):  # else the parent's own chain tells the rest
-            record["chain"] = list(turn.chain)
-    return record
+    return {**record, **_before_record(turn, find)}
+
+
+def _before_record(turn: Turn, find: Find) -> Record:
+    """Return what stood before a turn."""
+    if turn.before is None:
+        return {}
+    parent = find(turn.before.id)
+    if parent is not None and turn.extends(parent):  # the parent's own chain tells the rest
+        return {"parent": turn.before.id}
+    return {"parent": turn.before.id, "chain": list(turn.chain)}
 
 
 # Each with the types that a record may hold; a bool is no int here.
@@ -242,7 +247,12 @@ def turn_of(record: Mapping[str, Any], id_: str) -> Turn:
         turn.parts = [TextPart(_text({"reply": reply}, "reply"))]
     turn.question = tuple(part_of(part) for part in record.get("question", ()))
     turn.values = tuple(_value(value) for value in record.get("values", ()))
+    if isinstance(check := record.get("check"), Mapping):
+        turn.check = {name: value for name in _CHECK if isinstance(value := check.get(name), str | float)}
     return turn
+
+
+_CHECK = ("check", "code", "verdict", "said", "seconds")
 
 
 def _value(record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -120,6 +120,8 @@ class Turn:
         What it has cost, in money; empty if that is not known. It is not recorded with the turn.
     begun, ended : float or None
         Seconds since the epoch, from whoever has a clock.
+    check : mapping
+        What a check of the reply's code found: ``check``, ``code``, ``verdict``, ``said``, ``seconds``; JSON.
     alone : bool
         Whether only the question itself is sent, as the server has its context.
     given : tuple of Message or None
@@ -158,6 +160,7 @@ class Turn:
     alone: bool = field(default=False, repr=False)
     question: tuple[Part, ...] = field(default=(), kw_only=True, repr=False)
     values: tuple[Mapping[str, Any], ...] = field(default=(), kw_only=True, repr=False)
+    check: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, kw_only=True, repr=False)
     _parts: list[Part] = field(default_factory=list, repr=False)
     _open: list[str] = field(default_factory=list, repr=False)  # what the last part grows by; joined when it is read
     _length: int = field(default=0, repr=False)

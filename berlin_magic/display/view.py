@@ -73,7 +73,7 @@ class View(ABC):
         """Show what was fed since the last draw, and the status line."""
 
     def prepare_finish(self) -> None:  # noqa: B027 - not every view has something slow to do
-        """Do the slow part of `finish`, in any thread; nothing is fed or drawn after it."""
+        """Do the slow part of `finish`, in any thread; nothing is fed after it."""
 
     def abandon(self) -> None:  # noqa: B027 - not every view has something slow to do
         """Do without what `prepare_finish` has begun, which may go on in its thread: the user wants to wait no more."""

@@ -19,6 +19,7 @@ from berlin_magic.kernel import rows
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
 from berlin_magic.kernel.cell_result import CellResult, result_of
+from berlin_magic.kernel.check import Checking, checking_of
 from berlin_magic.kernel.command_output import quantity
 from berlin_magic.kernel.current_values import changed_notes, changed_since
 from berlin_magic.kernel.packing_slip import slip_of, slip_output
@@ -82,7 +83,8 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
         template=template,
     )
     composed = replace(composed, parts=wanted.asked_in(composed.parts))
-    return await _ask(magics, options, composed, wanted, awaited=awaited)
+    checking = checking_of(magics, options, composed)
+    return await _ask(magics, options, composed, wanted, checking, awaited=awaited)
 
 
 async def ask_composed(magics: BerlinMagics, composed: Composed, name: str, *, awaited: bool) -> ReplyResult:
@@ -124,7 +126,13 @@ def _complete(magics: BerlinMagics, options: Namespace) -> None:
 
 
 async def _ask(
-    magics: BerlinMagics, options: Namespace, composed: Composed, wanted: CellResult, *, awaited: bool
+    magics: BerlinMagics,
+    options: Namespace,
+    composed: Composed,
+    wanted: CellResult,
+    checking: Checking | None = None,
+    *,
+    awaited: bool,
 ) -> ReplyResult:
     shell, notebook = magics.shell, magics.notebook
     await in_thread(notebook.open)  # reads files
@@ -141,7 +149,7 @@ async def _ask(
     background = options.bg and selection.is_watched(shell)
     changed = await changed_since(getattr(shell, "user_ns", {}), conversation.earlier(cell.id, cell.run))
     question = _Question(
-        magics, options, conversation, composed, wanted, cell, changed, awaited=awaited, background=background
+        magics, options, conversation, composed, wanted, checking, cell, changed, awaited=awaited, background=background
     )
     if options.dry_run or options.show:
         trial = conversation.fork()  # what is asked there is neither sent nor stored
@@ -159,7 +167,7 @@ async def _ask(
 
 
 class _Question:
-    """The question of one cell, which may be asked twice: if the reply is no value of the type that is wanted."""
+    """The question of one cell, which may be asked again: if the reply does not fit its type, or fails its check."""
 
     def __init__(
         self,
@@ -168,6 +176,7 @@ class _Question:
         conversation: Conversation,
         composed: Composed,
         wanted: CellResult,
+        checking: Checking | None,
         cell: Cell,
         changed: Mapping[str, Sequence[str]],
         *,
@@ -176,7 +185,7 @@ class _Question:
     ) -> None:
         self._magics, self._options, self._conversation = magics, options, conversation
         self._composed, self._wanted, self._cell, self._changed = composed, wanted, cell, changed
-        self._awaited, self._background = awaited, background
+        self._checking, self._awaited, self._background = checking, awaited, background
         self._source, self._request = source_of(magics.shell), request_of(magics.shell)
 
     def put_into(self, conversation: Conversation, text: str = "", *, new: bool = False) -> Turn:
@@ -202,7 +211,7 @@ class _Question:
     def open(self, turn: Turn, notes: Iterable[str], *, again: bool = False) -> ReplyTask:
         """Open a view of a turn in the cell's output; if it is asked again, below the first."""
         reply = ReplyTask(turn, [*_notes(turn), *notes])
-        shell, owns = self._magics.shell, False if again else None
+        shell, owns = self._magics.shell, False if again or self._checking is not None else None
         where = {"awaited": self._awaited, "background": self._background}
         with as_running_cell(shell, self._request):
             reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **where))
@@ -217,6 +226,10 @@ class _Question:
             second = self.open(turn, ["asked again, as the first reply does not fit"], again=True)
             self._magics.jobs.replace(reply, second)
             result = await self._show(second)
+        checking = self._checking
+        while checking is not None and (correction := checking.question(result)):
+            result = await self._show(self.open(self.put_into(self._conversation, correction), (), again=True))
+        result = result if checking is None else checking.result(result)
         return wanted.ended(result, background=self._background)
 
     async def _show(self, reply: ReplyTask) -> ReplyResult:
@@ -228,7 +241,8 @@ class _Question:
         magics.replies.add(reply)
         try:
             await reply.read(talk.answer(turn, replay=mode), background=self._background)
-            self._wanted.take(reply)
+            if self._checking is None or await self._checking.passes(reply):
+                self._wanted.take(reply)
             if options.once:
                 notebook.asked_once(turn)
             record = _record(notebook, turn, talk, options.conversation, self._source, once=options.once)
@@ -236,6 +250,8 @@ class _Question:
         finally:
             magics.replies.discard(reply)
             talk.note(turn)  # one that was stopped before it began was ended by nobody else
+        if self._checking is not None:
+            self._checking.show(magics.shell)
         await notebook.flush()
         magics.show_warnings()
         return result

@@ -69,6 +69,8 @@ class BerlinMagics(Settings):
     @argument("--each", metavar="TABLE", help="Ask for each row of a table or list: {{ row.text }} in the question.")
     @argument("--concurrency", type=int, default=8, metavar="N", help="Rows to ask at the same time, with --each.")
     @argument("--again", action="store_true", help="With --each: ask the rows anew whose replies are stored.")
+    @argument("--check", metavar="CHECK", help="Run the reply's code apart and check it: an assertion, or a function.")
+    @argument("--rounds", type=int, metavar="N", help="How often the model may correct code that fails its check.")
     @argument("-o", "--into", metavar="NAME", help="Put the reply into this variable: a str that knows more.")
     @argument("--as", dest="as_", metavar="TYPE", help="Ask for a value of a type: a model, list[…], a JSON schema.")
     @argument("-f", "--format", choices=["code", "json", "df"], help=_FORMAT)

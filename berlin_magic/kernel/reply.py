@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from berlin_magic.concurrency import (
     Interrupted,
@@ -20,7 +21,10 @@ from berlin_magic.messages import Event, Notice, Reasoning, Started, Text, TextW
 
 __all__ = ["ReplyResult", "ReplyTask", "short"]
 
+T = TypeVar("T")
+
 _FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
+_SHOWN = 0.15  # seconds: a live view draws every 0.12 s at most
 _IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
 _LONG = 2000  # characters whose rendering would hold up the user's loop
 
@@ -61,7 +65,7 @@ class ReplyTask:
         self.turn = turn
         self._notes = list(notes)
         self._view: View  # from `begin` on
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
         self._started = 0.0
         self._stopped = False
         self._interrupted = False
@@ -82,6 +86,11 @@ class ReplyTask:
         self._stopped = True
         if self._task is not None:
             self._task.cancel()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the user has ended it, with the Stop button or an interrupt."""
+        return self._stopped or self._interrupted
 
     async def read(self, events: AsyncGenerator[Event, None], *, background: bool = False) -> None:
         """Read `events` to their end and draw them; what goes wrong is kept for `finish`.
@@ -105,6 +114,26 @@ class ReplyTask:
         self._error = _error_of(task)
         if self.turn.finish == "running":  # stopped before the first step of `events`, which ends a turn otherwise
             self.turn.finish = "stopped"
+
+    async def work(self, work: Coroutine[Any, Any, T], note: str) -> T | None:
+        """Return what `work` returns while the reply stays in view; None if Stop or an interrupt has ended it."""
+
+        async def after_it_is_shown() -> T:
+            await asyncio.sleep(_SHOWN)
+            self._view.draw(self._status("streaming"))
+            return await work
+
+        self._notes.append(note)
+        task = self._task = asyncio.get_running_loop().create_task(after_it_is_shown())
+        with self._cancelled_on_interrupt():
+            try:
+                await self._draw_while(task)
+            except asyncio.CancelledError:
+                self._interrupted = True
+                await cancel_and_wait(task)
+        work.close()  # if it was ended before it began
+        self._notes.remove(note)
+        return task.result() if task.done() and not task.cancelled() else None
 
     async def _prepare_finish(self) -> None:
         """Render a long reply in a thread; an interrupt meanwhile leaves it unformatted."""
@@ -186,7 +215,7 @@ class ReplyTask:
                     self._view.draw(self._status("streaming"))
                     first = False
 
-    async def _draw_while(self, task: asyncio.Task[None]) -> None:
+    async def _draw_while(self, task: asyncio.Task[Any]) -> None:
         drawn, idle = -1, 0
         while not task.done():
             await asyncio.wait({task}, timeout=_FRAME)

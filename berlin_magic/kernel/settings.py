@@ -209,6 +209,21 @@ class Settings(Magics):
     describe_rows = Integer(8, min=1, help="""Most rows of a table in a prompt, if no level is named.""").tag(
         config=True
     )
+    check_seconds = Float(
+        10.0,
+        min=0.1,
+        help="""Seconds that `--check` gives the code of a reply and its check, from 0.1 on.""",
+    ).tag(config=True)
+    check_memory = Integer(
+        1000,
+        min=100,
+        help="""Memory in MB that the code of a reply may use in a check, from 100 on.""",
+    ).tag(config=True)
+    check_rounds = Integer(
+        2,
+        min=0,
+        help="""How often a model may correct code that has failed its check, if `--rounds` does not say.""",
+    ).tag(config=True)
     _ready = False
 
     def __init__(self, shell: Any = None, **traits: Any) -> None:

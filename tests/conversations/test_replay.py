@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from berlin_magic.conversations.replay import Digests, Replays, StoredReply, digest, mode_of, replays_from
+from berlin_magic.conversations.replay import OWN, Digests, Replays, StoredReply, digest, mode_of, replays_from
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import BerlinError, NotStoredError, ReplayFileError
 from berlin_magic.messages import Text
@@ -91,6 +91,16 @@ def test_a_file_that_cannot_be_replayed_from_is_told(tmp_path: Path, content: st
     with pytest.raises(ReplayFileError) as raised:
         replays_from(path)
     assert str(path) in str(raised.value) and len(str(raised.value).splitlines()) == 2
+
+
+def test_no_file_has_the_name_of_what_is_the_users_own(tmp_path: Path) -> None:
+    talk = Conversation()
+    answered(talk, "Hello", "from a file")
+    [turn] = talk
+    for name in OWN:
+        talk.save(tmp_path / name)
+        found = replays_from(tmp_path / name).find(turn.asked, turn.request)
+        assert found is not None and found.text == "from a file" and found.found_in not in OWN
 
 
 def test_a_later_reply_takes_the_place_of_an_earlier_one() -> None:

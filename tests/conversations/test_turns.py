@@ -252,6 +252,16 @@ def test_imported_turns_keep_their_model_and_how_they_ended() -> None:
     assert (taken.model, taken.finish, taken.reply) == ("m", "stopped", "half") and here.partial() is taken
 
 
+def test_what_a_check_found_stays_with_its_turn_and_what_is_no_record_of_one_is_left_out() -> None:
+    turns = four()
+    found = {"check": "f(2) == 4", "code": "f = 1", "verdict": "failed", "said": "no", "seconds": 0.5}
+    turns[1].check = {**found, "more": [1]}
+    turns[2].check = {"verdict": ["passed"]}
+    other = Turns()
+    assert other.read(json.loads(json.dumps(turns.record()))) == []
+    assert [dict(turn.check) for turn in other] == [{}, found, {}, {}]
+
+
 def test_broken_records_are_left_out_and_said() -> None:
     record = four().record()
     record["events"][1]["finish"] = "nonsense"

@@ -282,6 +282,7 @@ def test_a_file_never_chooses_who_is_asked_nor_how(
     start: Start, theirs: list[Cell], tmp_path: Path, trusted: bool
 ) -> None:
     told = {"wanted": "openai:dearest", "server": "their id", "finish": "stopped", "options": {"temperature": 2.0}}
+    told["check"] = {"check": "True", "code": "", "verdict": "passed"}
     ours_of(theirs[1]).update(told)
     if trusted:  # what is left out is taken as the file tells it
         theirs[1].outputs[0]["data"]["text/html"] = "<p>Something else</p>"
@@ -294,6 +295,7 @@ def test_a_file_never_chooses_who_is_asked_nor_how(
     assert partial is not None and partial.wanted == "" and partial.server == ""
     kernel.run(Cell(question("mine"), "mine", "mine"))
     assert kernel.talk[-1].options == {} and kernel.talk[-1].wanted == ""
+    assert not any(turn.check for turn in kernel.talk)
 
 
 def test_continue_asks_again_whoever_began_it_if_the_database_knows_the_turn(

@@ -315,8 +315,9 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Seq
     return [*before, event]
 
 
-_NEVER = ("wanted", "server", "from_file")
-"""What is never taken from a file, even a trusted one: who is asked, and the id of the context on a server."""
+_NEVER = ("wanted", "server", "from_file", "check")
+"""What is never taken from a file, even a trusted one: who is asked, the id of the context on a server, and that code
+has passed a check."""
 
 
 def _outline(part: Record) -> Record:

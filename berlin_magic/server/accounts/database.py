@@ -16,9 +16,7 @@ import logging
 import os
 import secrets
 import unicodedata
-from collections.abc import Callable, Mapping
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any

@@ -1,0 +1,235 @@
+"""A check of the code in a reply: what it asks, what it found, and what the model is told of that.
+
+Pure: the processes are started in `check_process`.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+__all__ = [
+    "Check",
+    "Kind",
+    "Limits",
+    "Verdict",
+    "limits_here",
+    "names_defined_in",
+    "names_used_in",
+    "not_prevented",
+    "repair_question",
+]
+
+Kind = Literal["passed", "failed", "ended", "error"]
+"""It passed; it or the code failed; a limit or the user ended it; it could not be run."""
+
+_LONGEST = 4000  # characters of a failure that the model is told
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What is checked.
+
+    Attributes
+    ----------
+    text : str
+        As the user wrote it.
+    statement : str
+        The Python to run; empty for a function.
+    function : str
+        The name of a function that takes the reply; empty for a statement.
+    """
+
+    text: str
+    statement: str = ""
+    function: str = ""
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the check that `text` is: a function's name, statements, or an expression that is to be true.
+
+        Raises
+        ------
+        ValueError
+            If it is none of these.
+        """
+        stripped = text.strip()
+        if stripped.isidentifier() and not keyword.iskeyword(stripped):
+            return cls(text, function=stripped)
+        try:
+            body = ast.parse(stripped).body
+        except SyntaxError as error:
+            raise ValueError(f"it is no Python: {error.msg}") from None
+        if not body:
+            raise ValueError("it is empty")
+        if len(body) == 1 and isinstance(body[0], ast.Expr):
+            return cls(text, f"assert {stripped}")  # else it would pass whatever comes out
+        if not any(isinstance(node, ast.Assert | ast.Raise | ast.Call) for one in body for node in ast.walk(one)):
+            raise ValueError("it asserts nothing")
+        return cls(text, stripped)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the code of a reply may use.
+
+    Attributes
+    ----------
+    seconds : float
+        From the start of its process to the end of the check.
+    memory, disk, output : int
+        Bytes: in memory, in its folder, and printed.
+    children : int
+        Processes at a time, its own included.
+    """
+
+    seconds: float = 10.0
+    memory: int = 1_000_000_000
+    disk: int = 64_000_000
+    output: int = 1_000_000
+    children: int = 16
+
+    def __str__(self) -> str:
+        return (
+            f"at most {self.seconds:g} s, {self.memory // 1_000_000:,} MB of memory, "
+            f"{self.disk // 1_000_000:,} MB of files, {self.output // 1000:,} kB printed, {self.children} processes"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a check has found.
+
+    Attributes
+    ----------
+    kind : Kind
+        Whether it passed.
+    said : str
+        Why not. It quotes what the code printed and gave: untrusted text.
+    printed : str
+        The beginning and the end of what code and check printed.
+    used : tuple of str
+        The names of the code that the check used.
+    seconds : float
+        How long it took.
+    confined : bool
+        Whether the system kept the code from writing elsewhere and from other processes.
+    """
+
+    kind: Kind
+    said: str = ""
+    printed: str = ""
+    used: tuple[str, ...] = ()
+    seconds: float = 0.0
+    confined: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether the check passed."""
+        return self.kind == "passed"
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """Return the verdict that the judge has written.
+
+        Raises
+        ------
+        ValueError
+            If it is none.
+        """
+        kind: Any = record.get("kind")
+        used, seconds = record.get("used"), record.get("seconds")
+        if kind not in get_args(Kind) or not isinstance(used, list) or not isinstance(seconds, int | float):
+            raise ValueError("this is no verdict")
+        return cls(
+            kind,
+            _ADDRESS.sub("0x…", str(record.get("said", ""))),  # the same failure is the same text, and so is replayed
+            str(record.get("printed", "")),
+            tuple(map(str, used)),
+            float(seconds),
+            record.get("confined") is True,
+        )
+
+    def record(self, check: Check, code: str) -> dict[str, Any]:
+        """Return what the turn keeps of it; JSON."""
+        return {"check": check.text, "code": code, "verdict": self.kind, "said": self.said, "seconds": self.seconds}
+
+
+def not_prevented(verdict: Verdict) -> str:
+    """Return what the code of a verdict was not kept from, in one sentence."""
+    if verdict.confined:
+        return "Reading files elsewhere and using the network were not prevented; writing elsewhere was."
+    return "It had the rights of your account: files elsewhere, other processes and the network were not out of reach."
+
+
+def repair_question(check: Check, verdict: Verdict) -> str:
+    """Return what the model is told of a failure, and asked to do.
+
+    Nothing in it changes from run to run, such as a time: the same failure makes the same question, which can be
+    replayed.
+    """
+    asked = f"\n\n{_fenced(check.statement, 'python')}" if check.statement else f" (`{check.function}`)."
+    said = verdict.said.strip()
+    if len(said) > _LONGEST:
+        said = f"{said[: _LONGEST // 2]}\n…\n{said[-_LONGEST // 2 :]}"
+    return (
+        f"The Python code of your reply was run, and a check of it failed{'.' if check.statement else ''}{asked}\n\n"
+        f"What came out:\n\n{_fenced(said, 'text')}\n\n"
+        "Reply with the corrected code: all of it, in one block of Python."
+    )
+
+
+def _fenced(text: str, language: str) -> str:
+    longest = max((len(run) for run in re.findall("`{3,}", text)), default=2)
+    fence = "`" * (longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def names_used_in(source: str) -> set[str]:
+    """Return the names that Python source reads; none if it can't be read."""
+    return {node.id for node in _nodes(source) if isinstance(node, ast.Name)}
+
+
+def names_defined_in(code: str) -> set[str]:
+    """Return the names that code binds on its own level: functions, classes, variables.
+
+    What it imports is not among them: a check that took a library from the code would believe whatever the code calls
+    by that name.
+    """
+    try:
+        body = ast.parse(code).body
+    except (SyntaxError, ValueError, RecursionError):
+        return set()
+    return {name for one in body for name in _bound(one)}
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield node.name
+        return
+    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id
+    if isinstance(node, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _bound(child)
+
+
+def _nodes(source: str) -> Iterator[ast.AST]:
+    try:
+        yield from ast.walk(ast.parse(source))
+    except (SyntaxError, ValueError, RecursionError):
+        return
+
+
+def limits_here(limits: Limits, system: str = sys.platform) -> str:
+    """Return how the limits are kept on a system, in one sentence."""
+    if system == "linux":
+        return f"Limits, kept by the operating system and by a watch: {limits}."
+    return f"Limits, kept by a watch that looks 20 times a second: {limits}."
