@@ -15,6 +15,7 @@ from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import FORMAT, output_record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
+from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
 from berlin_magic.kernel.cell_result import CellResult, result_of
@@ -202,7 +203,7 @@ class _Question:
         shell, owns = self._magics.shell, False if again else None
         where = {"awaited": self._awaited, "background": self._background}
         with as_running_cell(shell, self._request):
-            reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **where))
+            reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **where), CellOutput(shell))
         return reply
 
     async def answer(self, reply: ReplyTask) -> ReplyResult:
@@ -262,7 +263,8 @@ async def show_answer(
     """
     await in_thread(lambda: selection.prepare(shell))
     reply = ReplyTask(turn, _notes(turn))
-    reply.begin(selection.open_view(shell, stop=reply.stop, awaited=awaited, owns_cell=False))
+    view = selection.open_view(shell, stop=reply.stop, awaited=awaited, owns_cell=False)
+    reply.begin(view, CellOutput(shell))
     source = source_of(shell)
     try:
         await reply.read(events)

@@ -304,6 +304,8 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Seq
     reply = _text(data.get("text/plain"))
     event = {**metadata, "id": checked_id(metadata.get("turn")), "kind": "turn"}
     event["parts"] = _texts(metadata.get("parts"), reply)
+    if _has_image(metadata.get("parts")):
+        event.pop("request", None)  # the images are in the database alone: the text without them is no reply to replay
     for name in _NEVER:
         event.pop(name, None)
     if "prompt" not in metadata:
@@ -399,6 +401,10 @@ def _is_shown(cell: Mapping[str, Any]) -> bool:
         folded += [jupyter.get("source_hidden"), jupyter.get("outputs_hidden")]
     folded += ["hide" in str(tag) for tag in (tags if isinstance(tags, list) else [])]
     return cell.get("cell_type", "code") == "code" and not any(folded)
+
+
+def _has_image(outline: object) -> bool:
+    return isinstance(outline, list) and any(isinstance(one, dict) and one.get("type") == "image" for one in outline)
 
 
 def _outline(part: Record) -> Record:
