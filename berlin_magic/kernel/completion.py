@@ -128,13 +128,15 @@ class Matcher:
         line = context.text_until_cursor
         above = context.full_text.split("\n")[: context.cursor_line]
         found = expression_completions("\n".join([*above, line]), known)
+        is_expression = found is not None
         if found is None:
             found = completions(line, known, first_line=context.cursor_line == 0)
         if found is None:
             return {"completions": []}
         word, words = found
+        kind = "magic" if not is_expression else "level" if set(words) <= {*LEVELS} else "variable"
         return {
-            "completions": [SimpleCompletion(entry, type="magic") for entry in words],
+            "completions": [SimpleCompletion(entry, type=kind) for entry in words],
             "matched_fragment": word,
             "suppress": bool(words),
         }
