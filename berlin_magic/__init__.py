@@ -30,7 +30,18 @@ from berlin_magic.errors import (
     SilentTooLongError,
     StoreError,
 )
-from berlin_magic.messages import Event, Finish, Notice, Reasoning, Started, Text, TextWasReasoning, ToolCall, Usage
+from berlin_magic.messages import (
+    Event,
+    Finish,
+    Image,
+    Notice,
+    Reasoning,
+    Started,
+    Text,
+    TextWasReasoning,
+    ToolCall,
+    Usage,
+)
 
 if TYPE_CHECKING:
     from berlin_magic.credentials.redaction import redacted
@@ -69,6 +80,7 @@ __all__ = [
     "Conversation",
     "Event",
     "Finish",
+    "Image",
     "IncompleteReplyError",
     "IncorrectAnswerError",
     "LoginRefusedError",

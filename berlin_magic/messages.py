@@ -16,6 +16,7 @@ __all__ = [
     "Content",
     "Event",
     "Finish",
+    "Image",
     "ImagePart",
     "Message",
     "Notice",
@@ -33,6 +34,7 @@ __all__ = [
     "checked",
     "content_of",
     "flatten",
+    "has_images",
     "text_in",
     "with_parts",
 ]
@@ -130,6 +132,13 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image of the reply; its `url` is that of an `ImagePart`."""
+
+    url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Reasoning:
     """More of the model's reasoning; not part of the reply's text.
 
@@ -205,7 +214,7 @@ class TextWasReasoning:
     """The text of the reply so far was reasoning: the provider marked its end, but not its beginning."""
 
 
-Event = Text | Reasoning | TextWasReasoning | ToolCall | Usage | Finish | Notice | Started
+Event = Text | Image | Reasoning | TextWasReasoning | ToolCall | Usage | Finish | Notice | Started
 """An event of a reply while it arrives."""
 
 
@@ -298,6 +307,13 @@ def _is_other_content(entry: Mapping[str, Any]) -> bool:
         and bool(content)
         and all(isinstance(part, Mapping) and isinstance(part.get("type"), str) for part in content)
     )
+
+
+def has_images(messages: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether there is an image among the parts of `messages`."""
+    contents = [message.get("content") for message in messages]
+    parts = [part for content in contents if isinstance(content, list) for part in content]
+    return any(isinstance(part, Mapping) and part.get("type") == "image_url" for part in parts)
 
 
 def text_in(content: Content) -> str:

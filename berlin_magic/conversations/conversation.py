@@ -24,6 +24,9 @@ from berlin_magic.credentials.secret import unseen
 from berlin_magic.errors import BerlinError, IncompleteReplyError, NotStoredError
 from berlin_magic.messages import Event, Part, Reasoning, Started, Text, TextWasReasoning
 from berlin_magic.providers.base import events_of, text_of
+from berlin_magic.errors import BerlinError, NotStoredError
+from berlin_magic.messages import Event, Image, Part, Reasoning, Started, Text, TextWasReasoning
+from berlin_magic.providers.base import events_of
 from berlin_magic.providers.options import CONNECTION_SETTINGS, SERVER_SETTINGS, hide_secrets, merge_settings
 from berlin_magic.providers.registry import named_provider
 
@@ -259,7 +262,7 @@ class Conversation(Turns):
             self.end(turn, "stopped", ended=time.time())
             raise
         except BaseException:
-            self.end(turn, "cut" if turn.length else "failed", ended=time.time())
+            self.end(turn, "cut" if turn.length or turn.images else "failed", ended=time.time())
             raise
         await self._host.stored()  # a turn is durable when it ends
 
@@ -374,8 +377,14 @@ class Conversation(Turns):
         turn.take(event)
         if isinstance(event, TextWasReasoning):
             self.note(turn)
-        elif isinstance(event, Text | Reasoning) and self.journal is not None and self.find(turn.id) is not None:
-            self.journal.delta(turn.id, "text" if isinstance(event, Text) else "reasoning", event.text)
+        elif self.journal is not None and self.find(turn.id) is not None:
+            match event:
+                case Text(text):
+                    self.journal.delta(turn.id, "text", text)
+                case Reasoning(text):
+                    self.journal.delta(turn.id, "reasoning", text)
+                case Image(url):
+                    self.journal.delta(turn.id, "image", url)
 
     def _alike(self) -> Self:
         other = super()._alike()
@@ -388,7 +397,10 @@ class Conversation(Turns):
 async def _replayed(turn: Turn, stored: StoredReply) -> AsyncGenerator[Event, None]:
     turn.replayed, turn.replayed_from = True, stored.found_in
     turn.model, turn.provider = stored.model or turn.model, stored.provider
-    yield Text(stored.text)
+    if stored.text:
+        yield Text(stored.text)
+    for url in stored.images:
+        yield Image(url)
 
 
 def _connect() -> Callable[..., Awaitable[Connection]]:

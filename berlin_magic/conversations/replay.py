@@ -38,6 +38,7 @@ class StoredReply:
     provider: str = ""
     found_in: str = ""
     uses: Mapping[str, str] = field(default_factory=dict)
+    images: tuple[str, ...] = field(default=(), repr=False)
 
 
 def mode_of(text: str) -> Mode:
@@ -122,10 +123,12 @@ class Replays:
     def add_turns(self, turns: Iterable[Turn]) -> None:
         """Keep the replies of the turns that are complete, and not from a file that nobody has vouched for."""
         for turn in turns:
-            if turn.finish == "complete" and turn.request and turn.length and not turn.from_file:
+            images = tuple(image.url for image in turn.images)
+            if turn.finish == "complete" and turn.request and (turn.length or images) and not turn.from_file:
                 uses = turn.uses
                 self._uses[turn.prompt] = uses
-                self.add(turn.request, StoredReply(turn.reply, turn.model, turn.provider, self._found_in, uses))
+                reply = StoredReply(turn.reply, turn.model, turn.provider, self._found_in, uses, images)
+                self.add(turn.request, reply)
 
     def add_messages(self, messages: Iterable[Message]) -> None:
         """Keep the answers of a plain list of messages; model and options are not told there, and so not compared."""

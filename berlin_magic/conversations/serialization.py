@@ -406,7 +406,10 @@ class Journal(Protocol):
         """Take something that happened, or a turn that has changed."""
 
     def delta(self, turn: str, kind: str, text: str) -> None:
-        """Take what was added to the last part of a running reply, or begins one of this `kind` (its record's type)."""
+        """Take what was added to the last part of a running reply, or begins one of this `kind` (its record's type).
+
+        Of an image, `text` is the address, whole.
+        """
 
     def system(self, text: str) -> None:
         """Take a new system prompt."""

@@ -15,13 +15,26 @@ from typing import Any, Literal
 from berlin_magic import messages
 from berlin_magic.conversations.quoted_values import uses_in
 from berlin_magic.errors import clean
-from berlin_magic.messages import Content, Event, Message, Part, ReasoningPart, TextPart, ToolCallPart, content_of
+from berlin_magic.messages import (
+    Content,
+    Event,
+    ImagePart,
+    Message,
+    Part,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    content_of,
+)
 
 __all__ = ["Compared", "Finish", "Link", "Turn", "copied", "same_chain"]
 
 Finish = Literal["running", "complete", "stopped", "cut", "failed"]
 """How a turn stands: being answered; answered whole; stopped by the user; cut by network or server; not answered."""
 
+
+_ONLY_IMAGES = "[an image]"
+"""What a reply without words is in the context of later questions: no server takes images of an assistant."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -214,6 +227,11 @@ class Turn:
         return "".join([part.text for part in self.parts if isinstance(part, TextPart)])
 
     @property
+    def images(self) -> tuple[ImagePart, ...]:
+        """The images of the reply so far."""
+        return tuple(part for part in self.parts if isinstance(part, ImagePart))
+
+    @property
     def length(self) -> int:
         """Characters of the reply's text so far."""
         return self._length
@@ -237,9 +255,9 @@ class Turn:
                     assert isinstance(part, ReasoningPart)  # noqa: S101 - it was just added
                     self._parts[-1] = replace(part, signature=event.signature)
             case messages.TextWasReasoning():
-                self.parts = [ReasoningPart(self.reply)] if self.length else []
-            case messages.ToolCall():
-                self.parts = (*self.parts, ToolCallPart(event.id, event.name, event.arguments))
+                self.parts = [*([ReasoningPart(self.reply)] if self.length else []), *self.images]
+            case messages.Image() | messages.ToolCall():
+                self._append(event)
             case messages.Usage():
                 self.prompt_tokens, self.completion_tokens = event.prompt_tokens, event.completion_tokens
             case messages.Finish():
@@ -255,6 +273,12 @@ class Turn:
             self.parts  # noqa: B018 - joins what the part before has grown by
             self._parts.append(kind(""))
         self._open.append(text)
+
+    def _append(self, event: messages.Image | messages.ToolCall) -> None:
+        if isinstance(event, messages.ToolCall):
+            self.parts = (*self.parts, ToolCallPart(event.id, event.name, event.arguments))
+        elif (image := ImagePart(event.url)) not in self.parts:  # some servers repeat it at the end
+            self.parts = (*self.parts, image)
 
     @property
     def asked(self) -> list[Message]:
@@ -303,12 +327,12 @@ class Turn:
         """The same, shared between all who ask for it and so not to be changed: a long conversation holds it once."""
         if self.given is not None:
             return self.given
-        if self.finish == "running" or not self._length:
+        if self.finish == "running" or not (self._length or self.images):
             return ()
         if self._messages is None:  # a turn that has ended does not change any more
             self._messages = (
                 {"role": "user", "content": self.content},
-                {"role": "assistant", "content": self.reply},
+                {"role": "assistant", "content": self.reply or _ONLY_IMAGES},
             )
         return self._messages
 

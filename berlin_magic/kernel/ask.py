@@ -16,6 +16,7 @@ from berlin_magic.conversations.storage.notebook_file import FORMAT, output_reco
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
 from berlin_magic.kernel import rows
+from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
 from berlin_magic.kernel.cell_result import CellResult, result_of
@@ -214,7 +215,7 @@ class _Question:
         shell, owns = self._magics.shell, False if again or self._checking is not None else None
         where = {"awaited": self._awaited, "background": self._background}
         with as_running_cell(shell, self._request):
-            reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **where))
+            reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **where), CellOutput(shell))
         return reply
 
     async def answer(self, reply: ReplyTask) -> ReplyResult:
@@ -281,7 +282,8 @@ async def show_answer(
     """
     await in_thread(lambda: selection.prepare(shell))
     reply = ReplyTask(turn, _notes(turn))
-    reply.begin(selection.open_view(shell, stop=reply.stop, awaited=awaited, owns_cell=False))
+    view = selection.open_view(shell, stop=reply.stop, awaited=awaited, owns_cell=False)
+    reply.begin(view, CellOutput(shell))
     source = source_of(shell)
     try:
         await reply.read(events)

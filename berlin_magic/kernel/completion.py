@@ -1,12 +1,15 @@
-"""Complete options, commands and models after the magics."""
+"""Complete what stands after the magics, and in the expressions of a prompt."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Matcher", "Vocabulary", "completions"]
+from berlin_magic.prompts.expressions import LEVELS, open_expression
+
+__all__ = ["Matcher", "Vocabulary", "completions", "expression_completions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +24,19 @@ class Vocabulary:
         The commands of `%berlin`, each with the words that may follow it.
     models, providers : collection of str
         The models that have been listed, and the names of the providers.
+    conversations, templates : callable
+        Return the names of the notebook's conversations, and of the user's templates.
+    names : callable
+        Returns the user's names, or attributes of them, that a word such as ``df.col`` can become.
     """
 
     options: Collection[str] = ()
     commands: Mapping[str, Collection[str]] = field(default_factory=dict)
     models: Collection[str] = ()
     providers: Collection[str] = ()
+    conversations: Callable[[], Iterable[str]] = tuple
+    templates: Callable[[], Iterable[str]] = tuple
+    names: Callable[[str], Iterable[str]] = lambda _word: ()
 
 
 def completions(before: str, known: Vocabulary, *, first_line: bool = True) -> tuple[str, list[str]] | None:
@@ -47,13 +57,49 @@ def completions(before: str, known: Vocabulary, *, first_line: bool = True) -> t
         return None
     *earlier, word = words
     last = earlier[-1] if earlier else ""
-    if last in {"-m", "--model"} or (magic == "%berlin" and earlier == ["use"]):
-        candidates: Iterable[str] = [*known.models, *(f"{name}:" for name in known.providers)]
+    if last in {"-c", "--conversation"} and (magic == "%%berlin" or len(earlier) == 1):
+        candidates: Iterable[str] = known.conversations()
+    elif last in {"-T", "--template"} or (magic == "%berlin" and earlier in _NAMED_TEMPLATES):
+        candidates = known.templates()
+    elif last in {"-m", "--model"} or (magic == "%berlin" and earlier == ["use"]):
+        candidates = [*known.models, *(f"{name}:" for name in known.providers)]
     elif magic == "%%berlin":
         candidates = known.options if not word or word.startswith("-") else ()
     else:
         candidates = known.commands.get(earlier[0], ()) if earlier else known.commands
     return word, sorted({entry for entry in candidates if entry and entry.startswith(word)})
+
+
+_NAMED_TEMPLATES = (["template", "show"], ["template", "delete"])
+_CELL = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*[ \t]*%%berlin(?!\S)", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d][\w.]*\Z|\Z")
+_BAR = re.compile(r"\|\s*(\w*)\Z")
+_OURS = ("cells", "file", "last_error")
+
+
+def expression_completions(before: str, known: Vocabulary) -> tuple[str, list[str]] | None:
+    """Return the word before the cursor and what it can become, in an expression of a ``%%berlin`` cell; else None.
+
+    Parameters
+    ----------
+    before : str
+        The cell up to the cursor.
+    known : Vocabulary
+        The words.
+    """
+    code = open_expression(before) if _CELL.match(before) else None
+    if code is None:
+        return None
+    if bar := _BAR.search(code):
+        levels: list[str] = [level for level in LEVELS if level.startswith(bar[1])]
+        if levels:
+            return bar[1], levels
+    found = _WORD.search(code)
+    word = found[0] if found else ""
+    if code[: len(code) - len(word)].endswith("."):
+        return None  # an attribute of what is not a name: nothing is evaluated for a key press
+    candidates = {*known.names(word), *(() if "." in word else _OURS)}
+    return word, sorted(entry for entry in candidates if entry.startswith(word))
 
 
 class Matcher:
@@ -78,12 +124,19 @@ class Matcher:
         """Return IPython's `SimpleMatcherResult` for its `CompletionContext`."""
         from IPython.core.completer import SimpleCompletion  # noqa: PLC0415 - IPython has loaded it when a key is pressed
 
-        found = completions(context.text_until_cursor, self._known(), first_line=context.cursor_line == 0)
+        known = self._known()
+        line = context.text_until_cursor
+        above = context.full_text.split("\n")[: context.cursor_line]
+        found = expression_completions("\n".join([*above, line]), known)
+        is_expression = found is not None
+        if found is None:
+            found = completions(line, known, first_line=context.cursor_line == 0)
         if found is None:
             return {"completions": []}
         word, words = found
+        kind = "magic" if not is_expression else "level" if set(words) <= {*LEVELS} else "variable"
         return {
-            "completions": [SimpleCompletion(entry, type="magic") for entry in words],
+            "completions": [SimpleCompletion(entry, type=kind) for entry in words],
             "matched_fragment": word,
             "suppress": bool(words),
         }

@@ -111,13 +111,28 @@ class BerlinMagics(Settings):
     def vocabulary(self) -> Vocabulary:
         """Return what the Tab key can offer; the models are those that `%berlin models` has listed."""
         from berlin_magic.kernel.commands import COMMANDS  # noqa: PLC0415 - loaded when it is first needed
+        from berlin_magic.kernel.templates import template_names  # noqa: PLC0415 - as above
         from berlin_magic.providers.registry import installed  # noqa: PLC0415 - as above
 
         actions = self.question_parser._actions  # noqa: SLF001 - argparse has no other way to its options
         options = [name for action in actions for name in action.option_strings if name.startswith("--")]
         return Vocabulary(
-            options, {name: command.choices for name, command in COMMANDS.items()}, self.listed, [*installed()]
+            options,
+            {name: command.choices for name, command in COMMANDS.items()},
+            self.listed,
+            [*installed()],
+            conversations=self.notebook.names,
+            templates=template_names,
+            names=self._names,
         )
+
+    def _names(self, word: str) -> list[str]:
+        """Return what IPython's own Tab offers for a name, or for an attribute of one."""
+        completer: Any = self.shell.Completer  # type: ignore[union-attr]  # there is a shell if a key is pressed
+        if "." in word:
+            return [str(found) for found in completer.attr_matches(word)]
+        names = self.shell.user_ns  # type: ignore[union-attr]
+        return [one for one in completer.global_matches(word) if word or (one in names and one[0] != "_")]
 
     def show_warnings(self) -> None:
         """Print what the user should know of the stored conversations."""

@@ -8,6 +8,7 @@ from berlin_magic.conversations.turn import Turn
 from berlin_magic.display.markdown import text_to_html
 from berlin_magic.kernel.command_output import CommandOutput, paragraph
 from berlin_magic.kernel.costs import Costs
+from berlin_magic.kernel.command_output import CommandOutput
 from berlin_magic.kernel.current_values import changed_notes
 from berlin_magic.kernel.prompt import warnings_of
 from berlin_magic.prompts.compose import Composed
@@ -63,7 +64,8 @@ async def slip_of(conversation: Conversation, turn: Turn, composed: Composed, co
 
 def slip_output(slip: Slip) -> CommandOutput:
     """Return a slip as it is shown: its head, then each message as it is sent, images as thumbnails."""
-    blocks = [paragraph("\n".join(slip.head)), *map(_message, slip.messages)]
+    head = text_to_html("\n".join(slip.head))
+    blocks = [f'<pre style="{_PRE}">{head}</pre>', *map(_message, slip.messages)]
     return CommandOutput(slip.as_text(), "\n".join(blocks))
 
 

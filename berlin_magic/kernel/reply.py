@@ -15,8 +15,10 @@ from berlin_magic.concurrency import (
     in_thread,
 )
 from berlin_magic.conversations.turns import Turn
+from berlin_magic.display.cell_output import CellOutput
 from berlin_magic.display.view import State, Status, View
 from berlin_magic.errors import BerlinError, clean
+from berlin_magic.kernel.reply_images import image_outputs
 from berlin_magic.messages import Event, Notice, Reasoning, Started, Text, TextWasReasoning
 
 __all__ = ["ReplyResult", "ReplyTask", "short"]
@@ -65,6 +67,7 @@ class ReplyTask:
         self.turn = turn
         self._notes = list(notes)
         self._view: View  # from `begin` on
+        self._images: CellOutput | None = None
         self._task: asyncio.Task[Any] | None = None
         self._started = 0.0
         self._stopped = False
@@ -75,8 +78,12 @@ class ReplyTask:
         self._thinking_since: float | None = None
         self._thought_until = 0.0
 
-    def begin(self, view: View) -> None:
-        """Open `view` in the output of the cell that is running now; call it in that cell."""
+    def begin(self, view: View, images: CellOutput | None = None) -> None:
+        """Open `view` in the output of the cell that is running now; call it in that cell.
+
+        The images of the reply are shown in `images` at its end; without it, not at all.
+        """
+        self._images = images
         self._started = asyncio.get_running_loop().time()
         self._view = view
         view.begin(self._status("waiting"))
@@ -154,6 +161,9 @@ class ReplyTask:
         if self._background and self._error is not None:
             self._notes.append(clean(str(self._error), 500))  # nobody will raise it in its cell
         self._view.finish(self._status(state), metadata)
+        if self._images is not None:
+            for image in image_outputs(self.turn.images):
+                self._images.show(image)
         if not self._background:
             with self._cancelled_on_interrupt():
                 try:
@@ -232,7 +242,7 @@ class ReplyTask:
             return "interrupted"
         if self.turn.finish == "stopped" and self._error is None:
             return "stopped"
-        return "cut" if self.turn.reply else "failed"
+        return "cut" if self.turn.reply or self.turn.images else "failed"
 
     def _status(self, state: State) -> Status:
         elapsed = asyncio.get_running_loop().time() - self._started
@@ -274,7 +284,7 @@ _KNOWN_REASONS = {"", "stop", *_REASONS}
 
 def _remark(turn: Turn) -> str:
     """Return what the reply may lack; nothing where it is as it should be."""
-    if turn.finish != "complete" or turn.reply or turn.reason in {"content_filter", "tool_calls"}:
+    if turn.finish != "complete" or turn.reply or turn.images or turn.reason in {"content_filter", "tool_calls"}:
         return _REASONS.get(turn.reason, "")
     if turn.reason == "length":
         return "the length limit was used up before the first word: --max-tokens raises it"

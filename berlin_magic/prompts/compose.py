@@ -84,6 +84,9 @@ async def compose(
 ) -> Composed:
     """Return the question that `prompt` makes in a namespace.
 
+    A value of several lines stands in lines of its own, with an empty one before and after it; but a text stays as it
+    is, within its line.
+
     Parameters
     ----------
     prompt : str or sequence
@@ -107,14 +110,21 @@ async def compose(
     parts: list[Part] = []
     found: list[Value] = []
     source, rest = (prompt, expressions_in(prompt)) if isinstance(prompt, str) else (written(prompt), prompt)
+    after_block = False
     for piece in [*pieces, *rest]:
         if isinstance(piece, str):
+            parts += [TextPart("\n\n")] * (after_block and not piece.startswith("\n"))
             parts.append(TextPart(piece))
+            after_block = False
             continue
         value = await _value(piece, namespace, more or {})
         description = await describe(value, piece.level)
         found.append(Value(piece.code, piece.line, description, value))
-        parts.extend(description.parts)
+        is_block = "\n" in description.text and not isinstance(value, str)
+        before = parts[-1].text if parts and isinstance(parts[-1], TextPart) else "\n"
+        parts += [TextPart("\n\n")] * (after_block or (is_block and not before.endswith("\n")))
+        parts += description.parts
+        after_block = is_block
     return Composed(source, tuple(_joined(parts)), tuple(found))
 
 

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 
 from berlin_magic.errors import PromptError, clean
 
-__all__ = ["LEVELS", "Expression", "Level", "expressions_in", "file_in", "names_in", "written"]
+__all__ = ["LEVELS", "Expression", "Level", "expressions_in", "file_in", "names_in", "open_expression", "written"]
 
 Level = Literal["full", "sample", "schema", "repr", "json", "source"]
 """How much of a value goes into a prompt, or in which form."""
@@ -111,6 +111,14 @@ def names_in(code: str) -> list[str]:
         inner += one.get_children()
         found.update(symbol.get_name() for symbol in one.get_symbols() if symbol.is_global())
     return sorted(found - vars(builtins).keys())
+
+
+def open_expression(text: str) -> str | None:
+    """Return what stands behind the braces of an expression that `text` ends in; None if it does not end in one."""
+    *_, last = [None, *_marks(text)]
+    if last is None or last[0].startswith("\\") or "}}" in text[last.end() :]:
+        return None
+    return text[last.end() :]
 
 
 def file_in(code: str) -> str:

@@ -80,10 +80,10 @@ class Slip:
             f"to       {clean(self.provider, 40)} at {clean(self.where) or '(its own address)'}",
             f"model    {clean(self.model, 80) or '(the only one that the server has)'}",
             f"options  {options}" if options else "",
-            f"size     {len(self.messages)} messages, about {self.tokens:,} tokens (an estimate)",
+            f"size     {_count(len(self.messages), 'message')}, about {self.tokens:,} tokens (an estimate)",
         ]
         if self.left_out:
-            lines.append(f"left out {self.left_out} earlier turns: `%config BerlinMagics.context_limit`")
+            lines.append(f"left out {_count(self.left_out, 'earlier turn')}: `%config BerlinMagics.context_limit`")
         for value in self.values:
             about = value.description
             cut = f"; {about.cut}" if about.cut else ""
@@ -103,6 +103,10 @@ class Slip:
             ]
             blocks.append(f"── {message.role} (about {message.tokens:,} tokens)\n" + "".join(shown))
         return "\n\n".join(blocks)
+
+
+def _count(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"
 
 
 def packed(messages: Sequence[Message], measure: Measure = estimate) -> tuple[Packed, ...]:

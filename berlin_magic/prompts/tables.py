@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any
@@ -23,6 +24,7 @@ __all__ = ["describe_table", "table_of"]
 _SAMPLE = 2400  # characters of a sample: about 600 tokens
 _LOOKED_AT = 400_000  # cells that the summaries of columns are made of; of a larger table, blocks of rows
 _LOOKED_AT_SLOWLY = 40_000  # the same, for cells that are not numbers
+_FLAGS_LOOKED_AT = 2000  # the same, of each column whose name may be one of its values
 _BLOCKS = 16
 _FEW = 6  # so many distinct values are listed
 
@@ -30,13 +32,14 @@ _NUMBER = re.compile(r"u?int|float|double|decimal|halffloat")
 _TIME = re.compile(r"date|time|duration")
 _TEXT = re.compile(r"str|object|categor|enum|dictionary|utf8|large_string|bool")
 _UNIT = re.compile(r"\w+\[(ns|us|ms|s|D)\]\Z")
+_WITHHELD = "(name withheld)"
 
 
 def describe_table(value: Any, level: Limit, bounds: Bounds) -> Description | None:
     """Return the description of `value` if it is a table, or a column or an index of one.
 
     At the level ``schema`` it holds the names and the types of the columns, and counts. The names of columns that were
-    made of values (by pivoting, transposing) are left out as far as that can be seen.
+    made of values (by pivoting, transposing, one-hot encoding) are left out as far as that can be seen.
     """
     table = table_of(value)
     if table is None:
@@ -331,6 +334,7 @@ def _notes(table: Table, level: Limit, cut: list[str], looked_at: int) -> Iterab
 def _summary(table: Table, columns: list[int], level: Limit) -> tuple[list[str], int]:
     """Return a table of the columns, and in how many rows was looked if not in all."""
     lines, fewest = [], 0
+    of_values = _names_of_values(table, columns) if level == "schema" else {}
     for column in columns:
         dtype = table.dtype(column)
         word = dtype.lower()
@@ -339,7 +343,7 @@ def _summary(table: Table, columns: list[int], level: Limit) -> tuple[list[str],
         block = _looked_at(table, column, most)
         fewest = max(fewest, most) if table.rows > most else fewest
         cells = [
-            _label_of(table, column, level),
+            of_values.get(column) or _label_of(table, column, level),
             _schema_type(dtype) if level == "schema" else on_one_line(dtype, 60),
         ]
         if "object" in word:
@@ -443,10 +447,42 @@ def _label_of(table: Table, column: int, level: Limit) -> str:
         return "" if label is None else _label(label, schema=False)
     levels = label if isinstance(label, tuple) else (label,)
     parts = [
-        "(name withheld)" if withheld else _label(one, schema=True)
+        _WITHHELD if withheld else _label(one, schema=True)
         for one, withheld in zip(levels, table.withheld(column), strict=True)
     ]
     return " / ".join(parts)
+
+
+def _names_of_values(table: Table, columns: list[int]) -> dict[int, str]:
+    """Return what is shown at level ``schema`` in the place of names that encoders make of values.
+
+    One-hot encoding (`get_dummies`, `to_dummies`) makes columns of zeros and ones that are named ``city_Berlin``, or
+    ``Berlin``. So of two such columns with one beginning this alone is shown, and of a table of nothing else nothing.
+    """
+    flags = {column: str(table.label(column)) for column in columns if _is_flag(table, column)}
+    if len(flags) > 1 and len(flags) == len(columns):
+        return dict.fromkeys(flags, _WITHHELD)
+    beginnings = Counter(name.partition("_")[0] for name in flags.values() if "_" in name)
+    shared = {column: name.partition("_")[0] for column, name in flags.items() if "_" in name}
+    return {
+        column: f"{_label(beginning, schema=True)}_{_WITHHELD}"
+        for column, beginning in shared.items()
+        if beginnings[beginning] > 1
+    }
+
+
+def _is_flag(table: Table, column: int) -> bool:
+    """Say whether a column with a name is of nothing but zeros and ones, as far as it is looked at."""
+    word = table.dtype(column).lower()
+    if not isinstance(table.label(column), str):
+        return False
+    if word.startswith("bool") or not _NUMBER.match(word) or isinstance(table, _Lazy):
+        return word.startswith("bool")
+    try:
+        distinct = set(table.distinct(_looked_at(table, column, _FLAGS_LOOKED_AT)))
+    except Exception:  # noqa: BLE001 - a library's own numbers can fail in any way
+        return True
+    return bool(distinct) and distinct <= {0, 1}
 
 
 def _label(label: Any, *, schema: bool) -> str:

@@ -116,3 +116,28 @@ async def test_an_interrupt_goes_through() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         await composed("{{ f() }}", f=interrupted)
+
+
+class Table:
+    def __init__(self, *rows: str) -> None:
+        self.rows = rows
+
+    def __repr__(self) -> str:
+        return "\n".join(self.rows)
+
+
+async def test_a_value_of_several_lines_stands_in_lines_of_its_own() -> None:
+    one, table = Table("|a|"), Table("|a|", "|1|")
+    assert await text("See {{ t }}, please.", t=one) == "See <|a|>, please."
+    assert await text("See {{ t }}?", t=table) == "See \n\n<|a|\n|1|>\n\n?"
+    assert await text("See:\n{{ t }}\nRight?", t=table) == "See:\n<|a|\n|1|>\nRight?"
+    assert await text("{{ t }}", t=table) == "<|a|\n|1|>"
+    assert await text("{{ t }}{{ t }}{{ o }}", t=table, o=one) == "<|a|\n|1|>\n\n<|a|\n|1|>\n\n<|a|>"
+
+
+async def test_a_text_of_several_lines_stays_within_its_line() -> None:
+    async def plain(value: Any, level: Level | None) -> Description:
+        return Description("str", [TextPart(value)], "full")
+
+    composed = await compose("<doc>{{ t }}</doc>", {"t": "a\nb"}, plain)
+    assert composed.parts == (TextPart("<doc>a\nb</doc>"),)

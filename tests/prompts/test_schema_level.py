@@ -205,6 +205,12 @@ df.set_index("a").T
 df.pivot_table(index="n", columns="a", aggfunc="size")
 df.set_index([["u", "v", "w"], "kind"])["n"].unstack()
 pd.crosstab(df["a"], df["n"])
+pd.get_dummies(df[["a", "n"]])
+pd.get_dummies(df["a"])
+pd.get_dummies(df["a"], dtype=int)
+pd.get_dummies(df[["a", "n"]], dtype=float, prefix="new_city")
+pf.to_dummies("a")
+pf.lazy().with_columns(pl.lit(True).alias("a_kanari"), pl.lit(False).alias("a_x"))
 df.groupby("a")
 df.groupby("a").groups
 dict(list(df.groupby("a")))
@@ -344,7 +350,18 @@ async def test_columns_types_shapes_and_counts_are_shown() -> None:
     assert (await describe(function, "schema")).text == "function function(text), 3 lines"
 
 
+async def test_of_one_hot_encoded_columns_the_common_beginning_is_shown() -> None:
+    encoded = pd.get_dummies(pd.DataFrame({"city": ["Berlin", "Bonn", "Köln"], "n": [1, 2, 3]}))
+    found = (await describe(encoded, "schema")).text
+    assert "| n | int64 | 0 |" in found and found.count("| city_(name withheld) | bool | 0 |") == 3
+    whole = (await describe(encoded)).text
+    assert "city_Berlin" in whole and "withheld" not in whole
+
+
 async def test_ordinary_names_of_columns_are_shown() -> None:
+    shares = pd.DataFrame({"paid": [True, False], "share_a": [0.25, 1.0], "share_b": [0.0, 0.5], "n": [3, 4]})
+    for name in shares:
+        assert f"| {name} | " in (await describe(shares, "schema")).text
     scores = pd.DataFrame({"anna": [1.0, 2.0], "ben": [2.0, 3.0]})
     assert "| anna | float64 | 0 |" in (await describe(scores, "schema")).text
     named = scores.assign(id=["x", "y"]).set_index("id")

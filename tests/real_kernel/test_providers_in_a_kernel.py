@@ -104,6 +104,34 @@ def test_with_openais_variables_alone_its_server_is_asked(kernel: Kernel, engine
     assert not any(KEY in seen(message) for message in run.messages)
 
 
+def test_images_of_a_reply_are_outputs_and_parts_of_the_turn(kernel: Kernel, engine: Engine) -> None:
+    png = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{png}"}}
+    evil = {"type": "image_url", "image_url": {"url": "https://elsewhere.example/x.png"}}
+    drawn = [step("A cat", role="assistant"), step("", images=[image, evil]), step(finish="stop"), DONE]
+    engine.answers([HEAD + b"".join(drawn)])
+    run = kernel.good("%%berlin -m m\nDraw a cat.")
+    reply, shown, other = run.outputs
+    assert reply["data"]["text/plain"] == "A cat" and reply["metadata"]["berlin"]["finish"] == "complete"
+    assert shown["data"]["image/png"] == png and list(other["data"]) == ["text/plain"]
+    assert "elsewhere" in other["data"]["text/plain"]
+    assert png not in json.dumps(reply)
+    value = "__import__('berlin_magic').conversation()[-1].images[0].url"
+    assert png in kernel.value(value)
+    again = kernel.good("%%berlin -m m --replay --new\nDraw a cat.")
+    assert again.outputs[1]["data"]["image/png"] == png and len(engine.asked) == 1
+
+    engine.answers([HEAD + step("", role="assistant", images=[image]) + step(finish="stop") + DONE])
+    run = kernel.good("%%berlin -m m\nOnly draw it.")
+    assert run.metadata["finish"] == "complete" and run.outputs[1]["data"]["image/png"] == png
+    assert "the reply is empty" not in json.dumps(run.outputs[0])
+    engine.answers([HEAD + streamed("Fine.")])
+    kernel.good("%%berlin -m m\nThanks.")
+    assert [one["content"] for one in engine.asked[-1]["messages"]] == [
+        *("Draw a cat.", "A cat", "Only draw it.", "[an image]", "Thanks.")
+    ]
+
+
 def test_a_prefix_names_the_provider_for_one_question_and_use_for_all(kernel: Kernel, engine: Engine) -> None:
     kernel.good(f"from berlin_magic.providers.openai.services import Ollama; Ollama.url = {engine.server.url!r}")
     run = kernel.good("%%berlin -m ollama:qwen2.5:7b\nHello?")

@@ -26,6 +26,13 @@ def test_options_commands_and_listed_models_are_offered(kernel: Kernel, server: 
     kernel.good("%berlin models")
     assert offered(kernel, "%%berlin -m scr") == ["%%berlin -m scripted"]
     assert offered(kernel, "%%berlin\nimport jso") != []  # below the first line it is as everywhere
+    kernel.good(
+        "import types\nfruit = types.SimpleNamespace(apple=1)\n__import__('berlin_magic').conversation('drafts')"
+    )
+    assert offered(kernel, "%%berlin\nOf {{ frui") == ["%%berlin\nOf {{ fruit"]
+    assert offered(kernel, "%%berlin\nOf {{ fruit.ap") == ["%%berlin\nOf {{ fruit.apple"]
+    assert offered(kernel, "%%berlin\nOf {{ fruit | sch") == ["%%berlin\nOf {{ fruit | schema"]
+    assert offered(kernel, "%%berlin -c dra") == ["%%berlin -c drafts"]
 
 
 def test_reloading_leaves_one_matcher_and_unloading_none(kernel: Kernel) -> None:

@@ -295,8 +295,12 @@ def _parts(
     values = (conversation,) if turn is None else (conversation, turn)
     deltas = connection.execute(f"SELECT turn, type, text FROM deltas WHERE {which} ORDER BY number", values)  # noqa: S608 - ours
     for (id_, kind), rows in groupby(deltas, key=lambda row: row[:2]):
-        text = "".join(unpacked(text) for _, _, text in rows)
-        found.setdefault(id_, {}).setdefault("parts", []).append({"type": kind, "text": text})
+        texts = [unpacked(text) for _, _, text in rows]
+        parts = found.setdefault(id_, {}).setdefault("parts", [])
+        if kind == "image":
+            parts += [{"type": kind, "url": url} for url in texts]
+        else:
+            parts.append({"type": kind, "text": "".join(texts)})
     whole = connection.execute(
         f"SELECT turn, side, type, text, more FROM parts WHERE {which} ORDER BY turn, side, position",  # noqa: S608 - ours
         values,
@@ -354,7 +358,8 @@ class StoredJournal:
             statements.append(("DELETE FROM deltas WHERE conversation = ? AND turn = ?", turn))
             statements += [_part(*turn, "question", number, part) for number, part in enumerate(question)]
             if running:
-                statements += [(_DELTA, (*turn, part["type"], packed(part.get("text", "")))) for part in reply]
+                texts = [(part["type"], part.get("text") or part.get("url") or "") for part in reply]
+                statements += [(_DELTA, (*turn, kind, packed(text))) for kind, text in texts]
             else:
                 statements += [_part(*turn, "reply", number, part) for number, part in enumerate(reply)]
         self._store.put(*statements)

@@ -304,6 +304,8 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Seq
     reply = joined_lines(data.get("text/plain"))
     event = {**metadata, "id": checked_id(metadata.get("turn")), "kind": "turn"}
     event["parts"] = _texts(metadata.get("parts"), reply)
+    if _has_image(metadata.get("parts")):
+        event.pop("request", None)  # the images are in the database alone: the text without them is no reply to replay
     for name in _NEVER:
         event.pop(name, None)
     if "prompt" not in metadata:
@@ -318,6 +320,10 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Seq
 _NEVER = ("wanted", "server", "from_file", "check")
 """What is never taken from a file, even a trusted one: who is asked, the id of the context on a server, and that code
 has passed a check."""
+
+
+def _has_image(outline: object) -> bool:
+    return isinstance(outline, list) and any(isinstance(one, dict) and one.get("type") == "image" for one in outline)
 
 
 def _outline(part: Record) -> Record:

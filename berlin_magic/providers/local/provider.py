@@ -10,8 +10,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from berlin_magic.concurrency import in_thread
-from berlin_magic.errors import BerlinError, IncompleteReplyError, ServerUnreachableError, clean
-from berlin_magic.messages import Event, Notice, with_parts
+from berlin_magic.errors import BerlinError, IncompleteReplyError, PromptError, ServerUnreachableError, clean
+from berlin_magic.messages import Event, Notice, has_images, with_parts
 from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.local import engine, models
 from berlin_magic.providers.local.engine import Lease, Options
@@ -90,6 +90,8 @@ class Local(EventProvider):
             If no model is here, or the package that runs it is not installed.
         ModelUnknownError
             If there is no such model, or the file is not one.
+        PromptError
+            If there is an image among the messages, and the model reads none.
         ServerUnreachableError
             If the engine can't load it.
         IncompleteReplyError
@@ -140,6 +142,12 @@ async def _reply(
     name: str, messages: Sequence[Mapping[str, Any]], options: Options, settings: Mapping[str, Any]
 ) -> AsyncGenerator[Event, None]:
     model = await in_thread(lambda: models.find(name))
+    if model.projector is None and has_images(messages):
+        raise PromptError(
+            f"The model {clean(model.name, 60)} reads text only, and there is an image in the prompt or in the "
+            "conversation before it.\nAsk a model that reads images (`%berlin models`), or describe it: "
+            "{{ fig | repr }}."
+        )
     begun = False
     restarts = 0
     while True:

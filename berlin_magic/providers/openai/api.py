@@ -21,7 +21,7 @@ from berlin_magic.errors import (
     ModelUnknownError,
     clean,
 )
-from berlin_magic.messages import Event, Finish, Reasoning, Text, Usage
+from berlin_magic.messages import Event, Finish, Image, Reasoning, Text, Usage
 from berlin_magic.providers.openai.delta import Delta
 from berlin_magic.providers.openai.errors import engine_error
 from berlin_magic.providers.openai.refused_options import RefusedOptions
@@ -126,6 +126,8 @@ async def _events(endpoint: Endpoint, response: aiohttp.ClientResponse, model: s
                 yield Reasoning(delta.reasoning, delta.signature)
             if delta.text:
                 yield Text(delta.text)
+            for url in delta.images:
+                yield Image(url)
             usage, finish = delta.usage or usage, delta.finish or finish
     if usage:
         yield usage
@@ -208,7 +210,7 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
                     break
                 for delta in decoder.feed(data):
                     yield delta
-                    has_text = has_text or bool(delta.text or delta.reasoning)
+                    has_text = has_text or bool(delta.text or delta.reasoning or delta.images)
                 begun = begun or has_text
                 if decoder.finished and (has_text or (begun and deadline is None)):
                     deadline = asyncio.get_running_loop().time() + (

@@ -6,7 +6,7 @@ The form is OpenAI's, with the differences of Ollama, vLLM, llama.cpp, LM Studio
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ class Delta:
         Text of the model's reasoning.
     signature : str
         The provider's own proof of the reasoning, to be sent back unchanged.
+    images : tuple of str
+        The addresses of the reply's images, ``data:`` URLs as a rule.
     finish : str
         Why the reply ended; empty if it has not.
     usage : Usage or None
@@ -38,6 +40,7 @@ class Delta:
     text: str = ""
     reasoning: str = ""
     signature: str = ""
+    images: tuple[str, ...] = ()
     finish: str = ""
     usage: Usage | None = None
     error: Mapping[str, Any] | None = None
@@ -66,6 +69,7 @@ class Delta:
             text=_text(said.get("content")) or _text(said.get("refusal")),
             reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")) or _thoughts(said) or shown,
             signature=signature,
+            images=tuple(_images(said)),
             finish=_finish_reason(finish) if isinstance(finish, str) else "",
             usage=_usage(value.get("usage")),
         )
@@ -120,6 +124,17 @@ def _text(value: object) -> str:
         parts = [part for part in value if isinstance(part, Mapping) and part.get("type") == "text"]
         return "".join(_text(part.get("text")) for part in parts)
     return value if isinstance(value, str) else ""
+
+
+def _images(said: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the addresses of images: OpenRouter and LiteLLM have ``images``, others put them into the content."""
+    for name in ("images", "content"):
+        parts = said.get(name)
+        for part in parts if isinstance(parts, list) else []:
+            image = part.get("image_url") if isinstance(part, Mapping) else None
+            url = image.get("url") if isinstance(image, Mapping) else image
+            if isinstance(url, str) and url:
+                yield url
 
 
 def _thoughts(said: Mapping[str, Any]) -> str:

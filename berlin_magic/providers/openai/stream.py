@@ -173,7 +173,7 @@ class CompletionDecoder:
     def _taken(self, delta: Delta) -> Delta:
         if delta.finish:
             self.finished = True
-            self.finished_without_text = not (delta.text or delta.reasoning)
+            self.finished_without_text = not (delta.text or delta.reasoning or delta.images)
         return replace(delta, text=self._characters.take(delta.text, last=bool(delta.finish)))
 
 

@@ -20,7 +20,7 @@ from berlin_magic.conversations.storage import schema
 from berlin_magic.conversations.storage.database import Known, Store, StoredJournal
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
-from berlin_magic.messages import ImagePart, Reasoning, ReasoningPart, Text, TextPart, ToolCall, ToolCallPart
+from berlin_magic.messages import Image, ImagePart, Reasoning, ReasoningPart, Text, TextPart, ToolCall, ToolCallPart
 
 ROOT = Path(__file__).parents[3]
 CHILD = Path(__file__).with_name("streaming_child.py")
@@ -237,6 +237,8 @@ def test_parts_are_kept_in_their_order_with_what_belongs_to_them(path: Path) -> 
         Text("b"),
         call,
         Text("c"),
+        Image(picture.url),
+        Image(picture.url),
     ):
         turn.take(event)
     turns.end(turn, "complete")
@@ -249,7 +251,9 @@ def test_parts_are_kept_in_their_order_with_what_belongs_to_them(path: Path) -> 
         TextPart("ab"),
         ToolCallPart("call-1", "search", '{"for": "x"}'),
         TextPart("c"),
+        picture,
     )
+    assert again.images == (picture,)
     assert again.reply == "abc" and again.reasoning == "Hm, well.Again" and again.length == 3
     assert again.asked[-1]["content"] == [
         {"type": "text", "text": "See "},
@@ -262,11 +266,16 @@ def test_the_reasoning_and_text_of_a_running_turn_are_there_soon(path: Path) -> 
     turns = stored(store)
     turn = turns.begin("question")
     assert turns.journal is not None
-    for kind, text in (("reasoning", "Hm, "), ("reasoning", "well"), ("text", "So "), ("text", "it is")):
+    for kind, text in (
+        *(("reasoning", "Hm, "), ("reasoning", "well"), ("text", "So "), ("text", "it is")),
+        *(("image", "data:a"), ("image", "data:b"), ("text", "See")),
+    ):
         turns.journal.delta(turn.id, kind, text)
     assert store.flush()
     (again,) = stored(Store(path))
-    assert again.parts == (ReasoningPart("Hm, well"), TextPart("So it is")) and again.finish == "cut"
+    pictures = (ImagePart("data:a"), ImagePart("data:b"))
+    assert again.parts == (ReasoningPart("Hm, well"), TextPart("So it is"), *pictures, TextPart("See"))
+    assert again.finish == "cut" and again.images == pictures
 
 
 READING = """

@@ -20,7 +20,13 @@ from gguf_files import model_file
 
 from berlin_magic.credentials.private_file import PrivateFile, state_folder
 from berlin_magic.credentials.secret import Secret
-from berlin_magic.errors import IncompleteReplyError, ModelUnknownError, NotConfiguredError, ServerUnreachableError
+from berlin_magic.errors import (
+    IncompleteReplyError,
+    ModelUnknownError,
+    NotConfiguredError,
+    PromptError,
+    ServerUnreachableError,
+)
 from berlin_magic.messages import Notice, Text
 from berlin_magic.providers.local import engine, models
 from berlin_magic.providers.local.engine import Lease, Options
@@ -63,6 +69,15 @@ async def test_a_question_is_answered_and_the_next_one_by_the_same_process(fake_
     second = await outcome(Local.create_async_generator("", WHO))
     assert first.error is None and first.text == second.text == str(loaded(model)[0])
     assert int(first.text) != os.getpid()
+
+
+async def test_an_image_is_refused_before_an_engine_is_started_if_the_model_reads_none(fake_engine: Path, order: None):
+    model = model_named(fake_engine, "a")
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    asked = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, image]}]
+    refused = await outcome(Local.create_async_generator("a", asked))
+    assert isinstance(refused.failure, PromptError) and "reads text only" in str(refused.error)
+    assert not loaded(model)
 
 
 async def test_the_wait_for_a_model_that_is_loaded_is_told(fake_engine: Path):

@@ -24,6 +24,18 @@ def chunk(finish=None, **delta):
         (chunk(content="a", reasoning_content="hm"), Delta(text="a", reasoning="hm")),
         (chunk("stop"), Delta(finish="stop")),
         (chunk("length", content="a"), Delta(text="a", finish="length")),
+        (chunk(content="", images=[{"type": "image_url", "image_url": {"url": "u"}}]), Delta(images=("u",))),
+        (
+            chunk(images=[{"image_url": "u"}, {"image_url": {"url": "v"}}], content="a"),
+            Delta(text="a", images=("u", "v")),
+        ),
+        (
+            chunk(content=[{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u"}}]),
+            Delta(text="a", images=("u",)),
+        ),
+        ({"choices": [{"message": {"content": None, "images": [{"image_url": {"url": "u"}}]}}]}, Delta(images=("u",))),
+        (chunk(images=[None, {}, {"image_url": 7}, {"image_url": {"url": ""}}, "x"]), Delta()),
+        (chunk(images="x"), Delta()),
         (chunk(content=[{"type": "thinking"}, {"type": "text", "text": "a"}]), Delta(text="a")),
         ({"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}, Delta(text="a", finish="stop")),
         (
