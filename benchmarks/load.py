@@ -54,17 +54,21 @@ def first_request() -> dict[str, float]:
             kernel.good("%load_ext berlin_magic")
             kernel.good("import asyncio; await asyncio.sleep(2)")  # what it loads beforehand, when idle, is there
             found = []
-            for _ in range(6):
+            spent = "__import__('time').process_time()"
+            before = float(kernel.value(spent))
+            for number in range(6):
                 asked = len(server.asked)
                 sent = time.monotonic()
                 kernel.good("%%berlin\nHello")
                 found.append(server.asked[asked].began - sent)
+                if number == 0:
+                    first_cell = float(kernel.value(spent)) - before
             later = sorted(found[1:])[len(found) // 2 - 1]
             return {
                 "first": 1e3 * found[0],
                 "later": 1e3 * later,
                 "requests": len(server.asked) + server.logins,
-                "cpu": 1e3 * float(kernel.value("__import__('time').process_time()")),
+                "cpu": 1e3 * first_cell,
             }
         finally:
             kernel.close()
@@ -72,6 +76,7 @@ def first_request() -> dict[str, float]:
 
 
 def figures(options: Options) -> Iterator[Figure]:
+    fresh(first_request)  # compiles the modules
     runs = [(fresh(loading, "berlin_magic"), fresh(loading, "autoreload")) for _ in range(options.rounds)]
     mine, theirs = [run[0]["cpu"] for run in runs], [run[1]["cpu"] for run in runs]
     yield Figure("%load_ext berlin_magic, CPU", "ms", mine, "%load_ext autoreload", theirs)
@@ -81,4 +86,5 @@ def figures(options: Options) -> Iterator[Figure]:
     first, later = [run["first"] for run in asked], [run["later"] for run in asked]
     yield Figure("first cell, until its request leaves", "ms", first, bound=200)
     yield Figure("first cell, until its request leaves", "ms", first, "a later cell", later)
+    yield Figure("first cell, the kernel's CPU for all of it", "ms", [run["cpu"] for run in asked], bound=350)
     yield Figure("requests of 6 cells, with the login", "", [asked[0]["requests"]], bound=7, exact=True)

@@ -152,8 +152,8 @@ def _command(function: Callable[..., Any], arguments: Sequence[object], python: 
 
 
 def _environment() -> dict[str, str]:
-    # What the machine has configured of Berlin, and its proxies, are not the benchmark's business.
-    unwanted = ("BERLIN_", "OPENAI_")
+    # Neither what the machine has configured of Berlin nor compiling is the benchmark's business.
+    unwanted = ("BERLIN_", "OPENAI_", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(unwanted)}
     return {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]), "NO_PROXY": "127.0.0.1"}
 

@@ -15,8 +15,8 @@ from berlin_magic.conversations.replay import Mode
 from berlin_magic.conversations.storage.notebook_file import FORMAT, output_record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
-from berlin_magic.kernel import rows
 from berlin_magic.display.cell_output import CellOutput
+from berlin_magic.kernel import rows
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
 from berlin_magic.kernel.cell_result import CellResult, result_of

@@ -6,9 +6,8 @@ import re
 
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display.markdown import text_to_html
-from berlin_magic.kernel.command_output import CommandOutput, paragraph
-from berlin_magic.kernel.costs import Costs
 from berlin_magic.kernel.command_output import CommandOutput
+from berlin_magic.kernel.costs import Costs
 from berlin_magic.kernel.current_values import changed_notes
 from berlin_magic.kernel.prompt import warnings_of
 from berlin_magic.prompts.compose import Composed

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from berlin_magic.messages import AnyMessage
@@ -23,7 +24,12 @@ _OPTIONS = ("frequency_penalty", "max_tokens", "model", "presence_penalty", "tem
 
 def timestamp() -> str:
     """Return the time as the protocol writes it: local, ``YYYY-MM-DD HH:MM:SS``."""
-    return time.strftime("%Y-%m-%d %H:%M:%S")
+    return _written(int(time.time()))
+
+
+@lru_cache(1)  # every piece of every reply has it
+def _written(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(second))
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,9 +152,10 @@ class Decoder:
         return [self._whole(Chunk("text", "".join(texts), named=named))] if texts else []
 
     def _whole(self, item: Chunk | Refusal) -> Chunk | Refusal:
-        if isinstance(item, Chunk):
-            return replace(item, content=self._characters.take(item.content, last=item.last))
-        return item
+        if isinstance(item, Refusal):
+            return item
+        content = self._characters.take(item.content, last=item.last)
+        return item if content == item.content else replace(item, content=content)
 
     def flush(self) -> None:
         """End the stream; check that nothing is left.

@@ -204,8 +204,11 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
         async with aclosing(received) as reads:
             while not decoder.done:
                 has_text = False
-                async with asyncio.timeout_at(deadline):
+                if deadline is None:  # a timeout that never comes costs as much as the rest of this loop
                     data = await anext(reads, b"")
+                else:
+                    async with asyncio.timeout_at(deadline):
+                        data = await anext(reads, b"")
                 if not data:
                     break
                 for delta in decoder.feed(data):

@@ -111,6 +111,9 @@ class CompletionDecoder:
         All others go to the decoder of event streams, in their order.
         """
         blank = b"\r\n\r\n" if b"\r" in data else b"\n\n"
+        if said := self._only_text(data, blank):
+            yield self._taken(Delta(text=said))
+            return
         begin = data.find(blank) + len(blank) if self._events.pending else 0
         end = data.rfind(blank) + len(blank)
         try:
@@ -120,7 +123,8 @@ class CompletionDecoder:
         if not text:
             yield from self._steps(self._events.feed(data))
             return
-        yield from self._steps(self._events.feed(data[:begin]))
+        if begin:
+            yield from self._steps(self._events.feed(data[:begin]))
         texts: list[str] = []
         for event in text.split(blank.decode()):
             if (said := _plain_text(event)) and not self.done:
@@ -129,7 +133,19 @@ class CompletionDecoder:
                 yield from self._joined(texts)
                 yield from self._steps(self._events.feed(event.encode() + blank))
         yield from self._joined(texts)
-        yield from self._steps(self._events.feed(data[end:]))
+        if end < len(data):
+            yield from self._steps(self._events.feed(data[end:]))
+
+    def _only_text(self, data: bytes, blank: bytes) -> str:
+        """Return the text of a read that is one whole event with nothing but text, as most are of a slow reply."""
+        if self.done or data.find(blank) != len(data) - len(blank) or len(data) > self._limit or self._events.pending:
+            return ""
+        try:
+            said = _plain_text(data[: -len(blank)].decode())
+        except UnicodeDecodeError:
+            return ""
+        self._known = self._known or bool(said)
+        return said
 
     def _joined(self, texts: list[str]) -> Iterator[Delta]:
         if texts:
@@ -174,7 +190,8 @@ class CompletionDecoder:
         if delta.finish:
             self.finished = True
             self.finished_without_text = not (delta.text or delta.reasoning or delta.images)
-        return replace(delta, text=self._characters.take(delta.text, last=bool(delta.finish)))
+        text = self._characters.take(delta.text, last=bool(delta.finish))
+        return delta if text == delta.text else replace(delta, text=text)
 
 
 # Returns an object and its end, as `raw_decode` does, but without an extra Python call for each.
