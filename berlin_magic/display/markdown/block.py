@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-__all__ = ["CLOSING", "Block", "Kind", "Lines", "Sink"]
+from berlin_magic.display.markdown.inline import References
+
+__all__ = ["CLOSING", "CONTAINERS", "OPENED", "Block", "Kind", "Lines", "Sink"]
 
 Kind = Literal[
     "root", "quote", "list", "item", "paragraph", "heading", "rule", "code", "table", "math", "details", "summary"
 ]
+
+CONTAINERS = frozenset({"quote", "list", "item", "details"})
+"""The kinds of blocks that hold other blocks."""
+
+OPENED = CONTAINERS | {"code", "table"}
+"""The kinds that are opened before their content is known, and closed after it."""
 
 CLOSING = {"$$": "$$", "\\[": "\\]"}
 """How a display formula that began so ends; an environment ends with its own name."""
@@ -57,8 +65,8 @@ class Block:
     """
 
     kind: Kind
-    id: int
-    parent: int
+    id: int = 0
+    parent: int = 0
     level: int = 0
     ordered: bool = False
     start: int = 1
@@ -86,7 +94,15 @@ class Block:
 
 
 class Sink(Protocol):
-    """Receives blocks as they are found, in the order of the text."""
+    """Receives blocks as they are found, in the order of the text.
+
+    Attributes
+    ----------
+    references : mapping
+        The link reference definitions so far; the parser adds those that it finds.
+    """
+
+    references: References
 
     def open(self, block: Block) -> None:
         """Begin a container, a code block, a table or a paragraph that comes in segments."""
@@ -105,6 +121,3 @@ class Sink(Protocol):
 
     def close(self, block: Block) -> None:
         """End what was opened last."""
-
-    def define(self, text: str) -> str:
-        """Take the link reference definitions off the beginning of a paragraph; return what is left of it."""

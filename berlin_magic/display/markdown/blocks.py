@@ -18,10 +18,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from berlin_magic.display.markdown.block import CLOSING, Block, Lines, Sink
+from berlin_magic.display.markdown.block import CLOSING, CONTAINERS, OPENED, Block, Lines, Sink
 from berlin_magic.display.markdown.controls import show_marks
 from berlin_magic.display.markdown.elements import DETAILS, DETAILS_END, SUMMARY, SUMMARY_END
 from berlin_magic.display.markdown.formula import BEGIN
+from berlin_magic.display.markdown.inline import define
 from berlin_magic.display.markdown.lines import CODE_INDENT, Cursor
 from berlin_magic.display.markdown.paragraph import SEGMENT, split
 from berlin_magic.display.markdown.table import alignments, cells
@@ -57,7 +58,7 @@ class BlockParser:
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
-        self.stack = [Block("root", 0, -1)]
+        self.stack = [Block("root")]
         self.leaf: Block | None = None
         self._next = 1
         self._blank = False  # the line before was blank, in a sense that makes lists loose
@@ -137,8 +138,8 @@ class BlockParser:
     def _show_the_rest_if_spent(self) -> None:
         if self._effort < 0 and self._rest is None:
             self._close_to(1)
-            self._rest = Block("code", 0, 0, fence="```")
-            self._add(self._rest, leaf=True)
+            self._rest = Block("code", fence="```")
+            self._add(self._rest)
 
     def _take(self, text: str) -> None:
         self._spend(text)
@@ -190,8 +191,8 @@ class BlockParser:
         else:
             if opened == 0:
                 self._close_to(matched)
-            paragraph = Block("paragraph", 0, 0)
-            self._add(paragraph, leaf=True)
+            paragraph = Block("paragraph")
+            self._add(paragraph)
             self._extend(paragraph, line.rest.lstrip(" \t"))
         self._blank = False
 
@@ -354,8 +355,8 @@ class BlockParser:
                     return opened
                 self._close_to(matched if opened == 0 else len(self.stack))
                 line.skip(CODE_INDENT)
-                code = Block("code", 0, 0)
-                self._add(code, leaf=True)
+                code = Block("code")
+                self._add(code)
                 self._code(code, line.rest)
                 self._blank = False
                 return None
@@ -376,7 +377,7 @@ class BlockParser:
         if content.startswith(">"):
             self._close_to(keep)
             self._quote(line)
-            self._add(Block("quote", 0, 0))
+            self._add(Block("quote"))
             return True
         if content.startswith("<") and not self._long:
             return self._details(line, keep)
@@ -401,23 +402,23 @@ class BlockParser:
         top = self.stack[-1]
         if top.kind != "list" or top.marker != kind:
             self._add(
-                Block("list", 0, 0, ordered=bool(mark[1]), start=int(mark[1] or 1), marker=kind),
+                Block("list", ordered=bool(mark[1]), start=int(mark[1] or 1), marker=kind),
             )
-        self._add(Block("item", 0, 0, offset=indent + mark.end() + padding))
+        self._add(Block("item", offset=indent + mark.end() + padding))
         return True
 
     def _details(self, line: Cursor, keep: int) -> bool:
         parent = self.stack[keep - 1]
         if tag := DETAILS.match(line.content):
-            block = Block("details", 0, 0)
+            block = Block("details")
         elif parent.kind == "details" and not parent.filled and (tag := SUMMARY.match(line.content)):
-            block = Block("summary", 0, 0)
+            block = Block("summary")
         else:
             return False
         self._close_to(keep)
         line.skip(line.indent)
         line.drop(tag.end())
-        self._add(block, leaf=block.kind == "summary")
+        self._add(block)
         if block.kind == "summary":
             self._summarize(block, line)
         return True
@@ -434,23 +435,23 @@ class BlockParser:
         content = line.content
         if heading := _HEADING.match(content):
             title = _HEADING_END.sub("", content[heading.end() :])
-            block = Block("heading", 0, 0, level=len(heading[1]), text=title.strip(" \t"))
+            block = Block("heading", level=len(heading[1]), text=title.strip(" \t"))
         elif fence := _FENCE.match(content):
             indent = line.indent
             self._close_to(keep)
             info = (fence[2] if fence[1] else fence[4]).strip()
-            self._add(Block("code", 0, 0, fence=fence[1] or fence[3], info=info, offset=indent), leaf=True)
+            self._add(Block("code", fence=fence[1] or fence[3], info=info, offset=indent))
             return True
         elif not self._no_formula and (formula := _MATH_OPEN.match(content)):
             return self._open_formula(content, formula[0], keep, paragraph)
         elif paragraph is not None and not paragraph.filled and self._underlined(paragraph, content):
             return True
         elif _RULE.match(content):
-            block = Block("rule", 0, 0)
+            block = Block("rule")
         else:
             return False
         self._close_to(keep)
-        self._add(block, leaf=True)
+        self._add(block)
         self._close_leaf()
         return True
 
@@ -459,7 +460,7 @@ class BlockParser:
         if paragraph is not None and paragraph.text.count("$$") % 2 and opening == "$$":
             return False  # a formula of the paragraph ends here
         rest = content[len(opening) :]
-        block = Block("math", 0, 0, fence=opening, info=rest)
+        block = Block("math", fence=opening, info=rest)
         ends = self._ends_formula(block, rest)
         if not ends and (CLOSING.get(opening) or opening.replace("begin", "end")) in rest:
             return False  # it is in the middle of a text
@@ -469,7 +470,7 @@ class BlockParser:
             self.leaf, block.before = None, paragraph
         else:
             self._close_to(keep)
-        self._add(block, leaf=True)
+        self._add(block)
         if ends:
             self._close_leaf()
         else:
@@ -485,11 +486,11 @@ class BlockParser:
             if len(head) == len(columns):
                 paragraph.text = before
                 self._close_leaf()
-                self._add(Block("table", 0, 0, columns=columns, head=head), leaf=True)
+                self._add(Block("table", columns=columns, head=head))
                 return True
         if not _SETEXT.match(content):
             return False
-        text = self.sink.define(paragraph.text)
+        text = define(paragraph.text, self.sink.references)
         if not text.strip(" \t\n"):
             paragraph.text = ""
             return False
@@ -501,7 +502,7 @@ class BlockParser:
 
     # -- the stack -----------------------------------------------------------------------------------------------
 
-    def _add(self, block: Block, *, leaf: bool = False) -> None:
+    def _add(self, block: Block) -> None:
         if block.kind != "item" and self.stack[-1].kind == "list":
             self._close_to(len(self.stack) - 1)
         parent = self.stack[-1]
@@ -518,11 +519,11 @@ class BlockParser:
         self._effort -= _EFFORT_A_BLOCK
         block.id, block.parent = self._next, parent.id
         self._next += 1
-        if leaf:
-            self.leaf = block
-        else:
+        if block.kind in CONTAINERS:
             self.stack.append(block)
-        if not leaf or block.kind in {"code", "table"}:
+        else:
+            self.leaf = block
+        if block.kind in OPENED:
             self.sink.open(block)
 
     def _loosen(self, block: Block) -> None:
@@ -541,7 +542,7 @@ class BlockParser:
         self._blanks = None
         if leaf is None:
             return
-        if leaf.kind in {"code", "table"}:
+        if leaf.kind in OPENED:
             self.sink.close(leaf)
         elif leaf.kind != "paragraph":
             if leaf.before is not None:
@@ -554,7 +555,7 @@ class BlockParser:
         else:
             if leaf.text.startswith("["):
                 self._effort -= _EFFORT_A_DEFINITION
-            leaf.text = self.sink.define(leaf.text).strip(" \t\n")
+            leaf.text = define(leaf.text, self.sink.references).strip(" \t\n")
             if leaf.text:
                 self.sink.leaf(leaf)
 

@@ -62,7 +62,7 @@ from berlin_magic.display.markdown.blocks import LONG_LINE, BlockParser
 from berlin_magic.display.markdown.controls import tidy
 from berlin_magic.display.markdown.highlight import LIMIT, language
 from berlin_magic.display.markdown.html import Html
-from berlin_magic.display.markdown.inline import References, define
+from berlin_magic.display.markdown.inline import References
 
 __all__ = ["Document", "Patch"]
 
@@ -97,7 +97,7 @@ class _Frozen:
 
     def text(self, block: Block, text: str) -> None:
         if block.kind != "code":
-            self._add(block.id, self.html.segment(text, self.references))
+            self._add(block.id, self.html.inline(text, self.references))
             return
         self._add(block.id, escape(text, quote=False))
         self._size += len(text)
@@ -130,9 +130,6 @@ class _Frozen:
             self._patch("fill", block.id, coloured)
         del self.tails[block.id]
         self._patch("close", block.id)
-
-    def define(self, text: str) -> str:
-        return define(text, self.references)
 
     def take(self) -> list[Patch]:
         """Return the patches since the last call."""
@@ -182,7 +179,7 @@ class _Tails:
     def text(self, block: Block, text: str) -> None:
         code = block.kind == "code"
         self.parts[block.id].append(
-            escape(text, quote=False) if code else self.html.segment(text, self.references, pending=self.pending)
+            escape(text, quote=False) if code else self.html.inline(text, self.references, pending=self.pending)
         )
 
     def row(self, block: Block, row: list[str]) -> None:
@@ -203,9 +200,6 @@ class _Tails:
         if block.id not in self.known:
             content = "".join(self.parts.pop(block.id))
             self.parts[block.parent].append(self.html.wrap(block, content, self.references))
-
-    def define(self, text: str) -> str:
-        return define(text, self.references)
 
 
 class Document:

@@ -12,11 +12,11 @@ from html import escape
 
 from markdown_it.token import Token
 
-from berlin_magic.display.markdown.block import CLOSING, Block
+from berlin_magic.display.markdown.block import CLOSING, CONTAINERS, Block
 from berlin_magic.display.markdown.controls import show_controls, show_marks
 from berlin_magic.display.markdown.elements import INLINE
 from berlin_magic.display.markdown.highlight import Highlighter
-from berlin_magic.display.markdown.inline import References, parse
+from berlin_magic.display.markdown.inline import References, parse, words_and_tokens, words_of
 from berlin_magic.display.markdown.links import addresses, link_target
 from berlin_magic.display.markdown.stylesheet import REPLY
 from berlin_magic.display.markdown.tex import harmless
@@ -86,8 +86,8 @@ class Html:
         elif block.kind == "table":
             content = "".join(self.row(block, row, references) for row in node.rows)
         elif block.kind == "paragraph" and node.texts:
-            content = "".join(self.segment(text, references) for text in node.texts)
-        elif block.kind in {"quote", "list", "item", "details"}:
+            content = "".join(self.inline(text, references) for text in node.texts)
+        elif block.kind in CONTAINERS:
             inner = tight if block.kind == "item" else block.kind == "list" and block.tight and not self._live
             content = "".join(self._node(child, references, tight=inner) for child in node.children)
         else:
@@ -134,15 +134,11 @@ class Html:
 
     def _cells(self, tag: str, block: Block, row: list[str], references: References) -> str:
         return "".join(
-            f'<{tag} style="text-align:{side}">' + self._inline(cell, references) + f"</{tag}>"
+            f'<{tag} style="text-align:{side}">' + self.inline(cell, references) + f"</{tag}>"
             if side
-            else f"<{tag}>{self._inline(cell, references)}</{tag}>"
+            else f"<{tag}>{self.inline(cell, references)}</{tag}>"
             for cell, side in zip(row, block.columns, strict=True)
         )
-
-    def segment(self, text: str, references: References, *, pending: bool = False) -> str:
-        """Return a segment of a paragraph."""
-        return self._inline(text, references, pending=pending)
 
     def leaf(self, block: Block, references: References, *, pending: bool = False, tight: bool = False) -> str:
         """Return a whole paragraph, heading, rule or formula; an empty string if nothing of it is to be shown yet."""
@@ -155,7 +151,7 @@ class Html:
             return f"<p{_direction(block)}>{_text(block.source())}</p>\n"
         text = block.text
         box = _TASK.match(text) if block.first and block.kind == "paragraph" else None
-        content = self._inline(text[box.end() :] if box else text, references, pending=pending)
+        content = self.inline(text[box.end() :] if box else text, references, pending=pending)
         if pending and not content:
             return ""
         if block.kind in {"heading", "summary"}:
@@ -173,23 +169,13 @@ class Html:
 
     # -- inline --------------------------------------------------------------------------------------------------
 
-    def _inline(self, text: str, references: References, *, pending: bool = False) -> str:
-        return self._tokens(parse(text, references, pending=pending))
-
-    def _tokens(self, tokens: list[Token]) -> str:
-        parts: list[str] = []
-        words: list[str] = []
+    def inline(self, text: str, references: References, *, pending: bool = False) -> str:
+        """Return the content of a paragraph, a part of one, or a cell."""
         ends: list[str] = []
-        for token in tokens:
-            if token.type in {"text", "text_special"}:
-                words.append(token.content)
-                continue
-            if words:
-                parts.append(_text("".join(words), link=not ends))
-                words = []
-            parts.append(self._token(token, ends))
-        parts.append(_text("".join(words), link=not ends))
-        return "".join(parts)
+        return "".join(
+            _text(item, link=not ends) if isinstance(item, str) else self._token(item, ends)
+            for item in words_and_tokens(parse(text, references, pending=pending))
+        )
 
     def _token(self, token: Token, ends: list[str]) -> str:
         """Return one token that is no text; `ends` are the ends of the links that are open."""
@@ -227,7 +213,7 @@ class Html:
 
     def _image(self, token: Token, *, inside: bool) -> str:
         address = str(token.attrs.get("src", ""))
-        words = _words(token.children or [])
+        words = words_of(token.children or [])
         shown = _text(f"{words} ({address})" if words else address)
         target = link_target(address)
         if target is None or inside:
@@ -237,14 +223,6 @@ class Html:
 
 def _direction(block: Block) -> str:
     return "" if block.inner else _AUTO
-
-
-def _words(tokens: list[Token]) -> str:
-    """Return the plain text of an image's description."""
-    return "".join(
-        _words(token.children) if token.children else "\n" if token.type == "softbreak" else token.content
-        for token in tokens
-    )
 
 
 def _text(text: str, *, link: bool = False) -> str:

@@ -9,7 +9,8 @@ the end, and what may yet become markup is held back, so that nothing flickers w
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
+from itertools import groupby
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -21,7 +22,7 @@ from berlin_magic.display.markdown import elements
 from berlin_magic.display.markdown.flanking import State
 from berlin_magic.display.markdown.formula import find
 
-__all__ = ["References", "define", "parse"]
+__all__ = ["References", "define", "parse", "words_and_tokens", "words_of"]
 
 References = MutableMapping[str, Any]
 
@@ -118,6 +119,23 @@ def parse(text: str, references: References, *, pending: bool = False) -> list[T
     for rule in _PARSER.inline.ruler2.getRules(""):
         rule(state)
     return state.tokens
+
+
+def words_and_tokens(tokens: Iterable[Token]) -> Iterator[str | Token]:
+    """Yield the texts among `tokens`, those that follow each other as one, and all other tokens as they are."""
+    for is_text, group in groupby(tokens, key=lambda token: token.type in {"text", "text_special"}):
+        if is_text:
+            yield "".join(token.content for token in group)
+        else:
+            yield from group
+
+
+def words_of(tokens: Iterable[Token]) -> str:
+    """Return the plain text of `tokens`, such as those of an image's description."""
+    return "".join(
+        words_of(token.children) if token.children else "\n" if token.type == "softbreak" else token.content
+        for token in tokens
+    )
 
 
 def define(text: str, references: References) -> str:

@@ -24,7 +24,7 @@ from berlin_magic.display.markdown.block import Block
 from berlin_magic.display.markdown.controls import show_marks
 from berlin_magic.display.markdown.flanking import can_begin
 from berlin_magic.display.markdown.highlight import language
-from berlin_magic.display.markdown.inline import References, parse
+from berlin_magic.display.markdown.inline import References, parse, words_and_tokens, words_of
 from berlin_magic.display.markdown.links import addresses, link_target
 from berlin_magic.display.markdown.tex import BLOCK_MARK, inert
 from berlin_magic.display.markdown.tree import Node
@@ -134,7 +134,7 @@ class _Writer:
         lines = ["<details>"]
         children = node.children
         if children and children[0].block.kind == "summary":  # in an HTML block, where Markdown's marks are text
-            words = _plain_words(parse(children[0].block.text, self._references))
+            words = words_of(parse(children[0].block.text, self._references))
             lines.append(f"<summary>{_text(_SPACE.sub(' ', words))}</summary>")
             children = children[1:]
         return [*lines, "", *self.blocks(children), "", "</details>"] if children else [*lines, "</details>"]
@@ -180,24 +180,16 @@ class _Writer:
     # -- inline --------------------------------------------------------------------------------------------------
 
     def _inline(self, text: str, *, cell: bool = False) -> str:
-        return self._tokens(parse(text, self._references), cell=cell)
-
-    def _tokens(self, tokens: list[Token], *, cell: bool) -> str:
         parts: list[str] = []
         ends: list[str] = []
-        words: list[str] = []
         marks: list[tuple[int, Token]] = []
-        for token in [*tokens, None]:
-            if token is not None and token.type in {"text", "text_special"}:
-                words.append(token.content)
+        for item in words_and_tokens(parse(text, self._references)):
+            if isinstance(item, str):
+                _append(parts, _text(item, link=not ends))
                 continue
-            if words:
-                _append(parts, _text("".join(words), link=not ends))
-                words = []
-            if token is not None:
-                if token.nesting and token.tag in _MARKS:
-                    marks.append((len(parts), token))
-                _append(parts, self._token(token, ends, cell=cell))
+            if item.nesting and item.tag in _MARKS:
+                marks.append((len(parts), item))
+            _append(parts, self._token(item, ends, cell=cell))
         _check_marks(parts, marks)
         return "".join(parts)
 
@@ -238,7 +230,7 @@ class _Writer:
 
     def _image(self, token: Token, *, inside: bool) -> str:
         address = str(token.attrs.get("src", ""))
-        words = _SPACE.sub(" ", _plain_words(token.children or [])).strip()
+        words = _SPACE.sub(" ", words_of(token.children or [])).strip()
         shown = _text(f"{words} ({address})" if words else address)
         target = link_target(address)
         return shown if target is None or inside else f"[{shown}{_end(target)}"
@@ -278,13 +270,6 @@ def _formula(block: Block) -> list[str]:
         tex = "{}" + tex if BLOCK_MARK.match(tex) else tex
         return ["$$", *tex.split("\n"), "$$"]
     return _starts(_text(block.source())).split("\n")
-
-
-def _plain_words(tokens: list[Token]) -> str:
-    return "".join(
-        _plain_words(token.children) if token.children else " " if token.type == "softbreak" else token.content
-        for token in tokens
-    )
 
 
 def _end(target: str | None) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from berlin_magic.display.markdown.block import Block
 from berlin_magic.display.markdown.blocks import BlockParser
 from berlin_magic.display.markdown.controls import tidy
-from berlin_magic.display.markdown.inline import References, define
+from berlin_magic.display.markdown.inline import References
 
 __all__ = ["Node", "parse"]
 
@@ -38,7 +38,7 @@ class _Builder:
     """A sink that keeps everything."""
 
     def __init__(self) -> None:
-        self.root = Node(Block("root", 0, -1))
+        self.root = Node(Block("root"))
         self.references: References = {}
         self._open = [self.root]
 
@@ -61,9 +61,6 @@ class _Builder:
 
     def close(self, _block: Block) -> None:
         self._open.pop()
-
-    def define(self, text: str) -> str:
-        return define(text, self.references)
 
 
 def parse(text: str) -> tuple[Node, References]:

@@ -9,6 +9,7 @@ from markdown_it.token import Token
 
 from berlin_magic.display.markdown import html as html_module
 from berlin_magic.display.markdown.html import Html
+from berlin_magic.display.markdown.inline import words_of
 from berlin_magic.display.markdown.tree import parse
 
 ALONE = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
@@ -22,7 +23,7 @@ class Permissive(Html):
         return f"<a{attributes}>", "</a>"
 
     def _image(self, token: Token, *, inside: bool) -> str:
-        words = html_module._words(token.children or [])
+        words = words_of(token.children or [])
         rest = "".join(f' {name}="{escape(str(value))}"' for name, value in token.attrs.items() if name != "alt")
         return f'<img alt="{escape(words)}"{rest}>'
 
