@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from berlin_magic.display import status_line
@@ -55,23 +55,16 @@ class Pages:
 
     def html(self) -> str:
         """Return the current page, with its unfinished end."""
-        return self._html(with_tails=True)
+        return _joined(self._slots, with_tails=True)
 
     def next_page(self) -> str:
         """Return the finished part of the current page, and begin the next one with the rest."""
-        page = self._html(with_tails=False)
+        page = _joined(self._slots)
         for slot in self._slots:
             slot.done.clear()
             slot.begun_earlier = True
         self._finished = 0
         return page
-
-    def _html(self, *, with_tails: bool) -> str:
-        inner = ""
-        for slot in reversed(self._slots):
-            tail = slot.tail if with_tails else ""
-            inner = f"{slot.before}{''.join(slot.done)}{inner}{tail}{slot.after}"
-        return inner
 
     def _apply(self, patch: Patch) -> None:
         kind = patch[0]
@@ -106,14 +99,17 @@ class Pages:
 
     def _close(self, slot: _Slot) -> None:
         at = self._slots.index(slot)
-        inner = ""
-        for closed in reversed(self._slots[at:]):
-            inner = f"{closed.before}{''.join(closed.done)}{inner}{closed.after}"
+        inner = _joined(self._slots[at:])
         del self._slots[at:]
-        if self._slots:
-            self._slots[-1].done.append(inner)
-        else:
-            self._slots = [_Slot(0, done=[inner])]
+        self._slots[-1].done.append(inner)  # the root is never closed
+
+
+def _joined(slots: Sequence[_Slot], *, with_tails: bool = False) -> str:
+    """Return the HTML of elements that stand in each other, the outermost first."""
+    inner = ""
+    for slot in reversed(slots):
+        inner = f"{slot.before}{''.join(slot.done)}{inner}{slot.tail if with_tails else ''}{slot.after}"
+    return inner
 
 
 def _around(html: str, name: int) -> tuple[str, str, str]:
@@ -122,8 +118,7 @@ def _around(html: str, name: int) -> tuple[str, str, str]:
     Only closing tags follow the slot.
     """
     found = re.search(rf'<[^>]* data-slot="{name}"[^>]*>', html)
-    if found is None:  # a document that breaks its own format: show it whole
-        return html, "", ""
+    assert found is not None  # noqa: S101 - the format says so
     outside = html[: found.start()]
     depth = len(_BEGIN.findall(outside)) - len(_END.findall(outside))
     end = [match.start() for match in _END.finditer(html, found.end())][-depth - 1]
