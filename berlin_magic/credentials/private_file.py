@@ -15,7 +15,7 @@ from typing import TypeVar
 from berlin_magic.credentials.file_lock import file_lock
 from berlin_magic.credentials.secret import Secret
 
-__all__ = ["PrivateFile", "Records", "state_folder"]
+__all__ = ["PrivateFile", "Records", "state_folder", "write_json"]
 
 Records = dict[str, dict[str, Secret]]
 
@@ -89,7 +89,7 @@ class PrivateFile:
                 warnings.warn(message, stacklevel=2)
                 records = {}
             change(records)
-            self._write(records)
+            write_json(self.path, records)
 
     def forget(self, unwanted: Callable[[str], bool]) -> None:
         """Delete the records whose name is `unwanted`, and a damaged file that was set aside, whatever it holds.
@@ -118,20 +118,29 @@ class PrivateFile:
         except (ValueError, AttributeError, RecursionError):
             return None
 
-    def _write(self, records: Records) -> None:
-        # `mkstemp` makes it 0600; whoever reads meanwhile reads the old one or the new one, whole.
-        descriptor, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name, suffix=".new")
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(records, file, indent=1)
-            _patiently(lambda: Path(temporary).replace(self.path))
-        except BaseException:
-            with suppress(OSError):
-                Path(temporary).unlink()
-            raise
-
     def _locked(self) -> AbstractContextManager[None]:
         return file_lock(self.path.with_name(self.path.name + ".lock"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Put a file with `value` as JSON in the place of the one at `path`, for its owner alone.
+
+    Whoever reads meanwhile reads the old one or the new one, whole.
+
+    Raises
+    ------
+    OSError
+        If it can't be written; the old one is still there.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")  # with mode 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+        _patiently(lambda: Path(temporary).replace(path))
+    except BaseException:
+        with suppress(OSError):
+            Path(temporary).unlink()
+        raise
 
 
 def _text(value: object) -> str:

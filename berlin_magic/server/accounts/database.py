@@ -15,16 +15,14 @@ import json
 import logging
 import os
 import secrets
-import tempfile
-import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from berlin_magic.credentials.file_lock import file_lock
+from berlin_magic.credentials.private_file import write_json
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.server.accounts.model import Account
 from berlin_magic.server.accounts.passwords import NO_PASSWORD, hash_password, is_password
@@ -35,7 +33,6 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 4  # hashes computed at a time: each takes memory and a processor
 _VERSION = 2  # 1 had neither ids nor balances
-_REPLACE_TRIES, _REPLACE_PAUSE = 20, 0.05  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,16 +227,7 @@ class AccountFile:
                 raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
             entries = change(now)
             accounts = {name: entries[name].written() for name in sorted(entries)}
-            # Replaced in one step, so that nobody ever reads half a file; `mkstemp` makes it 0600.
-            descriptor, temporary = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name, suffix=".new")
-            try:
-                with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                    json.dump({"version": _VERSION, "accounts": accounts}, file, indent=1)
-                _replace(Path(temporary), self._path)
-            except BaseException:
-                with suppress(OSError):
-                    Path(temporary).unlink()
-                raise
+            write_json(self._path, {"version": _VERSION, "accounts": accounts})
             return entries, self._stamp_now()
 
     def _read(self) -> tuple[_Entries, _Stamp | None]:
@@ -283,15 +271,3 @@ def _normalized(name: str) -> str:
 
 def _first(given: int | None, otherwise: int | None) -> int | None:
     return otherwise if given is None else given
-
-
-def _replace(new: Path, old: Path) -> None:
-    for _ in range(_REPLACE_TRIES):
-        try:
-            new.replace(old)
-            return
-        except PermissionError:  # Windows, while somebody reads the old one
-            if os.name != "nt":
-                raise
-            time.sleep(_REPLACE_PAUSE)
-    new.replace(old)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from berlin_magic.credentials.private_file import write_json
 from berlin_magic.errors import BerlinError
 from berlin_magic.server.accounts.database import AccountFile
 from berlin_magic.server.accounts.model import Account
@@ -156,7 +157,7 @@ async def test_what_is_used_and_what_is_granted_at_the_same_time_both_count(file
 async def test_what_cannot_be_written_down_counts_and_is_written_when_it_can(file: AccountFile, monkeypatch):
     file.add("ada", "canary", 50)
     with monkeypatch.context() as broken:
-        broken.setattr("berlin_magic.server.accounts.database._replace", _full)
+        broken.setattr("berlin_magic.server.accounts.database.write_json", _full)
         with pytest.raises(OSError, match="full"):
             await file.charge(file.find("ada"), 20)
     assert file.find("ada").balance == 30
@@ -217,12 +218,12 @@ async def test_while_a_charge_is_written_down_it_is_never_counted_twice(file: Ac
     file.add("ada", "canary", 100)
     written, seen = threading.Event(), threading.Event()
 
-    def slowly(new: Path, old: Path) -> None:
-        new.replace(old)
+    def slowly(path: Path, value: object) -> None:
+        write_json(path, value)
         written.set()
         seen.wait(5)
 
-    monkeypatch.setattr("berlin_magic.server.accounts.database._replace", slowly)
+    monkeypatch.setattr("berlin_magic.server.accounts.database.write_json", slowly)
     charging = asyncio.create_task(file.charge(file.find("ada"), 60))
     await asyncio.to_thread(written.wait, 5)
     assert file.find("ada").balance == 40
@@ -257,13 +258,13 @@ def test_whoever_changes_the_file_while_another_does_waits_for_its_turn(file: Ac
     other = AccountFile(tmp_path / "accounts.json")
     meanwhile = threading.Thread(target=other.set_balance, args=("bob", 60))
 
-    def slowly(new: Path, old: Path) -> None:
+    def slowly(path: Path, value: object) -> None:
         if not meanwhile.ident:
             meanwhile.start()
             meanwhile.join(0.5)  # it waits for us; were there no lock, it would be done by now, and be overwritten
-        new.replace(old)
+        write_json(path, value)
 
-    monkeypatch.setattr("berlin_magic.server.accounts.database._replace", slowly)
+    monkeypatch.setattr("berlin_magic.server.accounts.database.write_json", slowly)
     file.set_balance("ada", 50)
     meanwhile.join()
     assert [account.balance for account in AccountFile(tmp_path / "accounts.json").accounts] == [50, 60]
