@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict
 
 __all__ = [
     "ROLES",
@@ -227,29 +227,34 @@ def checked(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
     ValueError
         If the list is empty or an item is not a message; the error says which one, and why.
     """
+    return [{"role": entry["role"], "content": entry["content"]} for entry in _entries(messages)]
+
+
+def _entries(messages: Iterable[Mapping[str, Any]], *, parts: bool = False) -> list[Mapping[str, Any]]:
+    """Return `messages` as a list, each of them checked; with `parts`, a content may be a list of them."""
     if isinstance(messages, (str, bytes, Mapping)) or not isinstance(messages, Iterable):
         raise ValueError(
             f"messages must be a list of {{'role', 'content'}} dicts, not {type(messages).__name__}: "
             "a single question is [{'role': 'user', 'content': '…'}]"
         )
-    result = [_checked_one(number, message) for number, message in enumerate(messages)]
-    if not result:
+    entries = list(messages)
+    for number, entry in enumerate(entries):
+        _check(number, entry, parts=parts)
+    if not entries:
         raise ValueError("messages is empty: give at least one, such as {'role': 'user', 'content': '…'}")
-    return result
+    return entries
 
 
-def _checked_one(number: int, message: object) -> Message:
+def _check(number: int, message: object, *, parts: bool) -> None:
     if not isinstance(message, Mapping):
         raise ValueError(f"messages[{number}] must be a dict with 'role' and 'content', not {type(message).__name__}")
-    entry = cast("Mapping[str, Any]", message)
-    for key in ("role", "content"):
-        if key not in entry:
+    for key in ("role",) if parts and _is_other_content(message) else ("role", "content"):
+        if key not in message:
             raise ValueError(f"messages[{number}] has no {key!r}")
-        if not isinstance(entry[key], str):
-            raise ValueError(f"messages[{number}][{key!r}] must be a str, not {type(entry[key]).__name__}")
-    if entry["role"] not in ROLES:
-        raise ValueError(f"messages[{number}]['role'] must be one of {', '.join(ROLES)}, not {entry['role']!r}")
-    return {"role": entry["role"], "content": entry["content"]}
+        if not isinstance(message[key], str):
+            raise ValueError(f"messages[{number}][{key!r}] must be a str, not {type(message[key]).__name__}")
+    if message["role"] not in ROLES:
+        raise ValueError(f"messages[{number}]['role'] must be one of {', '.join(ROLES)}, not {message['role']!r}")
 
 
 def flatten(messages: Iterable[Mapping[str, Any]]) -> str:
@@ -281,15 +286,7 @@ def with_parts(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ValueError
         As `checked` does.
     """
-    entries = list(messages) if isinstance(messages, Iterable) and not isinstance(messages, (str, bytes)) else messages
-    as_text = entries
-    if isinstance(entries, list):
-        as_text = [
-            {**entry, "content": ""} if isinstance(entry, Mapping) and _is_other_content(entry) else entry
-            for entry in entries
-        ]
-    checked(as_text)
-    return [dict(entry) for entry in entries]
+    return [dict(entry) for entry in _entries(messages, parts=True)]
 
 
 def _is_other_content(entry: Mapping[str, Any]) -> bool:
