@@ -75,6 +75,8 @@ class AccountFile:
         If the file can't be read, or is no account file.
     """
 
+    are_open = False
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = Path(path)
         self._lock = self._path.with_name(self._path.name + ".lock")
@@ -84,11 +86,6 @@ class AccountFile:
         self._unread: _Stamp | None = None  # of which version that was said
         self._gone = False
         self._entries, self._stamp = self._read()
-
-    @property
-    def are_open(self) -> bool:
-        """Always false."""
-        return False
 
     @property
     def accounts(self) -> list[Account]:

@@ -62,10 +62,8 @@ def _id_of(name: str) -> str:
 class Accounts(Protocol):
     """Knows the accounts of one server."""
 
-    @property
-    def are_open(self) -> bool:
-        """Whether anybody who reaches the server may use it."""
-        ...
+    are_open: bool
+    """Whether anybody who reaches the server may use it."""
 
     async def check(self, name: str, password: str) -> Account | None:
         """Return the account if `password` is its password, else None; takes as long for both."""
@@ -89,10 +87,7 @@ class Accounts(Protocol):
 class OpenAccounts:
     """Every name is an account and every password is right: for one's own machine, with nothing to protect."""
 
-    @property
-    def are_open(self) -> bool:
-        """Always true."""
-        return True
+    are_open = True
 
     async def check(self, name: str, password: str) -> Account | None:
         """Return an account for any `name`, if neither it nor `password` is empty."""
@@ -117,14 +112,11 @@ class SecretAccount:
         At least 128 random bits: such a secret needs no slow hash.
     """
 
+    are_open = False
+
     def __init__(self, name: str, password: str) -> None:
         self._account = Account(name)
         self._digest = hashlib.sha256(password.encode()).digest()
-
-    @property
-    def are_open(self) -> bool:
-        """Always false."""
-        return False
 
     async def check(self, name: str, password: str) -> Account | None:
         """Return the account if both are right."""
