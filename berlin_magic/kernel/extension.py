@@ -37,12 +37,19 @@ def load(shell: Any) -> None:
 def unload(shell: Any) -> None:
     """Remove everything that `load` has added; the conversation stays, for the next load."""
     _remove(shell)
-    if (connection := sys.modules.get("berlin_magic.providers.resolve")) is not None:
-        connection.close_embedded()
-    if (engine := sys.modules.get("berlin_magic.providers.local.engine")) is not None:
-        engine.release_all()
-    if (widget := sys.modules.get("berlin_magic.display.widget")) is not None:
-        widget.close_live_widget()
+    # What was never imported has nothing to close.
+    if "berlin_magic.providers.resolve" in sys.modules:
+        from berlin_magic.providers.resolve import close_embedded  # noqa: PLC0415
+
+        close_embedded()
+    if "berlin_magic.providers.local.engine" in sys.modules:
+        from berlin_magic.providers.local.engine import release_all  # noqa: PLC0415
+
+        release_all()
+    if "berlin_magic.display.widget" in sys.modules:
+        from berlin_magic.display.widget import close_live_widget  # noqa: PLC0415
+
+        close_live_widget()
 
 
 def _remove(shell: Any) -> None:
