@@ -23,7 +23,7 @@ from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.errors import BerlinError, NotStoredError
 from berlin_magic.messages import Event, Part, Reasoning, Started, Text, TextWasReasoning
-from berlin_magic.providers.base import events_of
+from berlin_magic.providers.base import events_of, text_of
 from berlin_magic.providers.options import CONNECTION_SETTINGS, SERVER_SETTINGS, hide_secrets, merge_settings
 from berlin_magic.providers.registry import named_provider
 
@@ -119,7 +119,7 @@ class Conversation(Turns):
     def __repr__(self) -> str:
         return f"<Conversation of {len(self)} turn{'' if len(self) == 1 else 's'}>"
 
-    async def stream(
+    def stream(
         self, prompt: str, *, model: str = "", system: str | None = None, **options: Any
     ) -> AsyncGenerator[str, None]:
         """Ask `prompt` with everything before it as context, and yield the text of the reply as it arrives.
@@ -138,11 +138,7 @@ class Conversation(Turns):
         BerlinError
             What kept the reply from being whole; what had arrived is kept, in the conversation too.
         """
-        options = hide_secrets(options)
-        async with aclosing(self.events(prompt, model=model, system=system, **options)) as events:
-            async for event in events:
-                if isinstance(event, Text):
-                    yield event.text
+        return text_of(self.events(prompt, model=model, system=system, **hide_secrets(options)))
 
     async def events(
         self, prompt: str, *, model: str = "", system: str | None = None, **options: Any

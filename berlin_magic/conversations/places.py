@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from berlin_magic.conversations import serialization
@@ -139,18 +139,20 @@ class Places:
         """Return all turns there are, former versions and deleted cells included."""
         return list(self._by_id.values())
 
+    def every_event(self) -> Iterator[tuple[Place, Version, Event]]:
+        """Yield all that happened, with where it stands, former versions and deleted cells included."""
+        for place in self._places:
+            for version in place.versions:
+                for event in version.events:
+                    yield place, version, event
+
     def record(self) -> Record:
         """Return everything as plain JSON."""
         return {
             "format": serialization.FORMAT,
             "system": self._system,
             "places": [serialization.place_record(place) for place in self._places],
-            "events": [
-                serialization.event_record(place, version, event, self._by_id.get)
-                for place in self._places
-                for version in place.versions
-                for event in version.events
-            ],
+            "events": [serialization.event_record(*entry, self._by_id.get) for entry in self.every_event()],
         }
 
     def read(self, record: Mapping[str, Any]) -> list[str]:
@@ -185,9 +187,8 @@ class Places:
         """Tell the journal all that there is."""
         for place in self._places:
             self._note_place(place)
-            for version in place.versions:
-                for event in version.events:
-                    self._note_event(place, version, event)
+        for entry in self.every_event():
+            self._note_event(*entry)
 
     def note(self, turn: Turn) -> None:
         """Take note of what has become of `turn`, and tell the journal."""
@@ -217,12 +218,10 @@ class Places:
         return len(turns)
 
     def _set_from_file(self, before: str, after: str) -> None:
-        for place in self._places:
-            for version in place.versions:
-                for event in version.events:
-                    if not isinstance(event, Removal) and event.from_file == before:
-                        event.from_file = after
-                        self._note_event(place, version, event)
+        for place, version, event in self.every_event():
+            if not isinstance(event, Removal) and event.from_file == before:
+                event.from_file = after
+                self._note_event(place, version, event)
 
     def _find(self, cell: str | None) -> Place | None:
         return None if cell is None else self._by_cell.get(cell)
@@ -311,11 +310,10 @@ class Places:
         for place in self._places:
             if place.cell is not None:
                 self._by_cell.setdefault(place.cell, place)
-            for version in place.versions:
-                for event in version.events:
-                    if isinstance(event, Turn):
-                        self._by_id[event.id] = event
-                        self._where[event.id] = place, version
+        for place, version, event in self.every_event():
+            if isinstance(event, Turn):
+                self._by_id[event.id] = event
+                self._where[event.id] = place, version
 
     def _note_place(self, place: Place) -> None:
         if self.journal is not None:

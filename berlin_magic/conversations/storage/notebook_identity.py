@@ -61,7 +61,7 @@ def identified(
     stamp: Stamp,
     file: NotebookFile | None,
     cells: Collection[str],
-    known: Registry,
+    known: Registry | None,
     *,
     is_told_in: Callable[[Known], bool] | None = None,
 ) -> str:
@@ -89,15 +89,15 @@ def identified(
         What is there, if it can be read.
     cells : collection of str
         The ids of the cells that have run in this kernel, as far as such an id lasts.
-    known : Registry
-        The store.
+    known : Registry or None
+        The store; None if nothing is stored.
     is_told_in : callable, optional
         For a text notebook: says whether it tells of what was asked in a notebook.
     """
     if path is None:
-        found = [one for cell in cells for one in known.notebooks(cell=cell)]
+        found = [one for cell in cells for one in (known.notebooks(cell=cell) if known else ())]
         return found[0].id if found else _new()
-    seen = known.notebooks(path=path_text(path), file=stamp.file)
+    seen = known.notebooks(path=path_text(path), file=stamp.file) if known else []
     here = [one for one in seen if one.path == path_text(path)]
     if file is None:
         for one in here:

@@ -51,12 +51,11 @@ class OpenedNotebook:
         self.file = None if is_text else self._read()
         self.lasting = not is_text and (self.file is None or self.file.lasting)
         self._trusted: set[str] = set()
-        known = store or _Nothing()
         ran = list(cells) if self.lasting else []
         told = self._is_told if is_text else None
-        self.id = identified(path, self._stamp, self.file, ran, known, is_told_in=told)
-        stored = [one for one in known.notebooks(path=path_text(path), file=self._stamp.file) if one.id == self.id]
-        self.cells: dict[str, str] = dict(stored[0].cells) if stored else {}
+        self.id = identified(path, self._stamp, self.file, ran, store, is_told_in=told)
+        known = store.notebooks(path=path_text(path), file=self._stamp.file) if store is not None else []
+        self.cells: dict[str, str] = next((dict(one.cells) for one in known if one.id == self.id), {})
         self._noted = Stamp()
         self.note(dict.fromkeys(ran, ""))
 
@@ -95,7 +94,7 @@ class OpenedNotebook:
             What it has already.
         """
         entries = [] if self.file is None else [entry for entry in self.file.entries if entry.conversation == name]
-        here = {event.id for place in turns.places for version in place.versions for event in version.events}
+        here = {event.id for _, _, event in turns.every_event()}
         taken, left = self._parted([entry for entry in entries if not entry.once and entry.id not in here])
         return record_of(taken), left
 
@@ -222,12 +221,3 @@ def _is_same(told: Record, stored: Record) -> bool:
 def _says(told: Record) -> bool:
     """Say whether something would be sent, or hidden, if this were taken."""
     return told.get("kind") != "turn" or bool(reply_of(told) or told.get("given"))
-
-
-class _Nothing:
-    """The store of those who keep none."""
-
-    def notebooks(self, *, path: str = "", file: str = "", cell: str = "") -> list[Known]:
-        """Return none."""
-        del path, file, cell
-        return []
