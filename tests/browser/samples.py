@@ -1,8 +1,8 @@
-"""Replies to show: one of everything, and plain long ones."""
+"""A reply with one of everything."""
 
 from __future__ import annotations
 
-__all__ = ["EVERYTHING", "long_reply"]
+__all__ = ["EVERYTHING"]
 
 EVERYTHING = r"""## The binomial theorem
 
@@ -38,21 +38,3 @@ print(expand(3))
 
 See [Pascal's triangle](https://en.wikipedia.org/wiki/Pascal%27s_triangle) for **more**, or ask about ~~primes~~.
 """
-
-
-def long_reply(characters: int) -> str:
-    """Return Markdown of about this length: paragraphs, lists, a table and code in turn."""
-    parts: list[str] = []
-    length = 0
-    while length < characters:
-        n = len(parts) + 1
-        part = (
-            f"### Section {n}\n\nThe {n}th paragraph has **bold** words, some `code` and a [link](https://example.org/{n})."
-            " It goes on for a while, as the paragraphs of a model do, and comes to an end at last.\n\n"
-            f"- the first point of {n}\n- the second one, with *emphasis*\n- the third\n\n"
-            f"```python\ndef step_{n}(value: int) -> int:\n    return value * {n}  # times {n}\n```\n\n"
-            f"| name | value |\n|---|--:|\n| a | {n} |\n| b | {n * n} |\n\n"
-        )
-        parts.append(part)
-        length += len(part)
-    return "".join(parts)[:characters]

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 
-from browser.samples import EVERYTHING, long_reply
+from browser.samples import EVERYTHING
 from browser.scripted_server import AT_ONCE, Reply
+from display.replies import long_reply
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from browser.samples import EVERYTHING, long_reply
+from browser.samples import EVERYTHING
+from display.replies import long_reply
 
 IMPORT = "from drive_view import drive"
 WIDGET_TYPE = "application/vnd.jupyter.widget-view+json"

@@ -8,7 +8,7 @@ import signal
 import time
 
 import pytest
-from browser.samples import long_reply
+from display.replies import long_reply
 
 IMPORT = "from drive_view import drive"
 PID = "import os; os.getpid()"

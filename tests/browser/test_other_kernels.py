@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from browser.samples import long_reply
 from browser.scripted_server import AT_ONCE, Reply
 from browser.test_cells_in_jupyterlab import question
+from display.replies import long_reply
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
@@ -114,19 +115,20 @@ async def test_stored_conversations_have_the_recorded_shape(serve):
     assert set(ours["data"][0]["requestOptions"]["options"]) == set(theirs["data"][0]["requestOptions"]["options"])
 
 
-async def ask(client: Any, **settings: Any) -> list[str]:
+def asked(client: Any, model: str = "", **settings: Any) -> AsyncGenerator[str, None]:
     settings = {"account": "admin@c.om", "password": "admin123", "url": client.url, "retries": 0, **settings}
-    generator = Berlin.create_async_generator("", [{"role": "user", "content": "Hi"}], **settings)
-    async with aclosing(generator):
+    return Berlin.create_async_generator(model, [{"role": "user", "content": "Hi"}], **settings)
+
+
+async def ask(client: Any, **settings: Any) -> list[str]:
+    async with aclosing(asked(client, **settings)) as generator:
         return [piece async for piece in generator]
 
 
 async def test_our_own_provider_gets_the_text_piece_by_piece_while_the_engine_talks(serve):
     answers = engine("one ")
     client = await serve(answers, ADMIN)
-    generator = Berlin.create_async_generator(
-        "", [{"role": "user", "content": "Hi"}], url=client.url, account="admin@c.om", password="admin123"
-    )
+    generator = asked(client)
     async with aclosing(generator):
         assert await anext(generator) == "one "
         answers.say("\ud83c", "\udf89", None)
@@ -152,9 +154,7 @@ async def test_our_own_provider_has_the_error_for_an_unknown_model_and_an_empty_
     with pytest.raises(NoBalanceError):
         await ask(client)
     client = await serve(ScriptedEngine(), ADMIN)
-    generator = Berlin.create_async_generator(
-        "gpt-9", [{"role": "user", "content": "Hi"}], url=client.url, account="admin@c.om", password="admin123"
-    )
+    generator = asked(client, "gpt-9")
     with pytest.raises(ModelUnknownError):
         await anext(generator)
 
@@ -162,9 +162,7 @@ async def test_our_own_provider_has_the_error_for_an_unknown_model_and_an_empty_
 async def test_our_own_provider_closed_in_the_middle_ends_the_engine(serve):
     answers = engine("one ")
     client = await serve(answers, ADMIN)
-    generator = Berlin.create_async_generator(
-        "", [{"role": "user", "content": "Hi"}], url=client.url, account="admin@c.om", password="admin123"
-    )
+    generator = asked(client)
     async with aclosing(generator):
         assert await anext(generator) == "one "
     await asyncio.wait_for(answers.ended.wait(), 5)
