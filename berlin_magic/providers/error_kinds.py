@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from berlin_magic.errors import (
     ModelUnknownError,
@@ -38,15 +39,6 @@ _MODEL_UNKNOWN = re.compile(
     r"|未配置对应ai模型"
 )
 _TOO_MANY = re.compile("rate[_ ]limit|too many requests|resource_exhausted|overloaded_error")
-# OpenAI, vLLM; llama.cpp; Claude; Gemini; Ollama.
-_TOO_LONG = re.compile(
-    "context[_ ]length|maximum context|context[_ ]size|context window|prompt is too long|input token count"
-    "|request entity too large"
-)
-_REGION = re.compile("unsupported_country|country, region|region,? or territory|location is not supported|your region")
-_KEY = re.compile(r"\bkey\b|api[_-]key|token|credential|authenticat|authoriz|permission|scope|project")
-_PROHIBITED = re.compile("敏感词|违反了我们的规定")  # ChatGPT-Web's check of the prompt
-_LOADING = re.compile("loading model|model is (still )?(being )?load")
 _WRONG_KEY = re.compile("invalid[_ ]api[_ ]key|api key not valid|incorrect api key")
 _BY_STATUS = {401: NotAllowedError, 402: NoBalanceError, 403: NotAllowedError, 429: RateLimitError}
 
@@ -72,26 +64,29 @@ def error_kind(status: int | None, words: str) -> type[ServerError]:
     return RateLimitError if status is None and _TOO_MANY.search(said) else ServerError
 
 
-def is_too_long(words: str) -> bool:
-    """Say whether a server says that the conversation is longer than the model can read."""
-    return _TOO_LONG.search(words.casefold()) is not None
+def _says(pattern: str) -> Callable[[str], bool]:
+    """Return a function that says whether a server's words mean a thing."""
+    compiled = re.compile(pattern)
+    return lambda words: compiled.search(words.casefold()) is not None
 
 
-def concerns_region(words: str) -> bool:
-    """Say whether a server says that it does not serve the user's country (OpenAI, Gemini)."""
-    return _REGION.search(words.casefold()) is not None
+# OpenAI, vLLM; llama.cpp; Claude; Gemini; Ollama.
+is_too_long = _says(
+    "context[_ ]length|maximum context|context[_ ]size|context window|prompt is too long|input token count"
+    "|request entity too large"
+)
+"""Say whether a server says that the conversation is longer than the model can read."""
 
+concerns_region = _says(
+    "unsupported_country|country, region|region,? or territory|location is not supported|your region"
+)
+"""Say whether a server says that it does not serve the user's country (OpenAI, Gemini)."""
 
-def concerns_key(words: str) -> bool:
-    """Say whether an error is about the key, or about what the key may do."""
-    return _KEY.search(words.casefold()) is not None
+concerns_key = _says(r"\bkey\b|api[_-]key|token|credential|authenticat|authoriz|permission|scope|project")
+"""Say whether an error is about the key, or about what the key may do."""
 
+is_prohibited = _says("敏感词|违反了我们的规定")  # ChatGPT-Web's check of the prompt
+"""Say whether a Berlin server says that its administrator has forbidden words of the prompt."""
 
-def is_prohibited(words: str) -> bool:
-    """Say whether a Berlin server says that its administrator has forbidden words of the prompt."""
-    return _PROHIBITED.search(words) is not None
-
-
-def is_loading(words: str) -> bool:
-    """Say whether a server says that its model is not in memory yet (llama.cpp, with a 503)."""
-    return _LOADING.search(words.casefold()) is not None
+is_loading = _says("loading model|model is (still )?(being )?load")
+"""Say whether a server says that its model is not in memory yet (llama.cpp, with a 503)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, IncompleteReplyError, IncorrectAnswerError, LoginRefusedError
 from berlin_magic.messages import Event, Finish, Text
-from berlin_magic.providers.berlin.envelope import data_of, envelope_error, is_envelope, parse_envelope
+from berlin_magic.providers.berlin.envelope import data_of, envelope_error, envelope_in, parse_envelope
 from berlin_magic.providers.berlin.settings import Access
 from berlin_magic.providers.berlin.stream import Decoder, Refusal
 from berlin_magic.providers.retries import retry_after
@@ -39,7 +38,7 @@ async def login(access: Access) -> Secret:
     """
     credentials = {"account": access.account, "password": access.password, "invite_code": ""}
     status, text, wait = await _answer(access, "POST", "api/login", credentials)
-    if not _is_envelope(text) and _OBJECT.search(text):
+    if envelope_in(text) is None and _OBJECT.search(text):
         text = "(not shown: it may hold a record of the account)"
     envelope = parse_envelope(text, status=status, where=access.where, retry_after=wait)
     data = data_of(envelope, status=status, where=access.where, login=True, retry_after=wait)
@@ -177,10 +176,3 @@ def _headers(access: Access) -> dict[str, str]:
         "Origin": origin,
         "Content-Type": "application/json",
     }
-
-
-def _is_envelope(text: str) -> bool:
-    try:
-        return is_envelope(json.loads(text.removeprefix("\ufeff")))
-    except (ValueError, RecursionError):
-        return False

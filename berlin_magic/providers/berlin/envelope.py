@@ -22,7 +22,7 @@ from berlin_magic.errors import (
 from berlin_magic.providers.error_kinds import TOO_LONG, concerns_key, error_kind, is_prohibited, is_too_long
 from berlin_magic.transport.errors import page_words
 
-__all__ = ["UNAUTHORIZED_CODE", "data_of", "envelope_error", "is_envelope", "parse_envelope"]
+__all__ = ["UNAUTHORIZED_CODE", "data_of", "envelope_error", "envelope_in", "is_envelope", "parse_envelope"]
 
 Envelope = Mapping[str, Any]
 
@@ -39,6 +39,15 @@ _ADDRESS = "Check the address: is it a Berlin server's?"
 def is_envelope(value: object) -> bool:
     """Say whether `value` is an envelope: an object with a ``code`` that is not a stream chunk."""
     return isinstance(value, Mapping) and "code" in value and "segment" not in value
+
+
+def envelope_in(body: str) -> Envelope | None:
+    """Return the envelope in the body of an answer; None if it is not one."""
+    try:
+        value = json.loads(body.removeprefix("\ufeff"))  # servers in PHP sometimes begin with a byte order mark
+    except (ValueError, RecursionError):
+        return None
+    return value if is_envelope(value) else None
 
 
 def parse_envelope(body: str, *, status: int, where: str, retry_after: float | None = None) -> Envelope:
@@ -62,12 +71,8 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
     ServerError
         If `body` is not an envelope and the HTTP status is an error, such as a gateway's page.
     """
-    try:
-        value = json.loads(body.removeprefix("\ufeff"))  # servers in PHP sometimes begin with a byte order mark
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, Mapping) and is_envelope(value):
-        return value
+    if (envelope := envelope_in(body)) is not None:
+        return envelope
     shown = quotable(body) or "an empty body"
     if status in (_UNAUTHORIZED_STATUS, _TOO_MANY_STATUS):
         return {"code": -1, "data": [], "message": shown}
