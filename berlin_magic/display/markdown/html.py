@@ -16,7 +16,7 @@ from berlin_magic.display.markdown.block import CLOSING, CONTAINERS, Block
 from berlin_magic.display.markdown.controls import show_controls, show_marks
 from berlin_magic.display.markdown.elements import INLINE
 from berlin_magic.display.markdown.highlight import Highlighter
-from berlin_magic.display.markdown.inline import References, parse, words_and_tokens, words_of
+from berlin_magic.display.markdown.inline import References, image_of, parse, words_and_tokens
 from berlin_magic.display.markdown.links import addresses, link_target
 from berlin_magic.display.markdown.stylesheet import REPLY
 from berlin_magic.display.markdown.tex import harmless
@@ -212,9 +212,8 @@ class Html:
         return _LINK.format(escape(target), f' title="{escape(title)}"' if title else ""), "</a>"
 
     def _image(self, token: Token, *, inside: bool) -> str:
-        address = str(token.attrs.get("src", ""))
-        words = words_of(token.children or [])
-        shown = _text(f"{words} ({address})" if words else address)
+        address, described = image_of(token)
+        shown = _text(described)
         target = link_target(address)
         if target is None or inside:
             return shown

@@ -22,7 +22,7 @@ from berlin_magic.display.markdown import elements
 from berlin_magic.display.markdown.flanking import State
 from berlin_magic.display.markdown.formula import find
 
-__all__ = ["References", "define", "parse", "words_and_tokens", "words_of"]
+__all__ = ["References", "define", "image_of", "parse", "words_and_tokens", "words_of"]
 
 References = MutableMapping[str, Any]
 
@@ -136,6 +136,12 @@ def words_of(tokens: Iterable[Token]) -> str:
         words_of(token.children) if token.children else "\n" if token.type == "softbreak" else token.content
         for token in tokens
     )
+
+
+def image_of(token: Token) -> tuple[str, str]:
+    """Return the address of an image, and what is shown in its place: its description, with the address."""
+    address, words = str(token.attrs.get("src", "")), words_of(token.children or [])
+    return address, f"{words} ({address})" if words.strip() else address
 
 
 def define(text: str, references: References) -> str:

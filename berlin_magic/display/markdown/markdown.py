@@ -24,7 +24,7 @@ from berlin_magic.display.markdown.block import Block
 from berlin_magic.display.markdown.controls import show_marks
 from berlin_magic.display.markdown.flanking import can_begin
 from berlin_magic.display.markdown.highlight import language
-from berlin_magic.display.markdown.inline import References, parse, words_and_tokens, words_of
+from berlin_magic.display.markdown.inline import References, image_of, parse, words_and_tokens, words_of
 from berlin_magic.display.markdown.links import addresses, link_target
 from berlin_magic.display.markdown.tex import BLOCK_MARK, inert
 from berlin_magic.display.markdown.tree import Node
@@ -229,9 +229,8 @@ class _Writer:
         return f"$${tex}{space}$$" if token.markup == "$$" else f"${tex}{space}$"
 
     def _image(self, token: Token, *, inside: bool) -> str:
-        address = str(token.attrs.get("src", ""))
-        words = _SPACE.sub(" ", words_of(token.children or [])).strip()
-        shown = _text(f"{words} ({address})" if words else address)
+        address, described = image_of(token)
+        shown = _text(_SPACE.sub(" ", described).strip())
         target = link_target(address)
         return shown if target is None or inside else f"[{shown}{_end(target)}"
 
