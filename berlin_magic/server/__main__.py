@@ -235,26 +235,19 @@ def _listen_error(arguments: argparse.Namespace, error: OSError) -> str:
     return f"can't listen on {where} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"
 
 
-def _count(text: str) -> int:
-    return int(_number(text, int, 0, 10**9, "a whole number"))
+def _number(kind: Callable[[str], float], least: float, most: float, what: str) -> Callable[[str], float]:
+    """Return the type of an argument that is a number in a certain range."""
 
+    def read(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = math.nan
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(f"{clean(text, 40)!r} is not {what} from {least:g} to {most:g}")
+        return number
 
-def _port(text: str) -> int:
-    return int(_number(text, int, 0, _HIGHEST_PORT, "a port"))
-
-
-def _seconds(text: str) -> float:
-    return _number(text, float, 0.001, _DAY, "a number of seconds")
-
-
-def _number(text: str, kind: Callable[[str], float], least: float, most: float, what: str) -> float:
-    try:
-        number = kind(text)
-    except ValueError:
-        number = math.nan
-    if not least <= number <= most:
-        raise argparse.ArgumentTypeError(f"{clean(text, 40)!r} is not {what} from {least:g} to {most:g}")
-    return number
+    return read
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -266,8 +259,10 @@ def _parser() -> argparse.ArgumentParser:
         "A small model to serve: berlin-server local get.",
     )
     add = parser.add_argument
+    port, count = _number(int, 0, _HIGHEST_PORT, "a port"), _number(int, 0, 10**9, "a whole number")
+    seconds = _number(float, 0.001, _DAY, "a number of seconds")
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s; another needs --accounts)")
-    add("--port", type=_port, default=PORT, help="port to listen on; 0 takes a free one (default: %(default)s)")
+    add("--port", type=port, default=PORT, help="port to listen on; 0 takes a free one (default: %(default)s)")
     add("--upstream", metavar="URL", help="an OpenAI-compatible server, with or without /v1")
     add("--upstream-key-env", metavar="NAME", help="the environment variable that holds the upstream's key")
     add(
@@ -285,9 +280,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--open", action="store_true", help="let everybody on this machine use the upstream")
     add("--state", metavar="FILE", help="where conversations and logins are kept (default: beside the accounts file, "
         "with the ending .db; in memory without one)")  # fmt: skip
-    add("--grace", metavar="SECONDS", type=_seconds, default=60.0, help="how long running replies have to end when "
+    add("--grace", metavar="SECONDS", type=seconds, default=60.0, help="how long running replies have to end when "
         "the server is stopped (default: %(default)g)")  # fmt: skip
-    add("--rows", type=_count, default=ROWS, help="newest stored messages sent with a prompt (default: %(default)s)")
+    add("--rows", type=count, default=ROWS, help="newest stored messages sent with a prompt (default: %(default)s)")
     add("--log", action="store_true", help="print a line for each request: who, what, how it ended; no content")
     return parser
 

@@ -120,7 +120,10 @@ class AccountFile:
             taken = dict(self._owed)
             if not taken:
                 return
-            self._entries, self._stamp = await asyncio.to_thread(self._charge, taken)
+            # A file that is not there is not an empty one: written anew, it would have lost every account.
+            self._entries, self._stamp = await asyncio.to_thread(
+                self._change, lambda now: _charged(now, taken), must_exist=True
+            )
             self._owed = {name: left for name, owed in self._owed.items() if (left := owed - taken.get(name, 0))}
 
     def add(self, name: str, password: str, balance: int | None = None) -> bool:
@@ -135,15 +138,16 @@ class AccountFile:
         """
         name = _normalized(name)
         new = _StoredAccount(hash_password(password), secrets.token_hex(9)[:17], balance)
-        was: list[_StoredAccount] = []
+        is_new = True
 
         def added(now: _Entries) -> _Entries:
-            was.extend([now[name]] if name in now else [])
-            kept = [replace(old, password=new.password, balance=_first(balance, old.balance)) for old in was]
-            return {**now, name: kept[0] if kept else new}
+            nonlocal is_new
+            old = now.get(name, new)
+            is_new = old is new
+            return {**now, name: replace(new, id=old.id, balance=old.balance if balance is None else balance)}
 
         self._update(added)
-        return not was
+        return is_new
 
     def remove(self, name: str) -> None:
         """Take account `name` out of the file.
@@ -207,10 +211,6 @@ class AccountFile:
                 _log.error("%s; the accounts that were read before still hold", error)
             self._unread = stamp
 
-    def _charge(self, owed: Mapping[str, int]) -> tuple[_Entries, _Stamp | None]:
-        # A file that is not there is not an empty one: written anew, it would have lost every account.
-        return self._change(lambda now: _charged(now, owed), must_exist=True)
-
     def _update(self, change: Callable[[_Entries], _Entries]) -> None:
         self._entries, self._stamp = self._change(change)
 
@@ -264,7 +264,3 @@ def _charged(now: _Entries, owed: Mapping[str, int]) -> _Entries:
 
 def _normalized(name: str) -> str:
     return unicodedata.normalize("NFC", name)
-
-
-def _first(given: int | None, otherwise: int | None) -> int | None:
-    return otherwise if given is None else given
