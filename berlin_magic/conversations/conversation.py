@@ -277,7 +277,7 @@ class Conversation(Turns):
         file = Path(path)
         talk = cls(**settings)
         if file.suffix == ".ipynb":
-            talk.read(notebook_file.read(file).told())
+            talk.read(notebook_file.read(file).record())
             return talk
         text = file.read_text(encoding="utf-8")
         record = export.record_in(text) if file.suffix != ".jsonl" else None

@@ -164,7 +164,7 @@ def replays_from(path: Path) -> Replays:
     try:
         if path.suffix == ".ipynb":
             file = notebook_file.read(path)
-            for record in (*map(file.told, sorted(file.names)), file.told_once()):
+            for record in (*map(file.record, sorted(file.names)), file.record_once()):
                 replays.add_turns(_turns(record))
             return replays
         text = path.read_text(encoding="utf-8")

@@ -187,7 +187,7 @@ class Notebook:
         for name in sorted(file.names()):
             talk = self.conversation(name)
             entries = {entry.id: entry for entry in file.file.entries if entry.conversation == name}
-            requests = {id_: entry.told.get("request") for id_, entry in entries.items()}
+            requests = {id_: entry.record.get("request") for id_, entry in entries.items()}
             count += talk.trust(requests)
             before = len(talk.every_turn())
             record, _ = file.take(name, talk)
@@ -359,7 +359,7 @@ def _left_out(entries: list[Entry]) -> str:
     return (
         f"{count} thing{'' if count == 1 else 's'} that the notebook file tells of a conversation "
         f"{'is' if count == 1 else 'are'} left out, as its cells do not show {'it' if count == 1 else 'them'}: "
-        f"{first.why} (cell {first.number + 1}). If you trust the file, `%berlin trust` takes "
+        f"{first.reason} (cell {first.number + 1}). If you trust the file, `%berlin trust` takes "
         f"{'it' if count == 1 else 'them'} in."
     )
 

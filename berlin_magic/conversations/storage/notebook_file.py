@@ -1,6 +1,6 @@
 """The notebook file: what it holds of its conversations, in its cells, outputs and their metadata.
 
-An output of ours has metadata under ``berlin``. What prompt and reply alone don't tell is there: see `output_record`.
+Our outputs have metadata under ``berlin``: all that is not in the prompt or the reply (see `output_record`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from berlin_magic.conversations.cells import Event, Place, Removal, Version
-from berlin_magic.conversations.command_questions import command_question
 from berlin_magic.conversations.serialization import Record, checked_id, event_record, id_or_none, turn_record
 from berlin_magic.conversations.storage import visible_text
-from berlin_magic.conversations.storage.cell_source import commands_in, digest, option_in, questions_in
+from berlin_magic.conversations.storage.cell_source import digest, questions_in
+from berlin_magic.conversations.storage.visible_cell import VisibleCell, joined_lines
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.conversations.turns import GO_ON, Turns
+from berlin_magic.conversations.turns import Turns
 
 __all__ = [
     "FORMAT",
@@ -43,7 +43,7 @@ _WITH_IDS = 5  # the first minor version of nbformat 4 whose cells have ids
 
 @dataclass(frozen=True, slots=True)
 class FileCell:
-    """A cell of the file: its id, if it lasts; the digest of its source; the ids of the turns that it tells of."""
+    """A cell of the file: its id, if it lasts; the digest of its source; the ids of the turns in its outputs."""
 
     id: str
     source: str
@@ -52,7 +52,7 @@ class FileCell:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that an output tells: a turn, or what a command did.
+    """An event that an output records: a turn, or what a command did.
 
     Attributes
     ----------
@@ -62,39 +62,39 @@ class Entry:
         Whether it was asked outside of any conversation.
     cell, number : str and int
         The id of its cell, if that lasts, and which one in the file it is.
-    told : dict
-        The event's record, as the metadata tells it.
-    shown : dict or None
-        The same, of nothing but what a reader of the notebook sees; None if it shows nothing of the kind.
-    why : str
-        Why that is so.
+    record : dict
+        The event's record, as it is in the metadata.
+    visible : dict or None
+        The part of it that a reader of the notebook sees; None if there is none.
+    reason : str
+        Why there is none.
     """
 
     conversation: str
     once: bool
     cell: str
     number: int
-    told: Record
-    shown: Record | None
-    why: str = ""
+    record: Record
+    visible: Record | None
+    reason: str = ""
 
     @property
     def id(self) -> str:
         """The event's id."""
-        return str(self.told["id"])
+        return str(self.record["id"])
 
     @property
     def digest(self) -> str:
-        """What tells it from everything else, by which a user's trust in it is remembered."""
+        """The digest by which the user's trust in it is stored."""
         if self.once:
-            return once_digest(self.id, self.told.get("request"), reply_of(self.told))
-        text = json.dumps([self.conversation, self.told], sort_keys=True)
+            return once_digest(self.id, self.record.get("request"), reply_of(self.record))
+        text = json.dumps([self.conversation, self.record], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass
 class NotebookFile:
-    """What a file tells.
+    """The content of a notebook file.
 
     Attributes
     ----------
@@ -105,7 +105,7 @@ class NotebookFile:
     cells : list of FileCell
         Its cells, in order.
     entries : list of Entry
-        What its outputs tell, in order.
+        The events that its outputs record, in order.
     problems : list of str
         What could not be read, and was left out.
     """
@@ -121,18 +121,18 @@ class NotebookFile:
         """The names of its conversations."""
         return {entry.conversation for entry in self.entries}
 
-    def told(self, name: str = "") -> Record:
-        """Return all that it tells of a conversation, as `Turns.read` takes it: for a file that the user has named."""
+    def record(self, name: str = "") -> Record:
+        """Return all of a conversation, as `Turns.read` takes it: for a file that the user has named."""
         chosen = [entry for entry in self.entries if entry.conversation == name and not entry.once]
-        return record_of((entry, entry.told) for entry in chosen)
+        return record_of((entry, entry.record) for entry in chosen)
 
-    def told_once(self) -> Record:
-        """Return what was asked outside of any conversation: only good to be replayed."""
-        return record_of((entry, entry.told) for entry in self.entries if entry.once)
+    def record_once(self) -> Record:
+        """Return what was asked outside of any conversation; it can only be replayed."""
+        return record_of((entry, entry.record) for entry in self.entries if entry.once)
 
 
 def once_digest(id_: str, request: object, reply: str) -> str:
-    """Return what tells a question outside of any conversation, and its reply, from all others."""
+    """Return the digest of a question outside of any conversation, with its reply."""
     text = json.dumps(["once", id_, request, visible_text.letters(reply)])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -180,8 +180,8 @@ def output_record(
     Returns
     -------
     dict
-        ``format``, ``notebook``, ``conversation``, ``turn``, ``parent`` (and ``chain``, if the parent's does not
-        tell it), ``versions``, ``model``, ``provider``, ``options``, ``system``, ``left_out``, ``usage``, ``begun``,
+        ``format``, ``notebook``, ``conversation``, ``turn``, ``parent`` (and ``chain``, if it is not the
+        parent's), ``versions``, ``model``, ``provider``, ``options``, ``system``, ``left_out``, ``usage``, ``begun``,
         ``ended`` (seconds since the epoch), ``finish``, ``request`` (the digest of the whole request), ``prompt`` or
         its digest ``asked``; ``struck`` (what the same cell took out of the conversation just before), ``once``;
         ``parts``, if the reply is more than one text: their types, with the length of each text. The text is that of
@@ -258,17 +258,17 @@ def read(path: Path) -> NotebookFile:
 
 def _read_cell(found: NotebookFile, cell: Mapping[str, Any], number: int) -> None:
     id_ = (found.lasting and id_or_none(cell.get("id"))) or ""
-    source = _text(cell.get("source"))
+    source = joined_lines(cell.get("source"))
     asked: list[str] = []
-    seen = _Seen(source, _is_shown(cell))
+    visible_cell = VisibleCell(cell, source)
     for data, metadata in _ours(cell):
         try:
             conversation = metadata.get("conversation", "")
             name = checked_id(conversation) if conversation else ""
-            events = _events(metadata, data, seen.questions)
+            events = _events(metadata, data, visible_cell.questions)
             for event in events:
-                shown, why = seen.shown(event, data)
-                found.entries.append(Entry(name, metadata.get("once") is True, id_, number, event, shown, why))
+                visible, reason = visible_cell.visible(event, data)
+                found.entries.append(Entry(name, metadata.get("once") is True, id_, number, event, visible, reason))
             if notebook := id_or_none(metadata.get("notebook")):
                 found.notebooks.append(notebook)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -287,11 +287,11 @@ def _ours(cell: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[
         if isinstance(ours, dict):
             data = output.get("data")
             forms = data if isinstance(data, dict) else {}
-            yield {kind: _text(form) if isinstance(form, list) else form for kind, form in forms.items()}, ours
+            yield {kind: joined_lines(form) if isinstance(form, list) else form for kind, form in forms.items()}, ours
 
 
 def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Sequence[str]) -> list[Record]:
-    """Return the records of what an output tells."""
+    """Return the records of the events in an output."""
     if type(metadata.get("format")) is not int or not 1 <= metadata["format"] <= FORMAT:
         raise ValueError(f"its format is {metadata.get('format')!r:.20}")
     if "events" in metadata:
@@ -299,9 +299,9 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Seq
         for event, name in product(events, _NEVER):
             event.pop(name, None)
         if not events:
-            raise ValueError("it tells of nothing")
+            raise ValueError("it records no event")
         return events
-    reply = _text(data.get("text/plain"))
+    reply = joined_lines(data.get("text/plain"))
     event = {**metadata, "id": checked_id(metadata.get("turn")), "kind": "turn"}
     event["parts"] = _texts(metadata.get("parts"), reply)
     for name in _NEVER:
@@ -315,90 +315,8 @@ def _events(metadata: Mapping[str, Any], data: Mapping[str, Any], questions: Seq
     return [*before, event]
 
 
-class _Seen:
-    """What a reader sees of a cell: its question, and the commands in it."""
-
-    def __init__(self, source: str, is_shown: bool) -> None:
-        self._commands = commands_in(source)
-        asked = [GO_ON if word == "continue" else command_question(word, text) for word, text in self._commands]
-        self.questions = [question for question in asked if question][:1] or questions_in(source)
-        self._system = option_in(source, "--system")
-        self._new = option_in(source, "--new") is not None
-        self._is_shown = is_shown
-        self._turns = 0
-
-    def shown(self, event: Record, data: Mapping[str, Any]) -> tuple[Record | None, str]:
-        """Return of an event what is seen of it, or None and why."""
-        if not self._is_shown:
-            return None, "the cell is folded"
-        match event.get("kind"):
-            case "turn":
-                return self._turn(event, data)
-            case "system":
-                texts = [argument for word, argument in self._commands if word == "system"]
-                if not texts:
-                    return None, "a system prompt that is not in the cell"
-                text = "" if texts[-1] in {"''", '""', "--clear"} else texts[-1].strip("\"'")
-                return {**_only(event, "id", "kind"), "text": text, "from_file": "unsaid"}, ""
-            case "reset" | "undo" | "drop" as kind:
-                if any(word == kind for word, _ in self._commands) or (kind == "reset" and self._new):
-                    return _only(event, "id", "kind", "turns"), ""
-        return None, "a command that is not in the cell"
-
-    def _turn(self, event: Record, data: Mapping[str, Any]) -> tuple[Record | None, str]:
-        if not self.questions or "given" in event:
-            return None, "a question that is not in the cell"
-        self._turns += 1
-        if self._turns > 1:
-            return None, "a second answer to the question of a cell"
-        if not visible_text.agrees(data):
-            return None, "an answer that is not the one which is shown"
-        if any(map(visible_text.hides_characters, self.questions)):
-            return None, "a question with characters that are not shown"
-        question = event["prompt"] if event["prompt"] in self.questions else self.questions[0]
-        edited = event.get("edited") is True or event["prompt"] != question
-        reply = _text(data.get("text/plain"))
-        seen = {**_only(event, *_SEEN), "prompt": question, "edited": edited, "from_file": "unsaid"}
-        seen["values"] = _codes(event.get("values"), question)
-        if self._system is not None and self._system == event.get("system"):
-            seen["system"] = self._system
-        return {**seen, "parts": [{"type": "text", "text": reply}] if reply else []}, ""
-
-
-def _codes(values: object, prompt: str) -> list[Record]:
-    """Return the expressions of a prompt that an output names, if the prompt shows them; nothing of their values."""
-    entries = values if isinstance(values, list) else []
-    codes = [entry.get("code") for entry in entries if isinstance(entry, dict)]
-    return [{"code": code} for code in codes if isinstance(code, str) and code and "{{" in prompt and code in prompt]
-
-
 _NEVER = ("wanted", "server", "from_file")
-"""What a file never says, whoever vouches for it: who is asked, and under which id a server keeps the context."""
-
-
-# What an output may tell of a turn that its reader does not see, as it goes nowhere: marks of the history, and names.
-# Not `request`, `options`: a file does not choose how something is asked, nor what is replayed.
-_SEEN = (
-    *("id", "kind", "finish", "model", "provider", "parent", "chain", "left_out", "stale_before", "reason"),
-    *("prompt_tokens", "completion_tokens", "begun", "ended"),
-)
-
-
-def _only(event: Mapping[str, Any], *names: str) -> Record:
-    return {name: event[name] for name in names if name in event}
-
-
-def _is_shown(cell: Mapping[str, Any]) -> bool:
-    """Say whether a front end shows the cell's source and outputs, and not a bar in place of them."""
-    metadata = cell.get("metadata")
-    if not isinstance(metadata, dict):
-        metadata = {}
-    jupyter, tags = metadata.get("jupyter"), metadata.get("tags")
-    folded = [metadata.get(name) for name in ("collapsed", "hidden", "inputHidden")]
-    if isinstance(jupyter, dict):
-        folded += [jupyter.get("source_hidden"), jupyter.get("outputs_hidden")]
-    folded += ["hide" in str(tag) for tag in (tags if isinstance(tags, list) else [])]
-    return cell.get("cell_type", "code") == "code" and not any(folded)
+"""What is never taken from a file, even a trusted one: who is asked, and the id of the context on a server."""
 
 
 def _outline(part: Record) -> Record:
@@ -408,15 +326,9 @@ def _outline(part: Record) -> Record:
 def _texts(outline: object, reply: str) -> list[Record]:
     """Return the text parts of a reply, divided as its outline says, if that fits the text."""
     entries = outline if isinstance(outline, list) else []
-    told = [entry.get("length") for entry in entries if isinstance(entry, dict) and entry.get("type") == "text"]
-    lengths = [length for length in told if type(length) is int and length > 0]
+    given = [entry.get("length") for entry in entries if isinstance(entry, dict) and entry.get("type") == "text"]
+    lengths = [length for length in given if type(length) is int and length > 0]
     if sum(lengths) != len(reply):
         lengths = [len(reply)]
     ends = list(accumulate(lengths, initial=0))
     return [{"type": "text", "text": reply[start:end]} for start, end in pairwise(ends) if end > start]
-
-
-def _text(value: object) -> str:
-    """Return a text that a notebook may hold as a list of lines."""
-    lines = value if isinstance(value, list) else [value]
-    return "".join(line for line in lines if isinstance(line, str))

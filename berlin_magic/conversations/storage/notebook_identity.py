@@ -63,7 +63,7 @@ def identified(
     cells: Collection[str],
     known: Registry | None,
     *,
-    is_told_in: Callable[[Known], bool] | None = None,
+    mentions_question: Callable[[Known], bool] | None = None,
 ) -> str:
     """Return the id of the notebook that lies at `path`; a new one if the store does not know it.
 
@@ -74,9 +74,9 @@ def identified(
     2. A file is the notebook that was last seen at its path if they have a cell in common, those that have run in this
        kernel included (by what stands in it, if ids do not last), or if the file was not written to since: so is one
        that was never saved, which holds no cell. What was deleted and made anew is another file, or was written to.
-    3. With no notebook file to be read, the path decides. A text notebook has to be the same file, too, or to tell of
-       what was asked.
-    4. With no path told, it is the notebook that was last seen without one and has the running cell.
+    3. With no notebook file to be read, the path decides. A text notebook has to be the same file, too, or to
+       have a question that was asked.
+    4. With no path, it is the notebook that was last seen without one and has the running cell.
     5. Every other one is new: a fork, if its file has conversations.
 
     Parameters
@@ -91,8 +91,8 @@ def identified(
         The ids of the cells that have run in this kernel, as far as such an id lasts.
     known : Registry or None
         The store; None if nothing is stored.
-    is_told_in : callable, optional
-        For a text notebook: says whether it tells of what was asked in a notebook.
+    mentions_question : callable, optional
+        For a text notebook: says whether it has a question that was asked in a notebook.
     """
     if path is None:
         found = [one for cell in cells for one in (known.notebooks(cell=cell) if known else ())]
@@ -101,7 +101,7 @@ def identified(
     here = [one for one in seen if one.path == path_text(path)]
     if file is None:
         for one in here:
-            if is_told_in is None or one.file in {"", stamp.file} or is_told_in(one):
+            if mentions_question is None or one.file in {"", stamp.file} or mentions_question(one):
                 return one.id
         return _new()
     for one in here + seen:

@@ -52,8 +52,8 @@ class OpenedNotebook:
         self.lasting = not is_text and (self.file is None or self.file.lasting)
         self._trusted: set[str] = set()
         ran = list(cells) if self.lasting else []
-        told = self._is_told if is_text else None
-        self.id = identified(path, self._stamp, self.file, ran, store, is_told_in=told)
+        mentions = self._mentions_question if is_text else None
+        self.id = identified(path, self._stamp, self.file, ran, store, mentions_question=mentions)
         known = store.notebooks(path=path_text(path), file=self._stamp.file) if store is not None else []
         self.cells: dict[str, str] = next((dict(one.cells) for one in known if one.id == self.id), {})
         self._noted = Stamp()
@@ -65,8 +65,8 @@ class OpenedNotebook:
 
     def note(self, cells: Mapping[str, str] | None = None) -> None:
         """Have the store know where the notebook is, which file that is now, and cells of it that it does not know."""
-        told, known = cells or {}, self.cells
-        new = {cell: source for cell, source in told.items() if cell not in known or source not in {"", known[cell]}}
+        given, known = cells or {}, self.cells
+        new = {cell: source for cell, source in given.items() if cell not in known or source not in {"", known[cell]}}
         stamp = stamp_of(self.path)
         if self.store is None or not (new or self.cells) or not (new or stamp != self._noted):
             return
@@ -83,8 +83,8 @@ class OpenedNotebook:
     def take(self, name: str, turns: Turns) -> tuple[Record, list[Entry]]:
         """Return what the file adds to the conversation of this name, and what is left out of it.
 
-        What the user's store knows is taken as it is there, if the file tells the same; what the user has vouched for,
-        as the file tells it; of all else, what the cells show. What the user has had deleted is not taken.
+        What is in the user's store is taken from there, if it is the same in the file; what the user trusts, from the
+        file; of all else, what the cells show. What the user has deleted is not taken.
 
         Parameters
         ----------
@@ -95,30 +95,30 @@ class OpenedNotebook:
         """
         entries = [] if self.file is None else [entry for entry in self.file.entries if entry.conversation == name]
         here = {event.id for _, _, event in turns.every_event()}
-        taken, left = self._parted([entry for entry in entries if not entry.once and entry.id not in here])
+        taken, left = self._chosen([entry for entry in entries if not entry.once and entry.id not in here])
         return record_of(taken), left
 
     def once(self) -> list[Turn]:
         """Return what was asked outside of any conversation, as far as the user's store knows or trusts it."""
         if self.file is None:
             return []
-        taken, _ = self._parted([entry for entry in self.file.entries if entry.once])
+        taken, _ = self._chosen([entry for entry in self.file.entries if entry.once])
         turns = Turns()
         turns.read(record_of(taken))
         return turns.every_turn()
 
     def trust(self) -> None:
-        """Vouch for all that the file tells now."""
+        """Trust all that is in the file now."""
         if self.path is None or self.file is None:
             return
         self.file = self._read() or self.file
-        self._vouch([entry.digest for entry in self.file.entries])
+        self._store_trust([entry.digest for entry in self.file.entries])
 
     def asked_once(self, turn: Turn) -> None:
         """Keep that the user has asked this, outside of any conversation: its reply in the file is their own."""
-        self._vouch([once_digest(turn.id, turn.request, turn.reply)])
+        self._store_trust([once_digest(turn.id, turn.request, turn.reply)])
 
-    def _vouch(self, digests: list[str]) -> None:
+    def _store_trust(self, digests: list[str]) -> None:
         self._trusted.update(digests)
         if self.store is not None:
             self.store.trust(digests)
@@ -161,7 +161,7 @@ class OpenedNotebook:
         self._named.clear()
         return True
 
-    def _parted(self, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, Record]], list[Entry]]:
+    def _chosen(self, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, Record]], list[Entry]]:
         ids = [entry.id for entry in entries]
         forgotten = self.store.forgotten(ids) if self.store is not None else set()
         stored = self.store.events(ids) if self.store is not None else {}
@@ -173,13 +173,13 @@ class OpenedNotebook:
             if entry.id in forgotten:
                 continue
             known = stored.get(entry.id)
-            if known is not None and _is_same(entry.told, known):
+            if known is not None and _is_same(entry.record, known):
                 taken.append((entry, known))
             elif entry.digest in trusted:
-                taken.append((entry, entry.told))
-            elif entry.shown is not None and not entry.once:
-                taken.append((entry, entry.shown))
-            elif _says(entry.told):
+                taken.append((entry, entry.record))
+            elif entry.visible is not None and not entry.once:
+                taken.append((entry, entry.visible))
+            elif _has_effect(entry.record):
                 left.append(entry)
         return taken, left
 
@@ -197,7 +197,7 @@ class OpenedNotebook:
             self.warnings.append(f"{self.path}: {file.problems[0]}{more}. The file is left as it is.")
         return file
 
-    def _is_told(self, known: Known) -> bool:
+    def _mentions_question(self, known: Known) -> bool:
         """Say whether the text notebook has a question that was asked in a notebook, or is not there at all."""
         if self.store is None or self.path is None or not self.path.is_file():
             return True
@@ -210,14 +210,14 @@ class OpenedNotebook:
         return any(isinstance(prompt, str) and letters(prompt) in text for prompt in prompts)
 
 
-def _is_same(told: Record, stored: Record) -> bool:
-    """Say whether a file tells of what was asked the same as the store; the store may know more of it."""
-    plain = [name for name in ("kind", "given", "text", "turns") if told.get(name) != stored.get(name)]
+def _is_same(record: Record, stored: Record) -> bool:
+    """Say whether the record in a file is that of the store; the store may have more of it."""
+    plain = [name for name in ("kind", "given", "text", "turns") if record.get(name) != stored.get(name)]
     return not plain and (
-        told.get("prompt") == stored.get("prompt") and letters(reply_of(told)) == letters(reply_of(stored))
+        record.get("prompt") == stored.get("prompt") and letters(reply_of(record)) == letters(reply_of(stored))
     )
 
 
-def _says(told: Record) -> bool:
-    """Say whether something would be sent, or hidden, if this were taken."""
-    return told.get("kind") != "turn" or bool(reply_of(told) or told.get("given"))
+def _has_effect(record: Record) -> bool:
+    """Say whether something would be sent, or hidden, if this record were taken."""
+    return record.get("kind") != "turn" or bool(reply_of(record) or record.get("given"))

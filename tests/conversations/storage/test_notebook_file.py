@@ -42,7 +42,7 @@ def file_of(path: Path, *cells: dict[str, Any]) -> Path:
 
 def again(path: Path) -> Turns:
     turns = Turns()
-    assert turns.read(read(path).told()) == []
+    assert turns.read(read(path).record()) == []
     return turns
 
 
@@ -140,7 +140,8 @@ def test_whatever_stands_there_breaks_nothing(tmp_path: Path, ours: Any, rest: A
         ours = {"format": 1, **ours}
     odd = cell("a", "%%berlin\nx", {"data": rest, "metadata": {"berlin": ours}}, {"metadata": rest})
     found = read(file_of(tmp_path, odd, {"id": rest, "outputs": rest, "source": rest}))
-    for record in (*map(found.told, found.names), record_of((one, one.shown) for one in found.entries if one.shown)):
+    visible = record_of((one, one.visible) for one in found.entries if one.visible)
+    for record in (*map(found.record, found.names), visible):
         turns = Turns()
         turns.read(record)
         assert len(turns.messages) >= 0 and turns.stale() is not None

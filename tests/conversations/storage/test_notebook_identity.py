@@ -43,9 +43,9 @@ def which(
     path: Path | None = HERE,
     stamp: Stamp = STAMP,
     cells: tuple[str, ...] = (),
-    is_told_in: Callable[[Known], bool] | None = None,
+    mentions_question: Callable[[Known], bool] | None = None,
 ) -> str:
-    return identified(path, stamp, file, cells, Registry(*there), is_told_in=is_told_in)
+    return identified(path, stamp, file, cells, Registry(*there), mentions_question=mentions_question)
 
 
 def test_with_nothing_known_it_is_new_each_time() -> None:
@@ -106,9 +106,9 @@ def test_without_a_file_the_path_decides() -> None:
 
 def test_a_text_notebook_is_the_same_file_or_tells_of_what_was_asked() -> None:
     there = known("X", HERE, stamp=OTHER)
-    assert which(None, there, stamp=OTHER, is_told_in=lambda _: False) == "X"
-    assert which(None, there, is_told_in=lambda one: one.id == "X") == "X"
-    assert which(None, there, is_told_in=lambda _: False) != "X"
+    assert which(None, there, stamp=OTHER, mentions_question=lambda _: False) == "X"
+    assert which(None, there, mentions_question=lambda one: one.id == "X") == "X"
+    assert which(None, there, mentions_question=lambda _: False) != "X"
 
 
 def test_without_a_path_the_running_cell_tells_a_notebook_that_never_had_one() -> None:
