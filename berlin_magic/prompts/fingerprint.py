@@ -16,7 +16,7 @@ from typing import Any
 
 from berlin_magic.prompts.arrays import thinned
 from berlin_magic.prompts.description import families
-from berlin_magic.prompts.tables import Table, table_of
+from berlin_magic.prompts.table_libraries import Table, table_of
 
 __all__ = ["fingerprint"]
 

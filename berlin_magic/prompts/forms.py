@@ -21,7 +21,7 @@ from berlin_magic.prompts.code import source_of
 from berlin_magic.prompts.cutting import cut_middle, fenced
 from berlin_magic.prompts.description import Bounds, Description, Limit, type_name
 from berlin_magic.prompts.expressions import Level
-from berlin_magic.prompts.tables import Table, table_of
+from berlin_magic.prompts.table_libraries import Table, table_of
 
 __all__ = ["in_form"]
 

@@ -1,25 +1,19 @@
-"""Describe tables: DataFrames and Series of pandas and polars, tables of arrow.
-
-Not through narwhals, which knows nothing of an index and refuses two columns of one name: both are everyday in pandas.
-What is needed of each library is little.
-"""
+"""Describe tables: DataFrames and Series of pandas and polars, tables of arrow."""
 
 from __future__ import annotations
 
 import re
-import sys
-from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from importlib import import_module
 from typing import Any
 
 from berlin_magic.messages import TextPart
 from berlin_magic.prompts.cutting import cut_middle, on_one_line
-from berlin_magic.prompts.description import Bounds, Description, Limit, families, type_name
+from berlin_magic.prompts.description import Bounds, Description, Limit, type_name
 from berlin_magic.prompts.structures import Outline
+from berlin_magic.prompts.table_libraries import NUMBER, Table, schema_type, table_of
 
-__all__ = ["describe_table", "table_of"]
+__all__ = ["describe_table"]
 
 _SAMPLE = 2400  # characters of a sample: about 600 tokens
 _LOOKED_AT = 400_000  # cells that the summaries of columns are made of; of a larger table, blocks of rows
@@ -28,10 +22,8 @@ _FLAGS_LOOKED_AT = 2000  # the same, of each column whose name may be one of its
 _BLOCKS = 16
 _FEW = 6  # so many distinct values are listed
 
-_NUMBER = re.compile(r"u?int|float|double|decimal|halffloat")
 _TIME = re.compile(r"date|time|duration")
 _TEXT = re.compile(r"str|object|categor|enum|dictionary|utf8|large_string|bool")
-_UNIT = re.compile(r"\w+\[(ns|us|ms|s|D)\]\Z")
 _WITHHELD = "(name withheld)"
 
 
@@ -64,266 +56,10 @@ def describe_table(value: Any, level: Limit, bounds: Bounds) -> Description | No
     return Description(table.kind, (TextPart(text),), level, "; ".join([*cut, too_long] if too_long else cut))
 
 
-class Table(ABC):
-    """A table of one of the libraries."""
-
-    library: str
-    rows: int
-    width: int
-    is_column = False  # a Series, an array, an index: what stands alone and has at most one name
-    index: Sequence[tuple[Any, str]] = ()
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-
-    @property
-    def kind(self) -> str:
-        """What it is, without data."""
-        name = f"{type_name(self.value)} ({self.library})"
-        if self.is_column and self.width == 1:
-            return f"{name} of {_schema_type(self.dtype(0))}, {self.rows:,} rows"
-        return f"{name}, {self.rows:,} rows × {self.width:,} columns"
-
-    @abstractmethod
-    def label(self, column: int) -> Any:
-        """Return the name of a column."""
-
-    def withheld(self, _column: int) -> Sequence[bool]:
-        """Say of each level of a column's name whether it may be data."""
-        return (False,)
-
-    @abstractmethod
-    def dtype(self, column: int) -> str:
-        """Return the type of a column, as the library writes it."""
-
-    @abstractmethod
-    def block(self, column: int, start: int, stop: int) -> Any:
-        """Return the rows from `start` to `stop` of a column; cheap, however large the table is."""
-
-    @abstractmethod
-    def joined(self, blocks: list[Any]) -> Any:
-        """Return several blocks of a column as one."""
-
-    def cells(self, column: int, start: int, stop: int) -> list[Any]:
-        """Return the cells from `start` to `stop` of a column."""
-        cells: list[Any] = self.block(column, start, stop).to_list()
-        return cells
-
-    def index_cells(self, _start: int, _stop: int) -> list[tuple[Any, ...]]:
-        """Return the cells of the index."""
-        return []
-
-    def numbers(self, _column: int) -> Any:
-        """Return a column as an array of numpy if it is one already, None otherwise."""
-        return None
-
-    @abstractmethod
-    def missing(self, block: Any) -> int:
-        """Return how many cells of a block are missing."""
-
-    def extremes(self, block: Any) -> tuple[Any, Any]:
-        """Return the least and the largest cell of a block."""
-        return block.min(), block.max()
-
-    def mean(self, block: Any) -> Any:
-        """Return the mean of a block."""
-        return block.mean()
-
-    @abstractmethod
-    def distinct(self, block: Any) -> list[Any]:
-        """Return the distinct cells of a block in the order in which they come, those that are missing left out."""
-
-
-class _Pandas(Table):
-    library = "pandas"
-
-    def __init__(self, value: Any, names: set[str]) -> None:
-        super().__init__(value)
-        self.is_column = "DataFrame" not in names
-        self._is_index = "Index" in names
-        self.rows = len(value)
-        index = value if self._is_index else value.index
-        levels = list(zip(index.names, [level.dtype for level in getattr(index, "levels", [index])], strict=True))
-        self.width = len(levels) if self._is_index else 1 if self.is_column else value.shape[1]
-        self._levels = len(levels)
-        self.index = () if self._is_index else [(name, str(dtype)) for name, dtype in levels]
-        self._from_rows = False
-        if not self.is_column:
-            unnamed_texts = [name is None and not str(dtype).startswith(("int", "uint")) for name, dtype in levels]
-            self._from_rows = any(unnamed_texts) and len({self.dtype(i) for i in range(min(self.width, 50))}) == 1
-
-    def label(self, column: int) -> Any:
-        if self.is_column:
-            return self.value.names[column] if self._is_index else self.value.name
-        return self.value.columns[column]
-
-    def withheld(self, _column: int) -> Sequence[bool]:
-        if self.is_column:
-            return (not self._is_index,)  # a row's name is that of its place in the index
-        # The columns of what was pivoted or unstacked have a name, those of what was transposed have it or are texts
-        # beside an index of texts, all columns being of one type.
-        return [self._from_rows or name is not None for name in self.value.columns.names]
-
-    def dtype(self, column: int) -> str:
-        if self._is_index:
-            return str(getattr(self.value, "levels", [self.value])[column].dtype)
-        return str(self.value.dtype if self.is_column else self.value.iloc[:0, column].dtype)
-
-    def block(self, column: int, start: int, stop: int) -> Any:
-        if self._is_index:
-            return self.value[start:stop].get_level_values(column).to_series()
-        series = self.value if self.is_column else self.value.iloc[:, column]
-        return series.iloc[start:stop]
-
-    def numbers(self, column: int) -> Any:
-        if self._is_index and self._levels > 1:
-            return None
-        series = self.value if self.is_column else self.value.iloc[:, column]
-        is_plain = type(series.dtype).__module__.partition(".")[0] == "numpy"
-        return series.to_numpy() if is_plain and series.dtype.kind in "biufcmM" else None
-
-    def joined(self, blocks: list[Any]) -> Any:
-        return sys.modules["pandas"].concat(blocks, ignore_index=True)
-
-    def index_cells(self, start: int, stop: int) -> list[tuple[Any, ...]]:
-        if self._is_index:
-            return []
-        rows = self.value.index[start:stop].tolist()
-        return rows if self._levels > 1 else [(row,) for row in rows]
-
-    def missing(self, block: Any) -> int:
-        return int(block.isna().sum())
-
-    def distinct(self, block: Any) -> list[Any]:
-        return list(block.dropna().drop_duplicates().tolist())
-
-
-class _Polars(Table):
-    library = "polars"
-
-    def __init__(self, value: Any, names: set[str]) -> None:
-        super().__init__(value)
-        self.is_column = "Series" in names
-        self.rows, self.width = (len(value), 1) if self.is_column else value.shape
-
-    def _column(self, column: int) -> Any:
-        return self.value if self.is_column else self.value.to_series(column)
-
-    def label(self, column: int) -> Any:
-        return self._column(column).name
-
-    def dtype(self, column: int) -> str:
-        return str(self._column(column).dtype)
-
-    def block(self, column: int, start: int, stop: int) -> Any:
-        return self._column(column).slice(start, stop - start)
-
-    def numbers(self, column: int) -> Any:
-        series = self._column(column)
-        if "numpy" not in sys.modules or not _NUMBER.match(str(series.dtype).lower()) or series.null_count():
-            return None
-        try:
-            return series.to_numpy(allow_copy=False)
-        except Exception:  # noqa: BLE001 - in several chunks, for instance
-            return None
-
-    def joined(self, blocks: list[Any]) -> Any:
-        return sys.modules["polars"].concat(blocks)
-
-    def missing(self, block: Any) -> int:
-        return int(block.null_count())
-
-    def distinct(self, block: Any) -> list[Any]:
-        return list(block.drop_nulls().unique(maintain_order=True).to_list())
-
-
-class _Lazy(_Polars):
-    """A query of polars, which is not run for this."""
-
-    def __init__(self, value: Any) -> None:
-        Table.__init__(self, value)  # and not that of a DataFrame, which has rows
-        self.rows = 0
-        self._schema = list(value.collect_schema().items())
-        self.width = len(self._schema)
-
-    @property
-    def kind(self) -> str:
-        return f"{type_name(self.value)} (polars), {self.width:,} columns, not computed"
-
-    def label(self, column: int) -> Any:
-        return self._schema[column][0]
-
-    def dtype(self, column: int) -> str:
-        return str(self._schema[column][1])
-
-
-class _Arrow(Table):
-    library = "arrow"
-
-    def __init__(self, value: Any, names: set[str]) -> None:
-        super().__init__(value)
-        self.is_column = not names & {"Table", "RecordBatch"}
-        self.rows, self.width = (len(value), 1) if self.is_column else (value.num_rows, value.num_columns)
-
-    def _column(self, column: int) -> Any:
-        return self.value if self.is_column else self.value.column(column)
-
-    def label(self, column: int) -> Any:
-        return "" if self.is_column else self.value.schema.field(column).name
-
-    def dtype(self, column: int) -> str:
-        return str(self._column(column).type)
-
-    def block(self, column: int, start: int, stop: int) -> Any:
-        return self._column(column).slice(start, stop - start)
-
-    def cells(self, column: int, start: int, stop: int) -> list[Any]:
-        return list(self.block(column, start, stop).to_pylist())
-
-    def joined(self, blocks: list[Any]) -> Any:
-        chunks = [chunk for block in blocks for chunk in getattr(block, "chunks", [block])]
-        return sys.modules["pyarrow"].chunked_array(chunks)
-
-    def missing(self, block: Any) -> int:
-        return int(block.null_count)
-
-    def extremes(self, block: Any) -> tuple[Any, Any]:
-        found = self._compute.min_max(block).as_py()
-        return found["min"], found["max"]
-
-    def mean(self, block: Any) -> Any:
-        return self._compute.mean(block).as_py()
-
-    def distinct(self, block: Any) -> list[Any]:
-        return [value for value in block.unique().to_pylist() if value is not None]
-
-    @property
-    def _compute(self) -> Any:
-        return import_module("pyarrow.compute")  # a part of the library that the user has imported
-
-
-def table_of(value: Any) -> Table | None:
-    """Return `value` as a table, None if it is not one."""
-    classes = families(value)
-
-    def names(library: str) -> set[str]:
-        return {name for root, name in classes if root == library}
-
-    if found := names("pandas") & {"DataFrame", "Series", "Index"}:
-        return _Pandas(value, found)
-    if found := names("polars") & {"DataFrame", "Series"}:
-        return _Polars(value, found)
-    if "LazyFrame" in names("polars"):
-        return _Lazy(value)
-    if found := names("pyarrow") & {"Table", "RecordBatch", "ChunkedArray", "Array"}:
-        return _Arrow(value, found)
-    return None
-
-
 def _notes(table: Table, level: Limit, cut: list[str], looked_at: int) -> Iterable[str]:
     if table.index and table.index != [(None, "int64")]:
         named = [_label(name, schema=level == "schema") if name is not None else "unnamed" for name, _ in table.index]
-        types = [_schema_type(dtype) for _, dtype in table.index]
+        types = [schema_type(dtype) for _, dtype in table.index]
         yield "Index: " + ", ".join(f"{name} ({dtype})" for name, dtype in zip(named, types, strict=True))
     if cut:
         yield f"Not shown: {', '.join(cut)}."
@@ -338,28 +74,28 @@ def _summary(table: Table, columns: list[int], level: Limit) -> tuple[list[str],
     for column in columns:
         dtype = table.dtype(column)
         word = dtype.lower()
-        slow = not (_NUMBER.match(word) or word == "bool" or word.startswith("datetime"))
+        slow = not (NUMBER.match(word) or word == "bool" or word.startswith("datetime"))
         most = max(_BLOCKS, (_LOOKED_AT_SLOWLY if slow else _LOOKED_AT) // len(columns))
         block = _looked_at(table, column, most)
         fewest = max(fewest, most) if table.rows > most else fewest
         cells = [
             of_values.get(column) or _label_of(table, column, level),
-            _schema_type(dtype) if level == "schema" else on_one_line(dtype, 60),
+            schema_type(dtype) if level == "schema" else on_one_line(dtype, 60),
         ]
         if "object" in word:
             cells[1] += _inner(table, column)
-        if not isinstance(table, _Lazy):
+        if table.is_computed:
             cells.append(f"{table.missing(block):,}")
             if level != "schema":
                 cells.append(_values(table, block, word))
         lines.append(_line(cells))
-    head = ["column", "type", "missing", "values"][: 2 if isinstance(table, _Lazy) else 3 if level == "schema" else 4]
+    head = ["column", "type", "missing", "values"][: 2 if not table.is_computed else 3 if level == "schema" else 4]
     return ([_line(head), _line(["---"] * len(head)), *lines] if lines else []), fewest
 
 
 def _looked_at(table: Table, column: int, most: int) -> Any:
     """Return a column, or evenly spaced blocks of it with `most` rows together."""
-    if isinstance(table, _Lazy):
+    if not table.is_computed:
         return None
     if table.rows <= most:
         return table.block(column, 0, table.rows)
@@ -371,11 +107,11 @@ def _looked_at(table: Table, column: int, most: int) -> Any:
 def _values(table: Table, block: Any, dtype: str) -> str:
     """Return what is in a column, in a few words."""
     try:
-        if _NUMBER.match(dtype) or _TIME.match(dtype):
+        if NUMBER.match(dtype) or _TIME.match(dtype):
             least, largest = table.extremes(block)
             if least is None or least != least:  # noqa: PLR0124 - NaN and NaT
                 return ""
-            mean = f", mean {_cell(table.mean(block), 20)}" if _NUMBER.match(dtype) else ""
+            mean = f", mean {_cell(table.mean(block), 20)}" if NUMBER.match(dtype) else ""
             return f"{_cell(least, 30)} … {_cell(largest, 30)}{mean}"
         if _TEXT.match(dtype):
             distinct = table.distinct(block)
@@ -476,7 +212,7 @@ def _is_flag(table: Table, column: int) -> bool:
     word = table.dtype(column).lower()
     if not isinstance(table.label(column), str):
         return False
-    if word.startswith("bool") or not _NUMBER.match(word) or isinstance(table, _Lazy):
+    if word.startswith("bool") or not NUMBER.match(word) or not table.is_computed:
         return word.startswith("bool")
     try:
         distinct = set(table.distinct(_looked_at(table, column, _FLAGS_LOOKED_AT)))
@@ -492,9 +228,3 @@ def _label(label: Any, *, schema: bool) -> str:
     if isinstance(label, str) or not schema or (type(label) is int and 0 <= label < 1000):  # noqa: PLR2004 - counted
         return _cell(label, 60)
     return f"({type_name(label)})"
-
-
-def _schema_type(dtype: str) -> str:
-    """Return a type without what stands in its brackets, which can be data: categories, fill values, time zones."""
-    word = re.split(r"[\[(<{,]", dtype, maxsplit=1)[0].strip()
-    return dtype if _UNIT.match(dtype) else word or "record"
