@@ -23,8 +23,6 @@ from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.errors import BerlinError, IncompleteReplyError, NotStoredError
 from berlin_magic.messages import Event, Image, Part, Reasoning, Started, Text, TextWasReasoning
-from berlin_magic.errors import BerlinError, NotStoredError
-from berlin_magic.messages import Event, Part, Reasoning, Started, Text, TextWasReasoning
 from berlin_magic.providers.base import events_of, text_of
 from berlin_magic.providers.options import CONNECTION_SETTINGS, SERVER_SETTINGS, hide_secrets, merge_settings
 from berlin_magic.providers.registry import named_provider

@@ -17,7 +17,6 @@ import os
 import secrets
 import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
