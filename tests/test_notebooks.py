@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from berlin_magic.providers.local import models
+
 pytestmark = pytest.mark.kernel
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+RESULTS = ROOT / "notebooks" / "results.ipynb"  # the guide can give none of its results: it needs a model, or replays
+MODEL = models.default()
 
 
 @pytest.fixture(autouse=True)
@@ -28,10 +33,39 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-async def test_the_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path) -> None:
+async def test_the_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if path == RESULTS:
+        monkeypatch.setenv("BERLIN_REPLAY", str(RESULTS))
+        monkeypatch.setenv("BERLIN_REPLAY_MODE", "only")
+    check(await run(path, tmp_path))
+
+
+@pytest.mark.skipif(
+    MODEL is None or importlib.util.find_spec("xllamacpp") is None,
+    reason='no model is on this machine: `pip install -e ".[local]"`, and `berlin-server local get`',
+)
+@pytest.mark.local
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+async def test_the_notebook_with_results_runs_with_a_real_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert MODEL is not None
+    monkeypatch.setenv("BERLIN_MODELS", str(MODEL.path.parent))
+    notebook = await run(RESULTS, tmp_path)
+    check(notebook)
+    told = {cell.source: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+    assert told["mood"][0].data["text/plain"] in {"'good'", "'bad'"}
+    assert "minutes" in told["recipes"][0].data["text/plain"]
+
+
+async def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
-    where = {"metadata": {"path": str(tmp_path)}}
+    where = {"metadata": {"path": str(folder)}}
     await NotebookClient(notebook, timeout=120, kernel_name="python3", resources=where).async_execute()
+    return notebook
+
+
+def check(notebook: nbformat.NotebookNode) -> None:
     cells = [cell for cell in notebook.cells if cell.source.startswith("%%berlin")]
     asked = [cell for cell in cells if "--dry-run" not in cell.source]
     assert asked

@@ -393,7 +393,7 @@ class Conversation(Turns):
 
 async def _replayed(turn: Turn, stored: StoredReply) -> AsyncGenerator[Event, None]:
     turn.replayed, turn.replayed_from = True, stored.found_in
-    turn.model, turn.provider = stored.model or turn.model, stored.provider
+    turn.model, turn.provider, turn.reason = stored.model or turn.model, stored.provider, stored.reason
     if stored.text:
         yield Text(stored.text)
     for url in stored.images:

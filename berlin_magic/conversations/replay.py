@@ -31,7 +31,7 @@ OWN = ("this conversation", "this notebook")
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply, who gave it, where it was found, and which variables its question had quoted."""
+    """A reply, who gave it, where it was found, which variables its question had quoted, and why it ended."""
 
     text: str
     model: str = ""
@@ -39,6 +39,7 @@ class StoredReply:
     found_in: str = ""
     uses: Mapping[str, str] = field(default_factory=dict)
     images: tuple[str, ...] = field(default=(), repr=False)
+    reason: str = ""
 
 
 def mode_of(text: str) -> Mode:
@@ -127,7 +128,8 @@ class Replays:
             if turn.finish == "complete" and turn.request and (turn.length or images) and not turn.from_file:
                 uses = turn.uses
                 self._uses[turn.prompt] = uses
-                reply = StoredReply(turn.reply, turn.model, turn.provider, self._found_in, uses, images)
+                who = (turn.model, turn.provider)
+                reply = StoredReply(turn.reply, *who, self._found_in, uses, images, turn.reason)
                 self.add(turn.request, reply)
 
     def add_messages(self, messages: Iterable[Message]) -> None:

@@ -15,6 +15,7 @@ from berlin_magic.kernel.next_cell import put_into_next_cell
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask, short
 from berlin_magic.messages import Part
 from berlin_magic.results.code import python_code
+from berlin_magic.results.conversation import worth_repair
 from berlin_magic.results.reply import Reply
 from berlin_magic.results.tables import as_frame, frame_library
 from berlin_magic.results.typed import TypedSpec, any_json, any_rows, schema_of
@@ -122,8 +123,8 @@ class CellResult:
             reply.note(put_into_next_cell(self._magics, python_code(Reply(turn).code)))
 
     def may_repair(self, result: ReplyResult) -> bool:
-        """Say whether the reply is asked for once more: it is whole, and does not fit."""
-        return bool(self.repair) and result.error is None and result.turn.finish == "complete"
+        """Say whether the reply is asked for once more, as it does not fit."""
+        return bool(self.repair) and result.error is None and worth_repair(result.turn)
 
     def ended(self, result: ReplyResult, *, background: bool) -> ReplyResult:
         """Return how the cell ends: with an error if no reply fits; else set ``Out``, and ``_`` if the cell runs."""

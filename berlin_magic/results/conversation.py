@@ -15,7 +15,12 @@ from berlin_magic.providers.options import hide_secrets
 from berlin_magic.results.reply import Reply
 from berlin_magic.results.typed import schema_of
 
-__all__ = ["Conversation", "Presenter"]
+__all__ = ["Conversation", "Presenter", "worth_repair"]
+
+
+def worth_repair(turn: Turn) -> bool:
+    """Say whether a reply that does not fit is asked for once more: not if it was stopped, or ended at its limit."""
+    return turn.finish == "complete" and turn.reason != "length"
 
 
 class Presenter(Protocol):
@@ -130,7 +135,7 @@ class Conversation(conversation.Conversation):
         try:
             return spec.parse(turn.reply)
         except ReplyFormatError as error:
-            if turn.finish != "complete":
+            if not worth_repair(turn):
                 raise
             repair = spec.repair(error)
         turn = await self._answered(repair, options, show=show, awaited=awaited, readable=readable)

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from berlin_magic.conversations.replay import OWN, Digests, Replays, StoredReply, digest, mode_of, replays_from
+from berlin_magic.conversations.conversation import Host
+from berlin_magic.conversations.replay import Digests, Replays, StoredReply, digest, mode_of, replays_from
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import BerlinError, NotStoredError, ReplayFileError
-from berlin_magic.messages import Text
+from berlin_magic.messages import Finish, Text
 from berlin_magic.results.conversation import Conversation
 
 HELLO = [{"role": "user", "content": "Hello"}]
@@ -145,3 +147,18 @@ def test_a_reply_of_a_file_that_nobody_vouches_for_is_not_replayed() -> None:
     talk.trust({})
     replays.add_turns(talk)
     assert replays.find([], talk[0].request) is not None
+
+
+async def test_a_stored_reply_tells_why_it_ended() -> None:
+    talk = Conversation()
+    turn = talk.ask_in("a", "1", "Question?")
+    turn.request = digest(turn.asked, "m", {})
+    turn.take(Text("cut off"))
+    turn.take(Finish("length"))
+    talk.end(turn, "complete")
+    replays = Replays()
+    replays.add_turns([turn])
+    again = Conversation(model="m", host=Host(replays=lambda: [replays]))
+    again.replay = "only"
+    assert await again.ask("Question?") == "cut off"
+    assert again[0].reason == "length"
