@@ -317,15 +317,13 @@ class Conversation(Turns):
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
-        options = dict(turn.options)
-        if "reply_schema" not in provider.parameters():
-            options.pop("reply_schema", None)  # the prompt says it
         asked = turn.asked_within(self.data)
         messages = asked[-1:] if turn.alone else asked
         settle, refused = await self._host.reserve(turn, there), False
         try:
             stream = events_of(
-                provider.stream(turn.model, messages, **there.settings, **kept, **options), provider.name
+                provider.stream(turn.model, messages, **there.settings, **kept, **there.options(turn.options)),
+                provider.name,
             )
             parser = ThinkingParser()
             async with aclosing(stream):

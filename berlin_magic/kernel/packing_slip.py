@@ -55,7 +55,7 @@ async def slip_of(conversation: Conversation, turn: Turn, composed: Composed, co
         connection.provider.name,
         connection.model,
         connection.where,
-        turn.options,
+        connection.options(turn.options),
         turn.left_out,
         tuple(notes),
     )

@@ -77,6 +77,11 @@ class Connection:
         of_proxy = proxy_secrets(URL(self.where or DEFAULT_URL), self.settings.get("proxy"))
         return [*secrets_among(given), *secrets_of_environment(), *of_proxy]
 
+    def options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those `options` of a question that the provider is given: a schema only if it has that parameter."""
+        takes_schema = "reply_schema" in self.provider.parameters()
+        return {name: value for name, value in options.items() if name != "reply_schema" or takes_schema}
+
 
 async def connect(model: str = "", provider: str = "", **given: Any) -> Connection:
     """Return the connection for a model and `given` settings; start the embedded server if nothing is configured.

@@ -124,3 +124,12 @@ async def test_an_earlier_value_is_not_sent_again_at_a_lower_level(talk: Convers
     talk.data = "full"
     await talk.ask("And now?")
     assert "secret of mine" in said(server)
+
+
+@pytest.mark.parametrize(("settings", "shown"), [({"provider": "openai", "key": "k"}, True), ({"account": "a"}, False)])
+async def test_a_schema_is_shown_if_the_provider_is_given_it(settings: dict[str, str], shown: bool) -> None:
+    talk = Conversation(model="m", url="http://127.0.0.1:9", **settings)
+    turn = ask_in(talk, PLAIN, options={"reply_schema": {"name": "Invoice", "schema": {}}, "temperature": 0})
+    slip = await slip_of(talk, turn, PLAIN)
+    assert ("Invoice" in slip.as_text()) == shown
+    assert "temperature = 0" in slip.as_text()

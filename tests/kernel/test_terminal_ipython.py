@@ -119,6 +119,8 @@ def test_cells_as_people_write_them_and_commands_in_a_terminal(terminal: Termina
     assert "built-in guide" in after(terminal, "%berlin show 1")
     terminal.enter("%berlin", prompt=9)
     assert "2 turns" in after(terminal, "In [8]: %berlin")
+    terminal.enter("Out[2].finish, _2 == Out[2], 8 in Out", prompt=10)
+    assert "Out[9]: ('complete', True, False)" in terminal.screen
 
 
 def test_python_m_berlin_magic_enable_gives_every_ipython_the_magic(terminal: Terminal, tmp_path: Path) -> None:
