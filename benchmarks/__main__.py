@@ -22,6 +22,7 @@ SUITES = {
     "iopub": "bytes and messages of a live reply, and of a file of 50",
     "conversation": "10,000 turns: ask, load, list, export",
     "turns": "what 1,000 turns in one kernel leave, and how long the user's tasks are held up",
+    "rows": "many rows at a time: seconds beside the ideal, and memory",
     "server": "berlin-server beside a pass-through",
     "browser": "the live view in JupyterLab: the page's main thread (not with --short)",
 }

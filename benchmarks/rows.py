@@ -1,121 +1,113 @@
-"""What many rows cost: time against the ideal, and memory, over 500 rows of 50 ms at 16 at a time.
-
-Run: python benchmarks/rows.py [ROWS]. The ideal is what the server alone takes: the rows, divided by those at a time,
-50 ms each. Beside it stands a bare HTTP client that sends the same requests to the same server, on this machine, now.
-"""
+"""What many rows cost: time beside the ideal and a bare client, and memory for each, at 50 ms and 16 at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import multiprocessing
 import os
-import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Awaitable, Callable
-from multiprocessing.queues import Queue
+from collections.abc import Awaitable, Callable, Iterator
 
 import aiohttp
-from aiohttp import web
+
+from benchmarks.decode import ENDS, FORMS, PATHS
+from benchmarks.measure import Figure, Options, fresh, running
 
 LATENCY, AT_ONCE, WITHIN = 0.05, 16, 1.2
-SAID = ({"content": "positive"}, {}), {"prompt_tokens": 12, "completion_tokens": 1}
 
 
-def serve(ports: Queue[int]) -> None:
-    """Answer every question after 50 ms, in a process of its own."""
-    (first, last), counted = SAID
-    events = [
-        {"choices": [{"index": 0, "delta": first}]},
-        {"choices": [{"index": 0, "delta": last, "finish_reason": "stop"}]},
-        {"choices": [], "usage": counted},
-    ]
-    body = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events) + b"data: [DONE]\n\n"
+def serve() -> None:
+    """Answer every question with a reply of one word after 50 ms, for ever."""
+    from aiohttp import web  # noqa: PLC0415
 
-    async def chat(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
         await request.read()
         await asyncio.sleep(LATENCY)
-        return web.Response(body=body, content_type="text/event-stream")
+        return web.Response(body=FORMS["openai"].format(1).encode() + ENDS["openai"], content_type="text/event-stream")
 
-    async def main() -> None:
+    async def forever() -> None:
         app = web.Application()
-        app.router.add_post("/v1/chat/completions", chat)
+        app.router.add_post(PATHS["openai"], answer)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        ports.put(runner.addresses[0][1])
+        print(f"http://127.0.0.1:{runner.addresses[0][1]}", flush=True)
         await asyncio.Event().wait()
 
-    asyncio.run(main())
+    asyncio.run(forever())
 
 
-async def bare(url: str, rows: int) -> None:
-    """Send the same requests with nothing around them."""
+async def bare(address: str, rows: int) -> None:
+    """Send as many requests with nothing around them."""
     numbers = iter(range(rows))
     async with aiohttp.ClientSession() as session:
 
         async def work() -> None:
             for number in numbers:
                 body = {"model": "m", "messages": [{"role": "user", "content": f"Bare {number}"}]}
-                async with session.post(f"{url}/chat/completions", json=body) as answer:
-                    await answer.read()
+                async with session.post(address + PATHS["openai"], json=body) as response:
+                    await response.read()
 
         await asyncio.gather(*[work() for _ in range(AT_ONCE)])
 
 
-async def timed(work: Callable[[], Awaitable[object]]) -> float:
-    gc.collect()
-    start = time.perf_counter()
-    await work()
-    return time.perf_counter() - start
+def configure(address: str, folder: str) -> None:
+    os.environ.update(OPENAI_BASE_URL=f"{address}/v1", OPENAI_API_KEY="none", BERLIN_MODEL="openai:m")
+    os.environ.update(BERLIN_DATABASE=f"{folder}/rows.db", BERLIN_STATE_DIR=folder)
 
 
-async def peak(rows: int, name: str) -> float:
-    """Return the most bytes that asking so many rows takes, for each row."""
-    import berlin_magic  # noqa: PLC0415 - after the environment is set
+def times(address: str, rows: int) -> list[float]:
+    """Return the seconds that `map` takes, those of the bare client, and those of `map` when all is stored."""
 
-    gc.collect()
-    tracemalloc.start()
-    found = await berlin_magic.map([f"{name} {number}" for number in range(rows)], concurrency=AT_ONCE)
-    _, most = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert len(found) == rows
-    return most
+    async def timed(work: Callable[[], Awaitable[object]]) -> float:
+        gc.collect()
+        start = time.perf_counter()
+        await work()
+        return time.perf_counter() - start
 
+    async def run() -> list[float]:
+        import berlin_magic  # noqa: PLC0415 - after it is configured
 
-async def measure(url: str, rows: int) -> int:
-    import berlin_magic  # noqa: PLC0415 - as above
+        def ours() -> Awaitable[object]:
+            return berlin_magic.map("Mood of {{ row.text }}?", table, concurrency=AT_ONCE)
 
-    ideal = rows / AT_ONCE * LATENCY
-    table = [{"text": f"line {number}"} for number in range(rows)]
-    await berlin_magic.map(["to import what is needed"])
-    alone = await timed(lambda: bare(url, rows))
-    ours = await timed(lambda: berlin_magic.map("Mood of {{ row.text }}?", table, concurrency=AT_ONCE))
-    again = await timed(lambda: berlin_magic.map("Mood of {{ row.text }}?", table, concurrency=AT_ONCE))
-    print(f"ideal              {ideal:6.2f} s")
-    print(f"bare client        {alone:6.2f} s  {alone / ideal:5.2f} of the ideal")
-    print(f"map                {ours:6.2f} s  {ours / ideal:5.2f} of the ideal, {ours / alone:5.2f} of the bare client")
-    print(f"map, all stored    {again:6.2f} s")
-    few, many = await peak(rows, "few"), await peak(4 * rows, "many")
-    print(
-        f"memory             {few / rows / 1024:6.1f} KiB a row at {rows}, {many / 4 / rows / 1024:.1f} at {4 * rows}"
-    )
-    return 0 if min(ours / ideal, ours / alone) <= WITHIN and many / 4 <= few * WITHIN else 1
+        table = [{"text": f"line {number}"} for number in range(rows)]
+        await berlin_magic.map(["to import what is needed"])
+        return [await timed(ours), await timed(lambda: bare(address, rows)), await timed(ours)]
 
-
-def main() -> int:
-    ports: Queue[int] = multiprocessing.Queue()
-    server = multiprocessing.Process(target=serve, args=(ports,), daemon=True)
-    server.start()
-    url = f"http://127.0.0.1:{ports.get(timeout=30)}/v1"
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"BERLIN_DATABASE": f"{folder}/rows.db", "BERLIN_STATE_DIR": folder, "BERLIN_MODEL": "openai:m"}
-        os.environ.update(OPENAI_BASE_URL=url, OPENAI_API_KEY="none", **settings)
-        return asyncio.run(measure(url, int(sys.argv[1]) if len(sys.argv) > 1 else 500))
+        configure(address, folder)
+        return asyncio.run(run())
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def peak(address: str, rows: int) -> float:
+    """Return the most KiB that so many rows take at a time, for each row."""
+
+    async def run() -> float:
+        import berlin_magic  # noqa: PLC0415 - as above
+
+        await berlin_magic.map(["to import what is needed"])
+        gc.collect()
+        tracemalloc.start()
+        await berlin_magic.map([f"Row {number}" for number in range(rows)], concurrency=AT_ONCE)
+        return tracemalloc.get_traced_memory()[1] / 1024 / rows
+
+    with tempfile.TemporaryDirectory() as folder:
+        configure(address, folder)
+        return asyncio.run(run())
+
+
+def figures(options: Options) -> Iterator[Figure]:
+    rows = 100 if options.short else 500
+    with running(serve) as (_, address):
+        runs = [fresh(times, address, rows) for _ in range(options.rounds)]
+        mine, alone, stored = ([run[at] for run in runs] for at in (0, 1, 2))
+        ideal = [-(-rows // AT_ONCE) * LATENCY] * len(runs)
+        yield Figure(f"{rows} rows", "s", mine, "the ideal", ideal, WITHIN)
+        yield Figure(f"{rows} rows", "s", mine, "a bare client", alone, WITHIN)
+        yield Figure(f"{rows} rows that are stored", "s", stored)
+        few, many = ([fresh(peak, address, count) for _ in range(options.rounds)] for count in (rows, 4 * rows))
+        name = f"memory for each of {4 * rows} rows"
+        yield Figure(name, "KiB", many, f"for each of {rows}", few, WITHIN, exact=True)
