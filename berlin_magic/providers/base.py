@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 
@@ -93,8 +94,9 @@ class Provider(ABC):
     @classmethod
     def parameters(cls) -> frozenset[str]:
         """Return the names of the parameters of `create_async_generator` and `stream`."""
-        methods = (cls.create_async_generator, cls.stream)
-        return frozenset(name for method in methods for name in inspect.signature(method).parameters)
+        return _parameters(*(getattr(one, "__func__", one) for one in (cls.create_async_generator, cls.stream))) - {
+            "cls"
+        }
 
     @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
@@ -149,6 +151,11 @@ class EventProvider(Provider):
             return text_of(cls.stream(model, messages, proxy, **{**usual, **kwargs}))
         finally:
             del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
+
+
+@functools.lru_cache(100)  # a provider is asked for them with every question
+def _parameters(*functions: Callable[..., object]) -> frozenset[str]:
+    return frozenset(name for function in functions for name in inspect.signature(function).parameters)
 
 
 async def events_of(stream: AsyncGenerator[object, None], provider: str) -> AsyncGenerator[Event, None]:
