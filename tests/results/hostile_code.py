@@ -89,7 +89,7 @@ def f(x): return A(5)
 
 MEMORY = {
     "in many objects": "kept = []\nwhile True: kept.append(bytearray(1_000_000))",
-    "at once": "kept = bytearray(10_000_000_000)",
+    "at once": "kept = b'x' * 10_000_000_000",
     "in shared pages": """
 import mmap
 kept = []

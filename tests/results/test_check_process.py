@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -207,8 +209,9 @@ async def test_the_process_has_an_empty_folder_and_no_credential(monkeypatch: py
 async def test_code_can_not_write_elsewhere_nor_reach_other_processes_if_the_system_can_see_to_it(
     tmp_path: Path,
 ) -> None:
-    if not (await checked(SQUARE)).confined:
+    if sys.platform != "linux" or ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1) < 1:
         pytest.skip("this system has no Landlock")
+    assert (await checked(SQUARE)).confined
     me, elsewhere = os.getpid(), tmp_path / "elsewhere"
     for attempt in (
         f"open({str(elsewhere)!r}, 'w')",
@@ -236,7 +239,7 @@ async def test_if_the_judge_is_killed_there_is_no_verdict_and_nothing_is_left() 
     def started() -> list[psutil.Process]:
         return [one for one in psutil.process_iter() if one.pid not in before and "berlin-check-" in _home(one)]
 
-    await until(lambda: len(started()) > 3)  # the judge, the code, and what it has left in sessions of their own
+    await until(lambda: len(started()) > 2)  # the judge, the code, and what it has left in sessions of their own
     [judge] = [one for one in started() if "judge" in one.cmdline()]
     judge.kill()
     assert (await task).kind == "error"
