@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -244,6 +245,17 @@ async def test_if_the_judge_is_killed_there_is_no_verdict_and_nothing_is_left() 
     judge.kill()
     assert (await task).kind == "error"
     await until(lambda: not started())
+
+
+@posix
+async def test_a_verdict_without_the_judges_proof_is_none(tmp_path: Path) -> None:
+    forged = json.dumps([json.dumps({"kind": "passed", "used": ["f"], "seconds": 1}), "0" * 64])
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\nread order\necho '{forged}'\n")
+    program.chmod(0o700)
+    asked = Check.of("f(2) == 4")
+    verdict = await run_check(asked, "", SQUARE, names_for(asked, SQUARE, {}), limits=Limits(), python=str(program))
+    assert verdict.kind == "error" and "without a verdict" in verdict.said
 
 
 async def test_a_check_that_is_cancelled_ends_the_code_at_once() -> None:
