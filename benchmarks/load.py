@@ -81,7 +81,7 @@ def figures(options: Options) -> Iterator[Figure]:
     mine, theirs = [run[0]["cpu"] for run in runs], [run[1]["cpu"] for run in runs]
     yield Figure("%load_ext berlin_magic, CPU", "ms", mine, "%load_ext autoreload", theirs)
     yield Figure("%load_ext berlin_magic, CPU", "ms", mine, bound=25)
-    yield Figure("modules imported by it", "", [runs[0][0]["modules"]], bound=60, exact=True)
+    yield Figure("modules imported by it", "", [runs[0][0]["modules"]], bound=52, exact=True)
     asked = [fresh(first_request) for _ in range(options.rounds)]
     first, later = [run["first"] for run in asked], [run["later"] for run in asked]
     yield Figure("first cell, until its request leaves", "ms", first, bound=200)

@@ -49,6 +49,7 @@ def test_a_provider_written_for_release_0_1_finds_the_events_where_they_were(sta
 def test_loading_the_extension_imports_only_what_loading_needs() -> None:
     later = ["aiohttp", "ipywidgets", "anywidget", "markdown_it", "nest_asyncio2", "sqlite3", "importlib.metadata"]
     later += ["berlin_magic.credentials.redaction"]
+    later += [f"berlin_magic.conversations.storage.{name}" for name in ("database", "notebook_file", "opened_notebook")]
     later += [f"berlin_magic.kernel.{name}" for name in ("ask", "commands", "reply", "autoload")]
     code = (
         "import sys, IPython\n"

@@ -17,7 +17,6 @@ from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations import export
 from berlin_magic.conversations.replay import Digests, Mode, Replays, StoredReply
 from berlin_magic.conversations.server_side_context import continued
-from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.thinking import ThinkingParser
 from berlin_magic.conversations.turns import Turn, Turns
 from berlin_magic.credentials.secret import unseen
@@ -286,6 +285,8 @@ class Conversation(Turns):
         file = Path(path)
         talk = cls(**settings)
         if file.suffix == ".ipynb":
+            from berlin_magic.conversations.storage import notebook_file  # noqa: PLC0415  # few need it
+
             talk.read(notebook_file.read(file).record())
             return talk
         text = file.read_text(encoding="utf-8")

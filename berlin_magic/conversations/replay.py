@@ -13,7 +13,6 @@ from typing import Any, Literal, get_args
 from berlin_magic.conversations import export
 from berlin_magic.conversations.quoted_values import changed
 from berlin_magic.conversations.serialization import Record
-from berlin_magic.conversations.storage import notebook_file
 from berlin_magic.conversations.turn import Link, Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import ReplayFileError
@@ -172,6 +171,8 @@ def replays_from(path: Path) -> Replays:
     replays = Replays(path.name if path.suffix else f"the file {path.name}")  # never one of OWN
     try:
         if path.suffix == ".ipynb":
+            from berlin_magic.conversations.storage import notebook_file  # noqa: PLC0415  # few need it
+
             file = notebook_file.read(path)
             for record in (*map(file.record, sorted(file.names)), file.record_once()):
                 replays.add_turns(_turns(record))

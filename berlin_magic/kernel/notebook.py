@@ -7,7 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from berlin_magic.concurrency import in_thread
@@ -17,16 +17,17 @@ from berlin_magic.conversations.replay import Mode, Replays, mode_of, replays_fr
 from berlin_magic.conversations.serialization import Record
 from berlin_magic.conversations.storage.cell_ids import CellIds, is_lasting
 from berlin_magic.conversations.storage.cell_source import digest, questions_in
-from berlin_magic.conversations.storage.database import Store, StoredJournal
-from berlin_magic.conversations.storage.notebook_file import Entry
-from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook
-from berlin_magic.conversations.storage.schema import default_path
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import NotConfiguredError
 from berlin_magic.kernel.cell import Cell, cell_of, path_of, source_of
 from berlin_magic.kernel.costs import Costs
 from berlin_magic.kernel.shown import CellPresenter
 from berlin_magic.results.conversation import Conversation
+
+if TYPE_CHECKING:
+    from berlin_magic.conversations.storage.database import Store, StoredJournal
+    from berlin_magic.conversations.storage.notebook_file import Entry
+    from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook
 
 __all__ = ["Notebook", "conversation", "conversation_of", "notebook_of"]
 
@@ -100,6 +101,9 @@ class Notebook:
         """Find out which notebook it is, what is known of it, and which cell runs. It reads files: best in a thread."""
         with self._lock:
             if self._opened is None:
+                # Here and below: what reads files and the database is not imported before the first question.
+                from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook  # noqa: PLC0415
+
                 ran = [id_ for id_ in (self._first, cell_of(self._shell).id) if id_ is not None and is_lasting(id_)]
                 self._opened = OpenedNotebook(self._path or path_of(self._shell), ran, self._chosen_store())
                 self._ids = CellIds(self._opened.cells, self._cells_asking)
@@ -267,6 +271,9 @@ class Notebook:
         self._kept = (self.history, self.database)
         if not self.history:
             return None
+        from berlin_magic.conversations.storage.database import Store  # noqa: PLC0415
+        from berlin_magic.conversations.storage.schema import default_path  # noqa: PLC0415
+
         path = Path(self.database).expanduser() if self.database else default_path()
         if path not in _stores:
             _stores[path] = Store(path)
@@ -305,8 +312,13 @@ class Notebook:
         for name, (id_, talk) in self._conversations.items():
             talk.journal = None
             if file.store is not None:
-                talk.journal = StoredJournal(file.store, id_, file.id, name, talk.first_system)
+                talk.journal = self._journal(file.store, id_, name, talk)
                 talk.note_everything()
+
+    def _journal(self, store: Store, id_: str, name: str, talk: Conversation) -> StoredJournal:
+        from berlin_magic.conversations.storage.database import StoredJournal  # noqa: PLC0415
+
+        return StoredJournal(store, id_, self._file.id, name, talk.first_system)
 
     def _found(self, name: str) -> tuple[str, Conversation]:
         file = self._file
@@ -335,7 +347,7 @@ class Notebook:
         talk.leave(self._deleted)
         id_ = id_ or uuid.uuid4().hex
         if store is not None and not store.broken:
-            talk.journal = StoredJournal(store, id_, file.id, name, talk.first_system)
+            talk.journal = self._journal(store, id_, name, talk)
             if renamed or len(talk.every_turn()) > stored:
                 talk.note_everything()
         if self.system and not talk.system:
