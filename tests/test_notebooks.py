@@ -33,11 +33,17 @@ def nothing_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
-async def test_the_notebook_runs_from_top_to_bottom(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_notebook_runs_from_top_to_bottom(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if path == RESULTS:
         monkeypatch.setenv("BERLIN_REPLAY", str(RESULTS))
         monkeypatch.setenv("BERLIN_REPLAY_MODE", "only")
-    check(await run(path, tmp_path))
+    notebook = await run(path, tmp_path)
+    check(notebook)
+    if path.stem == "data":
+        (stale,) = [cell for cell in notebook.cells if cell.source == "%berlin stale"]
+        assert "`world` has changed since" in stale.outputs[0].data["text/plain"]
 
 
 @pytest.mark.skipif(
@@ -77,8 +83,5 @@ def check(notebook: nbformat.NotebookNode) -> None:
         assert output.output_type == "display_data"
         assert {"text/plain", "text/markdown"} <= set(output.data)
         assert output.metadata.berlin.finish == "complete"
-    if path.stem == "data":
-        (stale,) = [cell for cell in notebook.cells if cell.source == "%berlin stale"]
-        assert "`world` has changed since" in stale.outputs[0].data["text/plain"]
     assert "widgets" not in notebook.metadata or not notebook.metadata.widgets
     assert "widget-view" not in nbformat.writes(notebook)

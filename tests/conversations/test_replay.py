@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from berlin_magic.conversations.replay import OWN, Digests, Replays, StoredReply, digest, mode_of, replays_from
 from berlin_magic.conversations.conversation import Host
-from berlin_magic.conversations.replay import Digests, Replays, StoredReply, digest, mode_of, replays_from
+from berlin_magic.conversations.replay import OWN, Digests, Replays, StoredReply, digest, mode_of, replays_from
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.errors import BerlinError, NotStoredError, ReplayFileError
 from berlin_magic.messages import Finish, Text
