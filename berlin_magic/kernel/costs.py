@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.context_window import estimate
 from berlin_magic.conversations.conversation import Settle
-from berlin_magic.conversations.storage.database import Store
-from berlin_magic.conversations.storage.spending import Receipt, Scope, Spending
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.prompts.slip import packed
 from berlin_magic.results.budget import Budget, Ceiling, Cost, money, reserved
 from berlin_magic.results.prices import FREE, Price, own_price, vendor_price
 
 if TYPE_CHECKING:
+    from berlin_magic.conversations.storage.database import Store
+    from berlin_magic.conversations.storage.spending import Receipt, Scope, Spending
     from berlin_magic.providers.resolve import Connection
 
 __all__ = ["Costs", "max_tokens", "prompt_tokens"]
@@ -70,6 +70,8 @@ class Costs:
     @property
     def spending(self) -> Spending:
         """The receipts."""
+        from berlin_magic.conversations.storage.spending import Spending  # noqa: PLC0415 - SQLite, with the first question
+
         store = self._store()
         if self._kept is None or self._kept[0] is not store:
             self._kept = store, Spending(store)
@@ -115,6 +117,8 @@ class Costs:
         BudgetError
             If a budget has no room for it; it must not be sent.
         """
+        from berlin_magic.conversations.storage.spending import Receipt  # noqa: PLC0415 - SQLite, with the first question
+
         price = await self.price(there)
         budget = self.budget
         receipt = Receipt(turn.id, self._notebook(), conversation, self._clock(), 0, 0)
@@ -155,6 +159,8 @@ class Costs:
 
     def _scope(self, budget: Budget) -> Scope:
         """Return what counts against a budget."""
+        from berlin_magic.conversations.storage.spending import Scope  # noqa: PLC0415 - as above
+
         of_day = budget.period == "day"
         return Scope(self.midnight() if of_day else 0.0, "" if of_day else self._notebook(), budget.currency)
 
