@@ -74,7 +74,7 @@ class Card:
             "error": ("✗", "could not be made"),
         }[self.verdict.kind]
         round_ = f" · correction {self.round} of {self.rounds}" if self.round else ""
-        seconds = f" · {self.verdict.seconds:.1f} s" if self.verdict.seconds else ""
+        seconds = f" · {max(self.verdict.seconds, 0.1):.1f} s" if self.verdict.seconds else ""
         return f"{mark} The check {word}: `{clean(self.check.text, 200)}`{round_}{seconds}"
 
     @property
