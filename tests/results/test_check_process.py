@@ -43,7 +43,21 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def nothing_is_left(before: set[psutil.Process]) -> None:
-    await until(lambda: not any(one.is_running() and one.status() != "zombie" for one in set(mine()) - before))
+    await until(lambda: not any(map(is_alive, set(mine()) - before)))
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def runs(process: psutil.Process, program: str) -> bool:
+    try:
+        return program in process.cmdline()
+    except psutil.Error:
+        return False
 
 
 POINT = """
@@ -234,17 +248,23 @@ async def test_code_can_not_write_elsewhere_nor_reach_other_processes_if_the_sys
 
 @posix
 async def test_if_the_judge_is_killed_there_is_no_verdict_and_nothing_is_left() -> None:
-    before = {one.pid for one in psutil.process_iter()}
+    before = set(mine())
     task = asyncio.ensure_future(checked(FORKS["in a session of its own"] + "\nwhile True: pass", seconds=250))
 
-    def started() -> list[psutil.Process]:
-        return [one for one in psutil.process_iter() if one.pid not in before and "berlin-check-" in _home(one)]
+    def judges() -> list[psutil.Process]:
+        return [one for one in set(mine()) - before if runs(one, "judge")]
 
-    await until(lambda: len(started()) > 2)  # the judge, the code, and what it has left in sessions of their own
-    [judge] = [one for one in started() if "judge" in one.cmdline()]
+    await until(judges)
+    [judge] = judges()
+    home = _home(judge)
+
+    def at_home() -> list[psutil.Process]:
+        return [one for one in psutil.process_iter() if _home(one) == home]
+
+    await until(lambda: len(at_home()) > 2)  # the judge, the code, and what it has left in a session of its own
     judge.kill()
     assert (await task).kind == "error"
-    await until(lambda: not started())
+    await until(lambda: not at_home())
 
 
 @posix
@@ -261,7 +281,7 @@ async def test_a_verdict_without_the_judges_proof_is_none(tmp_path: Path) -> Non
 async def test_a_check_that_is_cancelled_ends_the_code_at_once() -> None:
     before = set(mine())
     task = asyncio.ensure_future(checked("while True: pass", seconds=250))
-    await until(lambda: any("worker" in one.cmdline() for one in set(mine()) - before))
+    await until(lambda: any(runs(one, "worker") for one in set(mine()) - before))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
