@@ -48,9 +48,9 @@ class Rendered:
     markdown: str
 
     @classmethod
-    def of(cls, text: str) -> Self:
-        """Render `text`; its images become links."""
-        return cls(to_plain(text), to_html(text), to_markdown(text))
+    def of(cls, text: str, plain: str | None = None) -> Self:
+        """Render `text`; its images become links. The plain form is that of `plain`, if that is given."""
+        return cls(to_plain(text if plain is None else plain), to_html(text), to_markdown(text))
 
     @classmethod
     def unformatted(cls, text: str) -> Self:
@@ -125,8 +125,8 @@ class StaticView(View):
         return final_output(rendered, status, metadata)
 
     def show_instead(self, text: str) -> None:
-        """Let the static output show another text."""
-        self._pieces, self._rendered, self._unformatted = [text], None, None
+        """Let the HTML and the Markdown of the static output show another text."""
+        self._rendered = Rendered.of(text, "".join(self._pieces))
 
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Display the reply."""

@@ -79,7 +79,10 @@ class View(ABC):
         """Do without what `prepare_finish` has begun, which may go on in its thread: the user wants to wait no more."""
 
     def show_instead(self, text: str) -> None:  # noqa: B027 - what a terminal has written stays
-        """Let the static output of `finish` show another text than the one that was fed; called right before it."""
+        """Let the static output of `finish` show another text; called right before it.
+
+        The plain text of the output is the reply all the same: it is read back from there.
+        """
 
     @abstractmethod
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:

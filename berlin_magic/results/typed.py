@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Any, Literal, NoReturn, get_args, get_origin, get_type_hints, is_typeddict
 
+from berlin_magic.conversations.storage.visible_text import letters
 from berlin_magic.errors import PromptError, ReplyFormatError, clean
 from berlin_magic.messages import Part, TextPart
 from berlin_magic.results.code import code_blocks
@@ -113,12 +114,19 @@ class TypedSpec:
 
     @staticmethod
     def readable(text: str) -> str:
-        """Return a reply as it is shown: JSON indented, as a code block; what is no JSON as it is."""
-        value = next(_json_in(text), None)
+        """Return a reply as it is shown, as Markdown: JSON stands indented in a code block, all else as it is.
+
+        Its letters and digits stay the same, so that what is read back from a notebook file is what it shows.
+        """
+        if any(block.language in {"", "json"} for block in code_blocks(text)):
+            return text
+        start, end, value = next(_embedded(text), (0, 0, None))
         if value is None:
             return text
-        indented = json.dumps(value, ensure_ascii=False, indent=2)
-        return f"```json\n{indented}\n```\n"
+        shown = json.dumps(value, ensure_ascii=False, indent=2)
+        if letters(shown) != letters(text[start:end]):  # such as 1e3, which is 1000.0 then
+            shown = text[start:end]
+        return f"{text[:start].rstrip()}\n\n```json\n{shown}\n```\n\n{text[end:].lstrip()}".strip("\n") + "\n"
 
     def repair(self, error: ReplyFormatError) -> str:
         """Return the question that has a model correct a reply which `parse` refused."""
@@ -346,8 +354,12 @@ def _json_in(text: str) -> Iterator[Any]:
         found = True
         if candidate is text:
             return
-    if found:
-        return
+    if not found:
+        yield from (value for _, _, value in _embedded(text))
+
+
+def _embedded(text: str) -> Iterator[tuple[int, int, Any]]:
+    """Yield the JSON objects and lists between the words of a text: where each begins and ends, and its value."""
     decoder = json.JSONDecoder()
     at = 0
     for _ in range(_MOST_STARTS):
@@ -359,4 +371,4 @@ def _json_in(text: str) -> Iterator[Any]:
         except (ValueError, RecursionError):
             at = start.end()
         else:
-            yield value
+            yield start.start(), at, value

@@ -8,6 +8,7 @@ import pydantic
 import pytest
 import typing_extensions
 
+from berlin_magic.conversations.storage.visible_text import agrees
 from berlin_magic.errors import PromptError, ReplyFormatError
 from berlin_magic.results.typed import any_json, schema_of
 
@@ -206,3 +207,20 @@ def test_any_json_will_do_without_a_schema():
     assert spec.reply_schema is None
     with pytest.raises(ReplyFormatError, match="there is no JSON in it"):
         spec.parse("no")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a": [1]}', '```json\n{\n  "a": [\n    1\n  ]\n}\n```\n'),
+        ('Here: {"a": "é"} Done.', 'Here:\n\n```json\n{\n  "a": "é"\n}\n```\n\nDone.\n'),
+        ('```json\n{"a": 1}\n```', '```json\n{"a": 1}\n```'),
+        ('{"a": 1e3}', '```json\n{"a": 1e3}\n```\n'),
+        ("ham", "ham"),
+        ('{"a": ', '{"a": '),
+    ],
+)
+def test_a_reply_is_shown_with_its_json_indented_and_the_same_letters(text, shown):
+    assert any_json().readable(text) == shown
+    data = {"text/plain": text, "text/markdown": shown}
+    assert agrees(data)
