@@ -103,7 +103,10 @@ def names_in(code: str) -> list[str]:
     code : str
         Python, as `expressions_in` has found it.
     """
-    table = symtable.symtable(f"async def expression():\n return (\n{code}\n)", "<prompt>", "exec")
+    try:
+        table = symtable.symtable(f"async def expression():\n return (\n{code}\n)", "<prompt>", "exec")
+    except SyntaxError:  # of what can't be evaluated, such as `yield`
+        return []
     found: set[str] = set()
     inner = [*table.get_children()]
     while inner:

@@ -121,6 +121,8 @@ def test_a_text_of_braces_costs_little() -> None:
         ("sum(row['n']\n for row in rows)", ["rows"]),
         ("f'{x:{width}}'", ["width", "x"]),
         ("3", []),
+        ("df  # a comment", ["df"]),
+        ("(yield df)", ["df"]),
     ],
 )
 def test_the_names_that_an_expression_looks_up(code: str, names: list[str]) -> None:

@@ -11,6 +11,7 @@ from cpu_time import measured
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from berlin_magic.conversations.command_questions import command_question
 from berlin_magic.conversations.storage.notebook_file import command_record, output_record, read, record_of
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
@@ -165,3 +166,18 @@ def test_reading_twice_as_much_costs_about_twice(tmp_path: Path, in_one_cell: bo
         return seconds[0]
 
     assert min(cost(4000) for _ in range(2)) < 5 * min(cost(2000) for _ in range(2)) + 0.05
+
+
+@pytest.mark.parametrize("command", ["fix", "explain"])
+def test_the_question_of_a_command_is_known_in_a_file(tmp_path: Path, command: str) -> None:
+    turns = Turns()
+    turn = turns.begin(command_question(command, "in short"), cell="a", values=[{"code": "last_error", "kind": "x"}])
+    turn.take(Text("Because."))
+    turns.end(turn, "complete", ended=2.0)
+    path = file_of(tmp_path, cell_of(turns, turn, f"%berlin {command} in short"))
+    (entry,) = read(path).entries
+    assert entry.visible is not None and entry.visible["prompt"] == turn.prompt
+    assert turn.prompt.endswith("\n\nin short")
+    assert entry.visible["values"] == [{"code": "last_error"}]
+    assert again(path)[0].prompt == turn.prompt
+    assert command_question("history", "in short") == ""
