@@ -6,6 +6,8 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -135,6 +137,56 @@ async def test_a_429_with_retry_after_pauses_all_rows_and_none_fails(model: Mode
     assert rows.errors == {} and rows[5] == "5 3" and model.requests == 22
 
 
+async def test_while_a_server_wants_a_pause_no_row_is_sent(model: Model, server: ScriptedServer) -> None:
+    order: list[str] = []
+    refused = reply(429, b'{"error": {"message": "slow down"}}', "Retry-After: 0.3")
+
+    def script(request: Request) -> list[Any]:
+        prompt = request.json["messages"][-1]["content"]
+        order.append(prompt)
+        if order == ["word 0"]:
+            return [refused]
+        told = order.index("word 0")  # the second row is answered when the first one was refused
+        return [
+            *([server.to(CHAT)[told].over] if prompt == "word 1" else []),
+            HEAD,
+            step("So.") + step(finish="stop"),
+            DONE,
+        ]
+
+    server.on(CHAT, script)
+    rows = await berlin_magic.map(WORDS, concurrency=2)
+    assert rows.errors == {} and len(order) == 21
+    assert order.index("word 0", 1) < 10  # with a pause of its own it would be the last
+
+
+async def test_a_row_is_sent_only_when_a_reply_that_has_come_is_on_disk(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = tmp_path / "rows.db"
+    monkeypatch.setenv("BERLIN_DATABASE", str(database))
+    await berlin_magic.map(["to make the database"])
+    model.hold = {word: asyncio.Event() for word in WORDS[:2]}
+    task = asyncio.create_task(berlin_magic.map(WORDS, concurrency=2))
+    await until(lambda: model.requests >= 3)
+    with closing(sqlite3.connect(database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")  # nobody else can write
+        for held in model.hold.values():
+            held.set()
+        for number in range(5):  # each takes as long as a row would
+            await berlin_magic.Conversation().ask(f"time goes by {number}")
+        assert [prompt for prompt in model.asked if prompt in WORDS] == WORDS[:2]
+        other.execute("COMMIT")
+        assert (await task).errors == {}
+
+
+async def test_a_row_that_was_refused_takes_nothing_of_a_budget(model: Model) -> None:
+    error = reply(400, b'{"error": {"message": "no"}}')
+    model.refuse = lambda prompt: error if prompt in WORDS[:8] else None
+    rows = await berlin_magic.map(WORDS, budget="150 tokens", max_tokens=2, concurrency=1)
+    assert rows.stopped is None and len(rows.errors) == 8
+
+
 async def test_an_interrupt_keeps_what_has_arrived_and_the_next_run_asks_the_rest(model: Model) -> None:
     model.hold = {word: asyncio.Event() for word in WORDS[12:]}
     task = asyncio.create_task(berlin_magic.map(WORDS, concurrency=4))
@@ -241,7 +293,9 @@ async def test_a_budget_that_stops_a_cell_fails_it_and_keeps_the_replies(magics:
     assert magics.shell.user_ns["result"].errors == {} and model.requests == 20
 
 
-async def test_neither_key_nor_prompt_is_in_the_store_of_rows(model: Model, tmp_path: Any, monkeypatch: Any) -> None:
+async def test_neither_key_nor_prompt_is_in_the_store_of_rows(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BERLIN_DATABASE", str(tmp_path / "rows.db"))
     await berlin_magic.map(["a private prompt"])
     await berlin_magic.map(["a private prompt"])  # which reads, so that all is written
