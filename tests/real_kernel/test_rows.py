@@ -30,8 +30,9 @@ def test_an_interrupt_leaves_the_rows_that_have_arrived_and_the_rest_is_asked_by
     assert kernel.value("len(found.errors)") == str(40 - kept)
     server.answers(Reply("Said."))
     run = kernel.good(ASK)
-    assert len(server.asked) == 40 - kept
-    assert f"40 of 40 rows · {kept} from the store" in run.answer["text/plain"]
+    stored = 40 - len(server.asked)
+    assert kept <= stored <= kept + 4  # those that had just come are stored, too
+    assert f"40 of 40 rows · {stored} from the store" in run.answer["text/plain"]
     assert run.metadata == {} and kernel.value("found.errors, len(found), _ is found") == "({}, 40, True)"
 
 
