@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that can't show a name is no reason to stop
+            stream.reconfigure(errors="replace")  # go on if a terminal can't show a name
     if given[:1] == ["accounts"]:
         return command.main(given[1:])
     if given[:1] == ["local"]:
@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(line: str) -> None:
-    with suppress(OSError):  # a full disk, a reader that is gone: no reason to stop
+    with suppress(OSError):  # go on if a disk is full, or nobody reads the output
         print(line, flush=True)
 
 
@@ -100,7 +100,7 @@ async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accoun
     _on_signals(asked_to_stop)
     try:
         _announce(arguments, url, engine, accounts)
-        saying = asyncio.create_task(_say_models(engine))  # an engine out of reach takes a while to be that
+        saying = asyncio.create_task(_say_models(engine))  # it takes a while to find out that an engine is out of reach
         await stop.wait()
         saying.cancel()
     finally:
@@ -111,8 +111,8 @@ async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accoun
 
 
 def _on_signals(callback: Callable[[], None]) -> None:
-    # Left to asyncio, a second Ctrl-C would end the loop with what is to be paid not written down. On Windows it is:
-    # there, the first one cancels the task, and there is no SIGTERM.
+    # With asyncio's own handler a second Ctrl-C would end the loop before the balances are stored. Windows has no
+    # other: there the first Ctrl-C cancels the task, and SIGTERM does not exist.
     with suppress(NotImplementedError):
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, callback)
@@ -131,7 +131,7 @@ def _announce(arguments: argparse.Namespace, url: str, engine: Engine, accounts:
     _say("Ctrl-C ends it. In a notebook, or before it starts:")
     _say(f"  BERLIN_URL={url}")
     if accounts.are_open:
-        _say("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any will do: whoever is on this machine may ask)")
+        _say("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any account: everybody on this machine may ask)")
     else:
         _say("  BERLIN_ACCOUNT=...  BERLIN_PASSWORD=...  (one of the accounts in the file)")
     _say(f"Conversations and logins are kept in {clean(str(_state_file(arguments) or 'memory, until it ends'), 200)}.")
@@ -144,12 +144,12 @@ async def _say_models(engine: Engine) -> None:
         _say(f"The engine does not answer yet: {clean(error.message)}")
         return
     if models:
-        _say(f"Who names no model gets {clean(default_model(models), 100)}; {len(models)} served.")
+        _say(f"The default model is {clean(default_model(models), 100)}; {len(models)} can be asked.")
 
 
 def _accounts(arguments: argparse.Namespace) -> Accounts:
     if arguments.accounts and arguments.open:
-        raise ValueError("--accounts and --open exclude each other")
+        raise ValueError("--accounts and --open can't be used together")
     if arguments.accounts:
         file = AccountFile(arguments.accounts)
         if not file.accounts:
@@ -160,7 +160,7 @@ def _accounts(arguments: argparse.Namespace) -> Accounts:
         raise ValueError(f"--host {arguments.host} is open to other machines: it needs --accounts FILE")
     if arguments.upstream is not None and not arguments.open:
         raise ValueError(
-            "--upstream needs --accounts FILE, or --open: with it, everybody who has a login on this machine may ask"
+            "--upstream needs --accounts FILE; or --open, which lets everybody who can log in to this machine ask"
         )
     return OpenAccounts()
 
@@ -204,7 +204,7 @@ def _stays_here(host: str) -> bool:
 def _engine(arguments: argparse.Namespace) -> Engine:
     if arguments.local is not None:
         if arguments.upstream is not None or arguments.model or arguments.upstream_key_env is not None:
-            raise ValueError("--local excludes --upstream, --upstream-key-env and --model")
+            raise ValueError("--local can't be used with --upstream, --upstream-key-env or --model")
         from berlin_magic.server.local_model import LocalModel  # noqa: PLC0415 - not needed with an upstream
 
         return LocalModel(arguments.local)
@@ -222,7 +222,7 @@ def _engine(arguments: argparse.Namespace) -> Engine:
         if not key and _VARIABLE.fullmatch(name):
             raise ValueError(f"the environment variable {name} is not set")
         if not key:  # it is not repeated: it may be the key
-            raise ValueError("--upstream-key-env wants the name of an environment variable that is set")
+            raise ValueError("--upstream-key-env needs the name of an environment variable that is set")
     return Upstream(arguments.upstream, key=key, models=arguments.model)
 
 
@@ -230,7 +230,7 @@ def _listen_error(arguments: argparse.Namespace, error: OSError) -> str:
     where = f"{clean(arguments.host, 100)} port {arguments.port}"
     # No number: asyncio from Python 3.13 on, which tries every address that a name has.
     if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}:
-        return f"can't listen on {where}: --host wants an address or name of this machine"
+        return f"can't listen on {where}: --host must be an address or a name of this machine"
     # The other codes differ between systems, and asyncio wraps them; what to do does not.
     return f"can't listen on {where} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"
 
@@ -274,7 +274,7 @@ def _parser() -> argparse.ArgumentParser:
         "own: its name or the path of a .gguf file (default: the one that `berlin-server local get` fetches)",
     )
     add("--model", metavar="NAME", action="append", default=[], help="a model to serve, can be repeated "
-        "(default: all that the upstream lists); who names none gets gpt-3.5-turbo if that is served, "
+        "(default: all that the upstream lists); the default model is gpt-3.5-turbo if it is served, "
         "else the first")  # fmt: skip
     add("--accounts", metavar="FILE", help="who may log in; see `berlin-server accounts --help`")
     add("--open", action="store_true", help="let everybody on this machine use the upstream")

@@ -51,13 +51,13 @@ def access_log(write: Writer | None) -> Middleware:
         current = LogEntry()
         _log_entry.set(current)
         start = time.perf_counter()
-        status: int | str = "-"  # the client left before there was one
+        status: int | str = "-"  # if the client leaves before there is one
         try:
             response = await handler(request)
             status = response.status
         finally:
             if write is not None:
-                # A path that is no route of ours, and a name on an open server, are a stranger's words.
+                # A path that is not one of our routes, and a name on an open server, are chosen by strangers.
                 known = request.match_info.route.resource
                 path = known.canonical if known is not None else "(no such path)"
                 who = clean(current.account, 60) or "-"

@@ -11,7 +11,7 @@ from berlin_magic.transport.request import is_loopback
 
 __all__ = ["address_of", "is_for_this_machine"]
 
-_A_HOME = 64  # bits: who has one IPv6 address usually has as many as begin with these (RFC 6177)
+_A_HOME = 64  # bits: a user with one IPv6 address usually has all that begin with them (RFC 6177)
 
 
 def address_of(request: web.Request) -> str:

@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one server takes on.
+    """The limits of one server.
 
     Attributes
     ----------
@@ -153,9 +153,9 @@ class _Routes:
     async def refuse_foreign_requests(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Refuse what comes from a web page or for another host's name, if anybody may ask.
 
-        Otherwise a page could log in through the browser of whoever looks at it, which ends their token; or have its
-        own name resolve to this machine (DNS rebinding) and ask. A web server in front (nginx) speaks for anybody, and
-        gives our name for it.
+        Otherwise a web page could log in through the browser of its reader, which ends the token of that user; or have
+        its own name resolve to this machine (DNS rebinding) and ask. A web server in front (nginx) passes on the
+        requests of anybody, under our name.
         """
         if self._accounts.are_open and not is_for_this_machine(request):
             raise EngineError("A server without accounts is for this machine only", status=403, code=-1)
@@ -175,7 +175,7 @@ class _Routes:
         begun, account = self._tries.begin(address, name), None
         try:
             account = await self._accounts.check(name, password)
-        finally:  # whoever does not wait for the answer has tried all the same
+        finally:  # a client that does not wait for the answer has tried, too
             self._tries.end(begun, succeeded=account is not None)
         if account is None:
             raise EngineError("There is no such account, or the password is wrong", status=406, code=-1)
@@ -235,7 +235,7 @@ class _Routes:
             self._streams += Counter()  # drops what is zero
 
     async def charged(self) -> None:
-        """Wait until what has been used is written down."""
+        """Wait until the balances are saved."""
         await asyncio.gather(*self._charging)
 
     async def _answer(self, request: web.Request, account: Account, question: Question) -> web.StreamResponse:
@@ -249,8 +249,8 @@ class _Routes:
         asked = timestamp()
 
         async def completed(answer: str) -> None:
-            # Before the client is told: its next question meets the new balance and this turn. Not to be cancelled
-            # half way, either.
+            # Before the client gets the end: its next question must find the new balance and this turn. And it must
+            # not be cancelled half way.
             await asyncio.shield(self._charge(account, bill.settle()))
             await self._store(account, question.parent, StoredTurn(question.prompt, answer, question.options, asked))
 
@@ -269,7 +269,7 @@ class _Routes:
                         completed=completed,
                     )
             finally:
-                if due := bill.settle():  # of a reply that was cut, or left, be it before its first word
+                if due := bill.settle():  # of a reply that was cut, or whose client has left
                     log_entry().outcome = f"{clean(log_entry().outcome, 90)}, {due} tokens"
                     self._charge(account, due)
 
@@ -279,8 +279,8 @@ class _Routes:
         return too_many_of_one or self._streams.total() >= self._limits.streams
 
     def _charge(self, account: Account, tokens: int) -> asyncio.Task[None]:
-        """Take `tokens` from the balance, in a task of its own: the request may be cancelled, its price is not."""
-        writing = self._accounts.charge(account, tokens)  # which counts them at once: no question is let in between
+        """Take `tokens` from the balance, in a separate task: if the request is cancelled, it must still be paid."""
+        writing = self._accounts.charge(account, tokens)  # it counts them at once: no question is let in between
 
         async def charge() -> None:
             try:
@@ -288,7 +288,7 @@ class _Routes:
             except (OSError, BerlinError) as error:
                 number = getattr(error, "errno", None)
                 reason = os.strerror(number) if number else type(error).__name__
-                _log.error("The balances can't be written down (%s); they count until the end", reason)
+                _log.error("The balances can't be saved (%s): they are kept in memory until the server ends", reason)
 
         task = asyncio.create_task(charge())
         self._charging.add(task)
@@ -298,7 +298,7 @@ class _Routes:
     async def _store(self, account: Account, parent: str, turn: StoredTurn) -> None:
         try:
             await self._context.append(account.id, parent, turn)
-        except sqlite3.Error as error:  # e.g. a full disk: the reply is whole all the same
+        except sqlite3.Error as error:  # e.g. a full disk; the reply is complete
             _log.error("A turn can't be stored: %s", error_name(error))
 
     def _account(self, request: web.Request) -> Account:

@@ -24,7 +24,7 @@ _FULL = (
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
 ) % (len(_BODY), _BODY)
 _OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_TOLD_AGAIN = 60.0  # seconds
+_LOGGED_AGAIN = 60.0  # seconds
 
 
 class Connections:
@@ -53,7 +53,7 @@ class Connections:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Note whose request is being answered."""
+        """Note the connections whose requests are being answered."""
         self._asking.add(request.protocol)
         self._have_asked.add(request.protocol)
         try:
@@ -97,16 +97,16 @@ class _Refused(asyncio.Protocol):
 
 def log_refused_connections(loop: asyncio.AbstractEventLoop) -> None:
     """Have `loop` log once a minute, in one line, that no connection can be taken; it would log a traceback each."""
-    told_at = -_TOLD_AGAIN
+    logged_at = -_LOGGED_AGAIN
 
-    def tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        nonlocal told_at
+    def log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal logged_at
         error = context.get("exception")
         if not (isinstance(error, OSError) and error.errno in _OUT_OF):
             loop.default_exception_handler(context)
-        elif time.monotonic() - told_at >= _TOLD_AGAIN:
-            told_at = time.monotonic()
+        elif time.monotonic() - logged_at >= _LOGGED_AGAIN:
+            logged_at = time.monotonic()
             reason = os.strerror(error.errno or 0)
-            _log.error("No further connection can be taken (%s): give the server more, with `ulimit -n`", reason)
+            _log.error("No further connection can be accepted (%s): raise the limit with `ulimit -n`", reason)
 
-    loop.set_exception_handler(tell)
+    loop.set_exception_handler(log_error)

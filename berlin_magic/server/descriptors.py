@@ -9,7 +9,7 @@ __all__ = ["most_connections", "raise_limit"]
 
 _MOST = 4_000
 _OTHERS = 64  # files, the loop's own, and connections that are just being refused
-_WANTED = (65_536, 10_240)  # macOS takes no more than the second for a process, whatever limit it tells
+_WANTED = (65_536, 10_240)  # macOS allows a process no more than the second, although it reports a higher limit
 
 if sys.platform == "win32":  # it has no such limit
 

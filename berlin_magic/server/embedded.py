@@ -1,4 +1,4 @@
-"""The engine that answers where no other is connected: a guide to this package, and no language model.
+"""The engine that answers if no other is connected: a guide to this package, not a language model.
 
 It quotes the package's documentation (`guide`), at a pace that can be read along with and stopped.
 """
@@ -21,7 +21,7 @@ _PIECE = re.compile(r"\s*\S+[^\S\n]*\n*|\s+")
 class EmbeddedEngine:
     """Answers questions about this package from its documentation, reports what it was sent, shows examples of output.
 
-    The same messages always have the same answer. It needs no network and knows nothing of the world.
+    The same messages always have the same answer. It needs no network, and knows only this package.
 
     Parameters
     ----------
@@ -30,8 +30,9 @@ class EmbeddedEngine:
     """
 
     advice = (
-        "nothing is connected here but the built-in guide, which is no language model. `%berlin use ollama:llama3.2` "
-        "or `%berlin use openai:gpt-4o-mini` connects one; `%berlin providers` lists what there is"
+        "nothing is connected here but the built-in guide, which is not a language model. "
+        "`%berlin use ollama:llama3.2` or `%berlin use openai:gpt-4o-mini` connects one; "
+        "`%berlin providers` lists them all"
     )
 
     def __init__(self, pace: float = 0.02) -> None:

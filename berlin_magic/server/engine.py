@@ -53,7 +53,7 @@ class Engine(Protocol):
 
     @property
     def advice(self) -> str:
-        """What to tell somebody who asks for a model that it does not serve; may be empty."""
+        """Advice for a user who asks for a model that it does not serve; may be empty."""
         ...
 
     async def models(self) -> Sequence[str]:
@@ -63,7 +63,7 @@ class Engine(Protocol):
     def stream(self, messages: Sequence[AnyMessage], options: Mapping[str, Any]) -> AsyncGenerator[Event, None]:
         """Answer `messages` (oldest first, the question last); an engine may yield text alone.
 
-        A `Usage` that tells nothing says that the engine has accepted the question: from then on it costs.
+        An empty `Usage` says that the engine has accepted the question: from then on it costs.
 
         `options` holds ``model``, ``temperature``, ``max_tokens``, … as the client sent them. Raises
         `EngineError` on the first ``anext`` if the engine refuses; later if the reply is cut. Closing the

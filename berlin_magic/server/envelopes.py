@@ -45,7 +45,7 @@ async def errors_in_envelopes(request: web.Request, handler: Handler) -> web.Str
     except sqlite3.Error as error:  # e.g. a full disk
         _log.error("Conversations and logins can't be read or written: %s", error_name(error))
         log_entry().outcome = f"failed: {error_name(error)}"
-        return _envelope(5000, [], "The server can't read or write what it keeps: whoever runs it has to see to it",
+        return _envelope(5000, [], "The server can't read or write what it keeps: ask whoever runs it",
                          status=500)  # fmt: skip
     except Exception as error:  # noqa: BLE001 - an engine is anybody's code; its fault is one answer, not the server
         log_failure(error)

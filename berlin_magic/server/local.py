@@ -28,7 +28,7 @@ class LocalServer:
     """A server on a free loopback port, in a daemon thread with an event loop of its own.
 
     User code that blocks the main loop does not stall it. Only one account can log in, with a secret made for this
-    start: whoever else has a login on this machine can reach the port, and gets no further. It is a part of this
+    start: other users of this machine can reach the port, but can't log in. It is a part of this
     process, so that it ends with it however that ends.
 
     Attributes
@@ -98,7 +98,7 @@ class LocalServer:
         return self._pid == os.getpid() and self._thread.is_alive() and not self._stop.is_set()
 
     def close(self, *, wait: bool = True) -> None:
-        """End it: running replies are cut, the port is free again. Harmless when it has ended already."""
+        """End it: running replies are cut, the port is free again. Does nothing if it has ended already."""
         if self._pid != os.getpid():
             return
         atexit.unregister(self.close)
@@ -116,7 +116,7 @@ class LocalServer:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_until_complete(self._serve())
-        except BaseException as error:  # noqa: BLE001 - there is nobody above a thread; `start` raises it in its caller
+        except BaseException as error:  # noqa: BLE001 - a thread has no caller; `start` raises it in its own
             self._failure = error
         finally:
             self._end_loop()

@@ -19,9 +19,9 @@ _LIMITS = ("max_tokens", "max_completion_tokens")
 
 
 def default_model(served: Sequence[str]) -> str:
-    """Return what whoever names no model gets out of those `served`.
+    """Return the model out of those `served` that is asked if the user names none.
 
-    Its client names `DEFAULT_MODEL` for it; if that is served, there is no telling who has chosen it.
+    The client then sends `DEFAULT_MODEL`; if that is served, nobody knows whether the user has chosen it.
     """
     return DEFAULT_MODEL if not served or DEFAULT_MODEL in served else served[0]
 
@@ -85,12 +85,12 @@ class Question:
         Parameters
         ----------
         served : sequence of str
-            The models of the engine; empty if it does not tell.
+            The models of the engine; empty if it does not list them.
         unnamed : str
             The name that clients send if their user has chosen no model. It stands for the first model served, unless
             it is one itself.
         advice : str
-            What to tell somebody who asks for a model that is not served.
+            Advice for a user who asks for a model that is not served.
 
         Raises
         ------

@@ -53,7 +53,7 @@ async def send_reply(
     is_covered : callable
         Whether what is left pays for the reply so far; if it does not, the reply is ended likewise.
     completed : callable
-        Awaited with the whole text when there is no more, before the client is told so.
+        Awaited with the whole text at its end, before the client gets the end.
 
     Raises
     ------
@@ -72,7 +72,7 @@ async def send_reply(
     async def send(data: bytes) -> None:
         transport = request.transport
         if transport is not None and transport.get_write_buffer_size() + len(data) < _UNREAD:
-            await response.write(data)  # takes no time: the client has read what came before
+            await response.write(data)  # this does not wait: the client has read what came before
             return
         async with asyncio.timeout(stall):
             await response.write(data)
@@ -108,7 +108,7 @@ async def send_reply(
 async def _first(events: AsyncGenerator[Event, None], bill: Bill) -> Event | None:
     """Return the first event that is for the client; None if there is none.
 
-    A client that leaves before it pays its question all the same, once the engine has accepted that.
+    A client that leaves before it must still pay the question, if the engine has accepted it.
     """
     try:
         while isinstance(event := await anext(events, None), Usage):

@@ -15,8 +15,8 @@ __all__ = ["cut_connections", "listen"]
 
 _IDLE = 75.0  # seconds that a connection may stay open without a request
 
-# aiohttp quotes what it could not parse, which may hold a token, and Python shows a log that nobody reads on standard
-# error: in a kernel, in the user's cell. The application has a log of its own.
+# aiohttp quotes what it could not parse, which may hold a token, and Python writes a log without a handler to standard
+# error: in a kernel, to the user's cell. The application has its own log.
 _silent = logging.getLogger("berlin_magic.server.http")
 _silent.disabled = True
 
@@ -47,13 +47,13 @@ async def listen(
     Raises
     ------
     OSError
-        If the address can't be had.
+        If the address can't be used.
     """
     connections = Connections(most_connections() if most is None else most, idle)
     app.middlewares.insert(0, connections.middleware)
     runner = web.AppRunner(
         app,
-        # Without it an engine would go on talking, and be paid, until its next word finds the client gone.
+        # Without it an engine goes on, and is paid, until its next word finds that the client has left.
         handler_cancellation=True,
         shutdown_timeout=grace,
         keepalive_timeout=idle,
@@ -73,7 +73,7 @@ async def listen(
 
 
 class _Site(web.BaseSite):
-    """An address whose connections `connections` takes; aiohttp's own sites know no limit."""
+    """An address whose connections `connections` takes; aiohttp's own sites have no limit."""
 
     def __init__(self, runner: web.AppRunner, at: socket.socket | tuple[str, int], connections: Connections) -> None:
         super().__init__(runner)

@@ -68,8 +68,8 @@ class State:
         except sqlite3.Error as error:
             if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF == sqlite3.SQLITE_BUSY:
                 raise BerlinError(
-                    f"{shown} is in use by another program: a second berlin-server needs a file of its own, a backup "
-                    "has to end"
+                    f"{shown} is in use by another program: give a second berlin-server another file; wait until "
+                    "a backup has ended"
                 ) from None
             raise BerlinError(f"{shown} can't be used ({error}), and was left as it is; name another file") from None
         except OSError as error:

@@ -57,7 +57,7 @@ class Tokens:
     lifetime : float
         Seconds that a token lives.
     most : int
-        Accounts that can be logged in at once; past it, whoever logged in first is logged out.
+        Accounts that can be logged in at once; if there are more, the oldest login is ended.
     clock : callable
         Returns the time in seconds since the epoch.
     """
@@ -90,7 +90,7 @@ class Tokens:
     async def issue(self, account: Account) -> str:
         """Return a new token (32 hexadecimal digits) for `account` and end the one that it had.
 
-        If it can't be stored, on a full disk for example, it is valid all the same, until the server ends.
+        If it can't be stored, on a full disk for example, it is still valid, until the server ends.
         """
         token = secrets.token_hex(16)
         login = Login(account.id, account.name, account.mark, _digest(token), self._clock() + self._lifetime)
@@ -109,7 +109,7 @@ class Tokens:
         return token
 
     def owner(self, token: str) -> Login | None:
-        """Return whose token this is; None if it is unknown, expired or replaced."""
+        """Return the login of this token; None if it is unknown, expired or replaced."""
         # Looked up by its hash, how long this takes says nothing about any token that is valid.
         login = self._by_digest.get(_digest(token))
         if login is not None and self._clock() >= login.expiry:
@@ -118,7 +118,7 @@ class Tokens:
         return login
 
     def _take(self, login: Login) -> list[str]:
-        """Let `login` be its account's only one; return the accounts that are logged out for want of room."""
+        """Let `login` be its account's only one; return the accounts that are logged out to make room."""
         self._end(login.account)
         self._by_account[login.account] = self._by_digest[login.digest] = login
         ended: list[str] = []

@@ -42,8 +42,8 @@ _MODELS_FRESH = 60.0  # seconds
 _LARGEST_REPLY = 2**30  # bytes: each piece comes in an object of some hundred; the server itself counts characters
 _IDENTIFIER = re.compile(r"[A-Za-z][\w.-]{0,59}")
 _KEY_REFUSED = (
-    "The engine does not accept this server's key or has nothing left for it{status}: whoever runs the server has to "
-    "see to it"
+    "The engine does not accept this server's key or its account is used up{status}: whoever runs the server must "
+    "look at it"
 )
 _SAID: Mapping[type[BerlinError], str] = {
     IncompleteReplyError: "The engine broke its reply off, or the connection to it",
@@ -68,7 +68,7 @@ class Upstream:
     Raises
     ------
     NotConfiguredError
-        If `url` is no HTTP address, or holds a user name or password, which the message does not repeat.
+        If `url` is not an HTTP address, or holds a user name or password, which the message does not repeat.
     """
 
     advice = ""
@@ -94,7 +94,7 @@ class Upstream:
         self._listed_at = -_MODELS_FRESH
         self._listing = asyncio.Lock()
         self._refused_options = RefusedOptions(UNASKED)
-        self._key_is_told = False
+        self._key_error_is_logged = False
 
     def __repr__(self) -> str:
         return f"<Upstream {self._endpoint.where}>"
@@ -127,7 +127,7 @@ class Upstream:
         body["stream_options"] = UNASKED["stream_options"]
         try:
             async with api.chat(self._endpoint, body, self._refused_options) as events:
-                self._key_is_told = False  # it works: the next trouble with it is told again
+                self._key_error_is_logged = False  # it works: the next error with it is logged again
                 yield Usage()
                 async for event in events:
                     yield event
@@ -151,7 +151,7 @@ class Upstream:
     def _failure(self, error: BerlinError) -> EngineError:
         """Return what a client is answered for `error`; engines quote the key that they refuse."""
         error = redacted(error, self._endpoint.secrets)
-        # To a client, 401 and 402 would speak of its own login and balance: it would log in again, in vain.
+        # A client would take 401 and 402 for its own login and balance, and log in again without success.
         is_about_key = isinstance(error, NotAllowedError | NoBalanceError) and error.status != HTTPStatus.FORBIDDEN
         if is_about_key or error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return self._key_refused(error.status)
@@ -167,10 +167,10 @@ class Upstream:
 
     def _key_refused(self, status: int | None) -> EngineError:
         shown = f" (HTTP {status})" if status else ""
-        if not self._key_is_told:
-            self._key_is_told = True
+        if not self._key_error_is_logged:
+            self._key_error_is_logged = True
             _log.error(
-                "The engine does not accept the key, or has nothing left for it%s: no question is answered. "
+                "The engine does not accept the key, or its account is used up%s: no question is answered. "
                 "Look at the variable that --upstream-key-env names, and at the account with the engine.",
                 shown,
             )

@@ -233,7 +233,7 @@ async def test_a_balance_that_cannot_be_written_down_does_not_cost_the_reply(ser
     client = await (await serve(ScriptedEngine("x", None), Full(50))).login()
     async with client.chat() as answer:
         assert [chunk["segment"] for chunk in objects(await answer.text())] == ["start", "text", "stop"]
-    assert "balances can't be written down" in caplog.text
+    assert "balances can't be saved" in caplog.text
     assert "canary" not in caplog.text
 
 

@@ -114,7 +114,7 @@ async def test_another_model_is_refused_with_how_to_connect_one(serve, model):
     with pytest.raises(ModelUnknownError, match="%berlin use ollama:") as refusal:
         await anext(generator)
     assert f"Model {model} is not supported: nothing is connected here but the built-in guide" in str(refusal.value)
-    assert "`%berlin providers` lists what there is”" in str(refusal.value), "it is quoted whole"
+    assert "`%berlin providers` lists them all”" in str(refusal.value), "it is quoted whole"
 
 
 async def test_clients_that_name_a_model_for_users_who_chose_none_are_answered(serve):

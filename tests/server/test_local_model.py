@@ -44,7 +44,7 @@ def test_a_model_that_is_not_there_keeps_the_server_from_starting(
     for arguments, said in (
         (["--local"], "no model on this machine yet"),
         (["--local", "nonesuch"], "There is no model 'nonesuch'"),
-        (["--local", "--upstream", "http://127.0.0.1:1", "--open"], "--local excludes --upstream"),
+        (["--local", "--upstream", "http://127.0.0.1:1", "--open"], "--local can't be used with --upstream"),
     ):
         with pytest.raises(SystemExit):
             main(arguments)

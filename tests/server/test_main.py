@@ -39,7 +39,7 @@ def running(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str, list[
     )
     assert process.stdout is not None
     lines = [process.stdout.readline()]
-    while lines[-1] and not lines[-1].startswith(("Who names", "The engine")):
+    while lines[-1] and not lines[-1].startswith(("The default model", "The engine")):
         lines.append(process.stdout.readline())
     try:
         yield process, lines[0].split()[3], lines
@@ -133,7 +133,7 @@ def test_an_address_that_is_not_this_machines_is_told_as_such(tmp_path, capsys, 
     AccountFile(tmp_path / "class.json").add("ada", "pw")
     assert main(["--host", host, "--port", "0", "--accounts", str(tmp_path / "class.json")]) == 1
     _, err = capsys.readouterr()
-    assert f"{host} port 0: --host wants an address or name of this machine" in err
+    assert f"{host} port 0: --host must be an address or a name of this machine" in err
     assert "canary" not in err
 
 
@@ -153,7 +153,7 @@ def test_a_reader_of_the_output_that_is_gone_costs_no_answer_and_no_complaint_at
 @pytest.mark.parametrize(("models", "default"), [(["a", "gpt-3.5-turbo"], "gpt-3.5-turbo"), (["a", "b"], "a")])
 async def test_who_names_no_model_gets_what_is_announced(capsys, models, default):
     await _say_models(ScriptedEngine(models=models))
-    assert f"no model gets {default};" in capsys.readouterr().out
+    assert f"default model is {default};" in capsys.readouterr().out
 
 
 @pytest.fixture(autouse=True)
@@ -257,10 +257,10 @@ def test_balances_are_given_changed_and_listed(tmp_path, capsys):
     ("arguments", "says"),
     [
         (["balance", "bob", "5"], "no account 'bob'"),
-        (["balance", "ada", "much"], "'much' is no number of tokens"),
-        (["balance", "ada", "+-5"], "no number"),
-        (["balance", "ada", "9" * 5_000], "no number"),
-        (["add", "ada", "--balance", "²", "--generate"], "no number"),
+        (["balance", "ada", "much"], "'much' is not a number of tokens"),
+        (["balance", "ada", "+-5"], "not a number"),
+        (["balance", "ada", "9" * 5_000], "not a number"),
+        (["add", "ada", "--balance", "²", "--generate"], "not a number"),
         (["add", "", "--generate"], "a name has"),
     ],
 )

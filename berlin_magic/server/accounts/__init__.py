@@ -1,1 +1,1 @@
-"""Accounts of the server: who may log in, and what each has left."""
+"""The accounts of the server, with their balances."""

@@ -38,7 +38,7 @@ class Bill:
         """Count `event`, which the engine has given."""
         self._due = True
         if isinstance(event, Usage):
-            self._usage = event  # some engines tell it again and again, as it grows
+            self._usage = event  # some engines send it several times, as it grows
         elif isinstance(event, Text | Reasoning):
             self._received += _size(event.text)
 

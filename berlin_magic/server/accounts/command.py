@@ -20,7 +20,7 @@ _UNLIMITED = "unlimited"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Add, remove or list accounts, or say what they may use; return the exit code."""
+    """Add, remove or list accounts, or set their balances; return the exit code."""
     arguments = _parser().parse_args(argv)
     try:
         _run(arguments, AccountFile(arguments.accounts))
@@ -75,7 +75,7 @@ def _list(file: AccountFile) -> None:
 
 def _number(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
-        raise BerlinError(f"{clean(text, 40)!r} is no number of tokens: 50000 is one; nothing was changed")
+        raise BerlinError(f"{clean(text, 40)!r} is not a number of tokens, such as 50000; nothing was changed")
     return int(text)
 
 
@@ -105,10 +105,10 @@ def _parser() -> argparse.ArgumentParser:
     how = add.add_mutually_exclusive_group()
     how.add_argument("--password-stdin", action="store_true", help="read the password from standard input")
     how.add_argument("--generate", action="store_true", help="make up a password, and print it")
-    balance = what.add_parser("balance", parents=[file], help="say what an account may use from now on")
+    balance = what.add_parser("balance", parents=[file], help="set the tokens that an account may use from now on")
     balance.add_argument("name", metavar="NAME")
     balance.add_argument("tokens", metavar="N", help=f"tokens; +N adds to what is left, {_UNLIMITED} ends the counting")
-    remove = what.add_parser("remove", parents=[file], help="take an account out; it is logged out at once")
+    remove = what.add_parser("remove", parents=[file], help="remove an account; it is logged out at once")
     remove.add_argument("name", metavar="NAME")
-    what.add_parser("list", parents=[file], help="list the accounts, and what is left to them")
+    what.add_parser("list", parents=[file], help="list the accounts and their balances")
     return parser

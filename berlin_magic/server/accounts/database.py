@@ -72,7 +72,7 @@ class AccountFile:
     Raises
     ------
     BerlinError
-        If the file can't be read, or is no account file.
+        If the file can't be read, or is not an account file.
     """
 
     are_open = False
@@ -204,7 +204,7 @@ class AccountFile:
         stamp = self._stamp_now()
         if stamp is None:
             if self._stamp is not None and not self._gone:
-                _log.error("%s is gone; the accounts that were read from it still hold", clean(str(self._path), 200))
+                _log.error("%s is gone; its accounts are still valid", clean(str(self._path), 200))
             self._gone = True
             return
         self._gone = False
@@ -213,9 +213,9 @@ class AccountFile:
         try:
             self._entries, self._stamp = self._read()
         except BerlinError as error:
-            # It is read again all the same: the same file may be opened in a moment, once its owner or mode is right.
+            # The next request reads it again: its owner or mode may be right by then.
             if stamp != self._unread:
-                _log.error("%s; the accounts that were read before still hold", error)
+                _log.error("%s; the accounts that were read before are still valid", error)
             self._unread = stamp
 
     def _update(self, change: Callable[[_Entries], _Entries]) -> None:

@@ -1,4 +1,4 @@
-"""Accounts: who may log in to the server."""
+"""The accounts that may log in to the server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Account:
     name : str
         What its user logs in with.
     balance : int or None
-        Tokens that it may still use; None if nobody counts.
+        Tokens that it may still use; None for no limit.
     id : str
         What is its own is kept under this; another account of the same name, at another time, has another.
     mark : str
@@ -85,7 +85,7 @@ class Accounts(Protocol):
         Raises
         ------
         OSError
-            From it, if that can't be written down; it counts none the less, until the server ends.
+            From it, if it can't be saved; it is kept in memory until the server ends.
         """
         ...
 

@@ -195,7 +195,7 @@ def test_an_edit_that_can_not_be_read_is_told_once_and_the_next_one_again(
             assert file.find("ada")
         assert len(caplog.records) == number
     assert "accounts.json can't be read" in caplog.text
-    assert "still hold" in caplog.text
+    assert "still valid" in caplog.text
 
 
 def test_a_file_that_could_not_be_opened_is_read_when_it_can_be_and_that_is_told_once(
