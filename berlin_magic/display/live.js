@@ -17,6 +17,9 @@ const MATH = ".berlin-math"; // all that is ever given to the typesetter
 const TYPESET = new WeakMap(); // formula -> its TeX
 
 const WORDS = { waiting: "waiting for the first word", streaming: "", stopping: "stopping …" };
+// What a screen reader hears at the end.
+const ENDS = { complete: "complete", stopped: "stopped", interrupted: "interrupted", cut: "incomplete", failed: "failed" };
+const SAID_FOR = 2000; // ms
 const CUT = "cut: the kernel has ended · `%berlin show [N]` shows what is kept";
 
 function element(tag, className, attributes = {}) {
@@ -74,11 +77,55 @@ function adopt(was, node) {
   morph(was, [...was.childNodes], node);
 }
 
+// Return a group of buttons, each with a text, a name, and an action that returns what to say.
+function buttons(name, wanted) {
+  const group = document.createElement("div");
+  group.dataset.berlinButtons = "code";
+  group.setAttribute("role", "group");
+  group.setAttribute("aria-label", name);
+  const said = document.createElement("span");
+  said.setAttribute("role", "status");
+  let clearing;
+  for (const [text, label, action] of wanted) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.dataset.lmSuppressShortcuts = "true"; // or a notebook in command mode takes a letter: X cuts the cell
+    button.title = label;
+    button.setAttribute("aria-label", label);
+    button.textContent = text;
+    button.addEventListener("click", async () => {
+      said.textContent = await action();
+      clearTimeout(clearing);
+      clearing = setTimeout(() => (said.textContent = ""), SAID_FOR);
+    });
+    group.append(button);
+  }
+  group.append(said);
+  return group;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text); // not there in a page that came without TLS from another machine
+    return "Copied";
+  } catch {
+    const set = (event) => {
+      event.preventDefault();
+      event.clipboardData.setData("text/plain", text);
+    };
+    document.addEventListener("copy", set, { capture: true, once: true });
+    const isDone = document.execCommand("copy");
+    document.removeEventListener("copy", set, { capture: true });
+    return isDone ? "Copied" : "Not copied: the browser does not allow it";
+  }
+}
+
 // The document: slots with finished children and a tail, as growing.py describes them.
 class Tree {
-  constructor(root, typeset) {
+  constructor(root, typeset, decorate) {
     this.root = root;
     this.typeset = typeset;
+    this.decorate = decorate;
     this.reset();
   }
 
@@ -86,6 +133,7 @@ class Tree {
     this.root.replaceChildren();
     this.slots = new Map([[0, { el: this.root, tail: "", nodes: [] }]]);
     this.touched = new Set();
+    this.blocks = 0;
   }
 
   apply([op, id, ...rest]) {
@@ -124,7 +172,15 @@ class Tree {
     slot.tail = "";
     slot.nodes = [];
     this.touch(nodes);
+    if (html.includes("<pre")) this.decorateBlocks(nodes);
     return nodes;
+  }
+
+  decorateBlocks(nodes) {
+    for (const node of nodes) {
+      const blocks = node.matches?.(".highlight") ? [node] : (node.querySelectorAll?.(".highlight") ?? []);
+      for (const block of blocks) this.decorate(block, (this.blocks += 1));
+    }
   }
 
   touch(nodes) {
@@ -162,9 +218,11 @@ function typesetter(model) {
 
 
 class StatusLine {
-  constructor(onStop) {
+  constructor(onStop, say) {
+    this.say = say;
     this.el = element("div", "berlin-live-status");
     this.button = element("button", "berlin-live-stop", { type: "button", title: "Stop this reply; what has arrived is kept" });
+    this.button.dataset.lmSuppressShortcuts = "true";
     this.button.textContent = "Stop";
     this.button.hidden = true;
     this.button.addEventListener("click", () => {
@@ -175,8 +233,7 @@ class StatusLine {
       onStop();
     });
     this.text = element("span", "berlin-live-words");
-    this.voice = element("span", "berlin-live-voice", { role: "status", "aria-live": "polite" });
-    this.el.append(this.button, this.text, this.voice);
+    this.el.append(this.button, this.text);
     this.status = { state: "waiting", model: "", notes: [] };
     this.characters = 0;
     this.elapsed = 0;
@@ -212,7 +269,7 @@ class StatusLine {
   end(words) {
     this.button.remove();
     this.text.textContent = words ?? this.text.textContent;
-    if (words) this.voice.textContent = words;
+    if (words) this.say(words);
   }
 
   // A screen reader hears that a reply waits, that it comes, and now and then how far it is: never the stream itself.
@@ -225,7 +282,7 @@ class StatusLine {
     if (remark === this.said || performance.now() - this.saidAt < ANNOUNCE_EVERY) return;
     this.said = remark;
     this.saidAt = performance.now();
-    this.voice.textContent = remark;
+    this.say(remark);
   }
 }
 
@@ -302,14 +359,14 @@ class Reply {
     this.id = id;
     this.page = page;
     this.body = element("div", "berlin-reply");
-    this.status = new StatusLine(() => this.send({ stop: true }));
+    this.status = new StatusLine(() => this.send({ stop: true }), (words) => page.say(words));
     this.root = element("div", "berlin-live mathjax_ignore");
     this.root.append(this.body, this.status.el);
     this.root.addEventListener("focusin", ({ target }) => (this.focused = target));
     this.root.addEventListener("focusout", () =>
       setTimeout(() => this.root.contains(document.activeElement) || (this.focused = undefined)),
     );
-    this.tree = new Tree(this.body, page.typeset);
+    this.tree = new Tree(this.body, page.typeset, (block, number) => this.decorate(block, number));
     this.follower = new Follower(this.root);
     this.slots = document.getElementsByClassName(`berlin-slot-${id}`);
     this.queue = [];
@@ -387,6 +444,19 @@ class Reply {
     clearTimeout(this.ackTimer);
   }
 
+  // The code is what our own renderer has drawn: nothing in a reply can make buttons, or be hidden.
+  decorate(block, number) {
+    const name = `code block ${number}`;
+    const code = () => block.querySelector("code").textContent.replace(/\n$/, "");
+    const wanted = [["Copy", `Copy ${name}`, () => copy(code())]];
+    if (this.page.document.isKnown) {
+      const insert = () => (this.page.document.insertBelow(this.id, code()) ? "Inserted" : "Not done: the cell is gone");
+      wanted.push(["Insert below", `Insert below: ${name}`, insert]);
+    }
+    block.append(buttons(name, wanted));
+    block.querySelector("pre").tabIndex = 0; // long lines are scrolled with the keyboard, too
+  }
+
   // The final output is about to come in the place of the slot.
   end() {
     if (this.over) return;
@@ -440,6 +510,18 @@ class NotebookDocument {
     return undefined;
   }
 
+  // Insert a code cell below the one that shows a slot; return whether there is one.
+  insertBelow(id, source) {
+    const { outputs } = this.find(id) ?? {};
+    const cells = this.context?.model?.cells;
+    for (let i = 0; i < (cells?.length ?? 0); i++) {
+      if (!outputs || cells.get(i).outputs !== outputs) continue;
+      this.context.model.sharedModel.insertCell(i + 1, { cell_type: "code", source });
+      return true;
+    }
+    return false;
+  }
+
   // Put into the place of a slot what an update of its display says, if nobody else has.
   update(id, { data, metadata }) {
     const found = this.find(id);
@@ -479,6 +561,9 @@ class Page {
         if (reply.hasEnded()) this.drop(reply);
       }
     });
+    // It outlasts the replies: what a screen reader is to say at the end is not gone with the view.
+    this.voice = element("span", "berlin-live-voice", { role: "status", "aria-live": "polite" });
+    document.body.append(this.voice);
     this.calls = new Map(); // reply, or undefined for all of them -> timers
     this.undo = [];
     this.listen();
@@ -546,6 +631,7 @@ class Page {
     if (message.hello && id) this.call(id);
     else this.stopCalling(id);
     let reply = this.replies.get(id);
+    if (message.end) this.sayEnd(message);
     if (!reply && message.end) this.model.send({ id, bye: true });
     if (!reply && message.all) {
       reply = new Reply(id, this);
@@ -555,6 +641,14 @@ class Page {
       if (message.cell) setTimeout(() => reply.over || this.document.addSlot(id, message.cell), TIME_TO_SHOW);
     }
     reply?.take(message);
+  }
+
+  sayEnd({ end, words }) {
+    this.say(`Reply ${ENDS[end] ?? "ended"}, ${words.toLocaleString("en")} ${words === 1 ? "word" : "words"}`);
+  }
+
+  say(words) {
+    this.voice.textContent = words;
   }
 
   select(root) {
@@ -586,6 +680,7 @@ class Page {
     for (const id of [...this.calls.keys()]) this.stopCalling(id);
     for (const reply of [...this.replies.values()]) this.drop(reply);
     this.undo.forEach((undo) => undo());
+    this.voice.remove();
   }
 }
 

@@ -9,6 +9,7 @@ doubled: a file that is saved at any moment holds at least half of it, and the c
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -34,6 +35,7 @@ _TIME_TO_ANSWER = 2.0  # seconds in which most front ends have answered
 _GRACE = 2.0  # seconds in which messages of the front end still arrive after the end
 _LAST_MESSAGE_TIMEOUT = 0.5  # seconds that the cell waits for the front end's last message
 _POLL = 0.005  # seconds between two checks for it
+_WORD = re.compile(r"\w\S*")  # marks of Markdown are none
 _LONG = 2000  # characters: rendering more would block the user's loop
 
 
@@ -160,7 +162,7 @@ class LiveView(StaticView):
         """Replace the view by one static output."""
         widget = self._widget
         if widget is not None:
-            widget.post(self._slot.name, {"end": True})
+            widget.post(self._slot.name, {"end": status.state, "words": len(_WORD.findall(rendered.plain))})
         if self._plain is not None:
             self._plain.remove()
         self._finished = self.final(status, metadata)

@@ -5,9 +5,9 @@ const HTML = "text/html";
 const NOTHING = "Nothing has been asked in this notebook, or its kernel has not loaded berlin_magic.";
 const STYLE = `
 .berlin-history { overflow-y: auto; padding: 8px; background: var(--jp-layout-color1); color: var(--jp-content-font-color1); }
-.berlin-history :is(h2, h3) { font-size: var(--jp-ui-font-size2); margin: 4px 0 8px; }
-.berlin-history ol { list-style: none; margin: 0; padding: 0; }
-.berlin-history li { margin-bottom: 12px; padding-bottom: 8px; border-bottom: 1px solid var(--jp-border-color2); }
+.berlin-history > :is(h2, h3) { font-size: var(--jp-ui-font-size2); margin: 4px 0 8px; }
+.berlin-history > ol { list-style: none; margin: 0; padding: 0; }
+.berlin-history > ol > li { margin-bottom: 12px; padding-bottom: 8px; border-bottom: 1px solid var(--jp-border-color2); }
 .berlin-history .berlin-question {
     display: block; width: 100%; text-align: start; font: inherit; font-weight: 600; color: inherit; white-space: pre-wrap;
     overflow-wrap: anywhere; background: none; border: 0; border-radius: 3px; padding: 4px; max-height: 12em; overflow: hidden;
@@ -16,7 +16,7 @@ const STYLE = `
 .berlin-history .berlin-question:not(:disabled):hover { background: var(--jp-layout-color2); }
 .berlin-history .berlin-question:focus-visible { outline: 2px solid var(--jp-brand-color1); outline-offset: -2px; }
 .berlin-history .berlin-marks { font-size: var(--jp-ui-font-size1); color: var(--jp-ui-font-color1); padding: 0 4px; }
-.berlin-history .berlin-is-stale { border-inline-start: 3px solid var(--jp-warn-color1); }
+.berlin-history > ol > .berlin-is-stale { border-inline-start: 3px solid var(--jp-warn-color1); }
 .berlin-history .jp-RenderedHTMLCommon { padding: 4px; font-size: var(--jp-ui-font-size1); overflow-wrap: anywhere; }
 .berlin-history .berlin-reply > :last-child { margin-bottom: 0; }
 .berlin-history .highlight pre { background: var(--jp-cell-editor-background); padding: 4px; overflow-x: auto; }
@@ -111,7 +111,10 @@ function drawn(turn, number, notebook, app) {
     const marks = element("div", "berlin-marks", [turn.answerer, ...turn.marks].join(" · "));
     const {rendermime} = notebook.content;
     const renderer = rendermime.createRenderer(HTML);
-    renderer.renderModel(rendermime.createModel({data: {[HTML]: turn.html}, trusted: false}));
+    renderer.renderModel(rendermime.createModel({data: {[HTML]: turn.html}, trusted: false})).then(() => {
+        for (const wide of renderer.node.querySelectorAll("pre, .berlin-table")) wide.tabIndex = 0; // it may scroll
+        rendermime.latexTypesetter?.typeset(renderer.node);
+    });
     one.append(question, marks, renderer.node);
     if (turn.rest) one.append(element("div", "berlin-marks", `… ${turn.rest.toLocaleString("en")} more characters`));
     return one;

@@ -93,7 +93,7 @@ function promptLanguage(markdown, Language) {
 
 /** Return the extension of one editor: prose as long as its first line is the magic, and nothing otherwise. */
 function promptEditor(isPromptNow, load, codemirror) {
-    const {Compartment, Decoration, EditorState, EditorView, Prec, ViewPlugin, syntaxTree} = codemirror;
+    const {Compartment, Decoration, EditorState, EditorView, Prec, ViewPlugin, indentService, syntaxTree} = codemirror;
     const prompt = new Compartment();
     const magic = Decoration.line({class: "berlin-magic-line"});
     const expression = Decoration.mark({class: "berlin-expression"});
@@ -151,9 +151,14 @@ function promptEditor(isPromptNow, load, codemirror) {
         return {destroy: () => (gone = true)};
     });
 
+    // A new line begins below the one above it, and a question below an indented magic at the margin. Python would
+    // indent otherwise, also until Markdown is loaded.
+    const indent = (context, at) => (isMagic(context.lineAt(at, -1).text) ? 0 : context.lineIndent(at, -1));
+
     const prose = () => [
         Prec.highest([
             loaded ?? loading,
+            indentService.of(indent),
             EditorView.lineWrapping,
             EditorView.contentAttributes.of({spellcheck: "true"}),
             EditorState.languageData.of(() => [{closeBrackets: {brackets: []}}]),

@@ -13,7 +13,7 @@ const STYLE = `
     position: absolute; top: 3px; inset-inline-end: 3px; opacity: 0; transition: opacity 0.1s;
 }
 :hover > [data-berlin-buttons=code], [data-berlin-buttons=code]:focus-within { opacity: 1; }
-@media (hover: none) { [data-berlin-buttons=code] { opacity: 1; } }
+@media (hover: none), (forced-colors: active) { [data-berlin-buttons=code] { opacity: 1; } }
 @media (prefers-reduced-motion: reduce) { [data-berlin-buttons] { transition: none; } }
 @media print { [data-berlin-buttons] { display: none; } }
 [data-berlin-buttons=reply] { margin-top: 4px; }
@@ -117,6 +117,9 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
     const codeOf = pre => read().code.get(pre) ?? null;
     const isQuestion = () => isPrompt(cell.model.sharedModel.getSource());
 
+    for (const wide of root.querySelectorAll("pre, .berlin-table")) {
+        if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0; // it is scrolled with the keyboard, too
+    }
     const {code, whole} = read();
     [...code].forEach(([pre, held], index) => {
         const block = pre.parentElement;

@@ -37,6 +37,8 @@
         "div data-language": (value) => /^[A-Za-z0-9+#.-]{1,20}$/.test(value),
         "* dir": (value) => value === "auto" || value === "ltr",
         "* class": CLASSES,
+        "pre tabindex": (value) => value === "0", // of the live view and of our extension
+        "div tabindex": (value, el) => value === "0" && el.className === "berlin-table",
         "* data-slot": (value) => /^\d+$/.test(value),
         "* data-jupyter-id": (_value, el) => /^H\d$/.test(el.tagName),
         "* id": (value, el) => /^H\d$/.test(el.tagName) && document.querySelectorAll(`[id="${CSS.escape(value)}"]`).length === 1,

@@ -95,7 +95,12 @@ SETUP = """async source => {
         return root.innerHTML.replaceAll(' class=""', "");
     };
     window.painted = () => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
-    window.shown = () => document.querySelector(".berlin-reply")?.innerHTML.replaceAll(' class=""', "");
+    window.shown = () => {
+        const root = document.querySelector(".berlin-reply")?.cloneNode(true);
+        root?.querySelectorAll("[data-berlin-buttons]").forEach(group => group.remove());
+        root?.querySelectorAll("pre").forEach(pre => pre.removeAttribute("tabindex"));
+        return root?.innerHTML.replaceAll(' class=""', "");
+    };
 }"""
 STATUS = {"state": "streaming", "model": "m", "notes": [], "stop": True}
 
@@ -167,7 +172,7 @@ async def test_a_missing_message_is_noticed_and_everything_asked_for_again(front
 
 
 async def test_it_calls_no_more_for_a_reply_that_has_ended_before_it_was_shown(front_end):
-    await take(front_end, {"hello": True}, {"end": True})
+    await take(front_end, {"hello": True}, {"end": "complete", "words": 1})
     assert {"id": "it", "bye": True} in await front_end.evaluate("sent")
     calls = "sent.filter(message => message.ready).length"
     before = await front_end.evaluate(calls)

@@ -142,7 +142,7 @@ async def test_blank_lines_above_the_magic_are_as_nothing(notebook):
 
 
 async def test_prose_is_neither_indented_nor_paired_as_code_is(notebook):
-    nb = await notebook("%%berlin", "if True:")
+    nb = await notebook("%%berlin", "if True:", "  %%berlin")
     await wait_until_prose(nb, 0)
     await nb.page.evaluate(
         """() => {
@@ -157,6 +157,9 @@ async def test_prose_is_neither_indented_nor_paired_as_code_is(notebook):
     await edit(nb, 1)
     await nb.page.keyboard.type("\nprint(", delay=5)
     assert await source(nb, 1) == "if True:\n    print()"
+    await edit(nb, 2)
+    await nb.page.keyboard.type("\nAt the margin\n  and not", delay=5)
+    assert await source(nb, 2) == "  %%berlin\nAt the margin\n  and not"
 
 
 async def test_the_file_is_as_without_the_extension(notebook):

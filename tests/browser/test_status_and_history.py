@@ -76,7 +76,7 @@ async def test_the_panel_shows_the_conversation_and_a_click_goes_to_the_cell(not
     await nb.run(1)
     await panel(nb.page).locator("strong", has_text="bold").wait_for()
     await nb.run(2)
-    await panel(nb.page).locator("li").nth(1).wait_for()
+    await panel(nb.page).locator("ol > li .berlin-question").nth(1).wait_for()
     await nb.run(1)
     await panel(nb.page).get_by_text("2 versions").wait_for()
     stale = panel(nb.page).locator("li.berlin-is-stale")
@@ -149,7 +149,7 @@ async def test_nothing_of_an_attack_runs_or_loads_in_the_panel(browser, lab, ser
         watch.opened = True
         await nb.run(*range(len(questions) + 1))
         await open_panel(nb)
-        await page.locator("#berlin-history li").nth(len(texts) - 1).wait_for()
+        await page.locator("#berlin-history .berlin-question").nth(len(texts) - 1).wait_for()
         assert await panel(page).locator(".berlin-question").first.inner_text() == f"1  {HOSTILE} 0"
         wrong = await page.evaluate("() => berlinDetector.inspect('#berlin-history .jp-RenderedHTMLCommon')")
         assert {one for found in wrong for one in found} == set()

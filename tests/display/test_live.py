@@ -260,7 +260,7 @@ def test_at_the_end_the_output_is_static_and_the_widget_hears_no_more():
     assert streamed.data["text/plain"] == "Hello"
     assert "berlin-slot-" not in streamed.data["text/html"]
     assert streamed.metadata == {"berlin": {"turn": "1"}}
-    assert streamed.widget.messages[-1] == {"end": True}
+    assert streamed.widget.messages[-1] == {"end": "complete", "words": 1}
     assert streamed.widget.replies == {}
 
 
