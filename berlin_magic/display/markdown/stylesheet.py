@@ -43,7 +43,9 @@ REPLY = CODE + "".join(
     for selector, rule in {
         ":is([dir=auto],[dir=auto] p)": "text-align:start",
         "details": "margin:0 0 1em",
-        "blockquote[dir=auto]": "border-left:0;border-inline-start:5px solid var(--jp-border-color2,#8886)",
+        "blockquote[dir=auto]": (
+            "padding:0 1em;border-left:0;border-inline-start:5px solid var(--jp-border-color2,#8886)"
+        ),
         ".highlight": f"background:{_GROUND};border:{_LINE};border-radius:4px;margin:0 0 1em;contain:inline-size",
         ".highlight[data-language]::before": (
             "content:attr(data-language);display:block;padding:.3em .8em 0;font-size:80%;line-height:1.2;"
