@@ -34,7 +34,7 @@ export async function promptCells(shared) {
             if (!extensions || !languages) return;
             const load = once(async () => {
                 const {support} = await languages.getLanguage(MARKDOWN);
-                return promptLanguage(support.language, language.Language);
+                return (load.loaded = promptLanguage(support.language, language.Language));
             });
             extensions.addExtension({
                 name: "berlin-magic:prompt",
@@ -97,7 +97,6 @@ function promptEditor(isPromptNow, load, codemirror) {
     const prompt = new Compartment();
     const magic = Decoration.line({class: "berlin-magic-line"});
     const expression = Decoration.mark({class: "berlin-expression"});
-    let loaded = null;
 
     const inCode = (tree, at) => {
         for (let node = tree.resolveInner(at, 1); node; node = node.parent) {
@@ -144,8 +143,7 @@ function promptEditor(isPromptNow, load, codemirror) {
 
     const loading = ViewPlugin.define(view => {
         let gone = false;
-        load().then(language => {
-            loaded = language;
+        load().then(() => {
             if (!gone) view.dispatch({effects: prompt.reconfigure(prose())});
         });
         return {destroy: () => (gone = true)};
@@ -157,7 +155,7 @@ function promptEditor(isPromptNow, load, codemirror) {
 
     const prose = () => [
         Prec.highest([
-            loaded ?? loading,
+            load.loaded ?? loading, // a later editor begins with it
             indentService.of(indent),
             EditorView.lineWrapping,
             EditorView.contentAttributes.of({spellcheck: "true"}),

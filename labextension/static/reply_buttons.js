@@ -117,9 +117,7 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
     const codeOf = pre => read().code.get(pre) ?? null;
     const isQuestion = () => isPrompt(cell.model.sharedModel.getSource());
 
-    for (const wide of root.querySelectorAll("pre, .berlin-table")) {
-        if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0; // it is scrolled with the keyboard, too
-    }
+    requestAnimationFrame(() => setTimeout(() => reachWideOnes(root))); // when all is laid out: to ask earlier is slow
     const {code, whole} = read();
     [...code].forEach(([pre, held], index) => {
         const block = pre.parentElement;
@@ -139,6 +137,13 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
         wanted.push(["Ask again", "Ask again: run this cell", again]);
     }
     if (wanted.length) root.parentElement.append(buttons("reply", "Reply", wanted));
+}
+
+/** Let the keyboard reach what scrolls. */
+function reachWideOnes(root) {
+    for (const wide of root.querySelectorAll("pre, .berlin-table")) {
+        if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+    }
 }
 
 const CHANGED = "Not done: what is shown is not what the notebook holds";

@@ -26,19 +26,25 @@ export async function status(shared) {
             const button = document.createElement("button");
             button.type = "button";
             button.setAttribute("aria-haspopup", "menu");
-            const item = new Widget();
-            item.addClass("berlin-status-item");
             const style = document.createElement("style");
             style.textContent = STYLE;
-            item.node.append(style, button);
-            button.hidden = true; // the bar itself shows and hides the item
 
+            // The item is there as long as there is something to say: in other notebooks nothing is different.
+            let registered = null;
             const show = answer => {
                 const words = answer && !answer.error ? described(answer) : "";
-                button.hidden = !words;
                 button.textContent = words;
                 button.title = `Berlin: ${words}\nClick to choose another model`;
                 button.setAttribute("aria-label", `Berlin: ${words}. Choose a model`);
+                if (!words) {
+                    registered?.dispose();
+                    registered = null;
+                } else if (!registered) {
+                    const item = new Widget();
+                    item.addClass("berlin-status-item");
+                    item.node.append(style, button);
+                    registered = bar.registerStatusItem("berlin-magic:status", {item, align: "left", rank: 10});
+                }
             };
             let asked = 0;
             const update = async panel => {
@@ -75,7 +81,6 @@ export async function status(shared) {
                 const {left, top} = button.getBoundingClientRect();
                 menu.open(left, top, {verticalAlignment: "bottom"});
             });
-            bar.registerStatusItem("berlin-magic:status", {item, align: "left", rank: 10});
             follow(notebooks, NotebookActions, update);
         },
     };

@@ -8,6 +8,7 @@ import signal
 import time
 
 import pytest
+from browser.jupyterlab_page import Notebook
 from display.replies import long_reply
 
 pytestmark = pytest.mark.long  # kernels and pages end, and begin anew: four minutes
@@ -167,6 +168,26 @@ async def test_a_page_that_is_loaded_again_goes_on_live_and_keeps_the_finished_o
     [output] = (await nb.save()).cells[1].outputs
     assert output.data["text/plain"] == TEXT
     assert output.metadata["berlin"] == {"reply": len(TEXT)}
+
+
+async def test_a_second_page_that_is_opened_in_the_middle_is_live_and_both_keep_the_finished_output(notebook, browser):
+    nb = await notebook(IMPORT, driving(12))
+    await nb.run(0)
+    await nb.save()
+    await in_the_middle(nb, characters=800)
+    page = await browser.new_page()
+    page.set_default_timeout(30_000)
+    other = Notebook(nb.lab, page, nb.path)
+    try:
+        await other.open_page()
+        await grown(other, 1500)
+        for one in (nb, other):
+            await one.output(1).locator(".jp-RenderedHTML .berlin-status", has_text="6,000 characters").wait_for()
+            [output] = [output for output in await one.outputs(1) if output["output_type"] == "display_data"]
+            assert output["data"]["text/plain"] == TEXT
+            assert output["metadata"]["berlin"] == {"reply": len(TEXT)}
+    finally:
+        await page.close()
 
 
 async def test_stop_works_on_a_page_that_was_loaded_again(notebook):

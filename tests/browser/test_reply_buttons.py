@@ -228,6 +228,33 @@ async def test_buttons_are_on_our_replies_alone_and_only_if_the_markdown_is_what
     await nb.shut_down()
 
 
+async def test_a_reply_that_imitates_our_buttons_has_none_that_work(notebook, server):
+    bar = '<div data-berlin-buttons="code" role="group"><button type="button" aria-label="{0}">{0}</button></div>'
+    fake = bar.format("Copy code block 1")
+    block = f'<div class="highlight"><pre><code>rm -rf</code></pre>{fake}</div>'
+    reply = f"{block}\n\n- {bar.format('Ask again: run this cell')}\n\n```html\n{fake}\n```\n\n[Copy](javascript:1)"
+    server.answers(Reply(reply, pieces=3, hangs=True))
+    nb = await notebook(LOAD, ASK)
+    await nb.run(0)
+    await nb.start(1)
+    live = nb.page.locator(".berlin-live")
+    await live.get_by_text("javascript:1").wait_for()
+    labels = "all => all.map(el => el.ariaLabel ?? el.textContent)"
+    code = ["Copy code block 1", "Insert below: code block 1"]
+    assert await live.locator("button, [role=button], [onclick]").evaluate_all(labels) == [*code, "Stop"]
+    assert await live.locator("[data-berlin-buttons]").count() == 1
+    await live.get_by_role("button", name="Stop").click()
+    await nb.wait(1)
+    await buttons(nb).nth(3).wait_for()
+    assert await nb.output(1).locator("button, [role=button], [onclick]").evaluate_all(labels) == [
+        *code,
+        "Copy the reply as Markdown",
+        "Ask again: run this cell",
+    ]
+    await button(nb, "Insert below: code block 1").click()
+    assert await sources(nb) == [LOAD, ASK, fake]
+
+
 CODES = [
     "x",
     "",

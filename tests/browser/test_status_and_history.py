@@ -60,6 +60,17 @@ async def test_the_status_bar_says_who_is_asked_and_a_click_chooses_another_mode
         await nb.run(4)
         await item.get_by_text("Berlin: by-hand").wait_for()
         assert await nb.page.evaluate("() => jupyterapp.shell.currentWidget.content.widgets.length") == 5
+        await nb.page.evaluate(
+            """async () => {
+                window.first = jupyterapp.shell.currentWidget;
+                const other = await jupyterapp.commands.execute("notebook:create-new", {kernelName: "python3"});
+                await other.sessionContext.ready;
+                await other.sessionContext.shutdown();
+            }"""
+        )
+        await item.wait_for(state="detached")
+        await nb.page.evaluate("() => jupyterapp.shell.activateById(first.id)")
+        await item.get_by_text("Berlin: by-hand").wait_for()
     finally:
         server.models = ["scripted"]
 
@@ -131,6 +142,27 @@ async def test_the_menu_has_the_commands_and_the_dry_run_changes_nothing(noteboo
     await nb.page.evaluate("() => { jupyterapp.shell.currentWidget.content.activeCellIndex = 3; }")
     assert not await nb.page.evaluate("() => jupyterapp.commands.isEnabled('berlin-magic:dry-run')")
     assert await sources(nb) == [LOAD, "%%berlin\nOne?", "\n%%berlin -t 0.5\nWhat about {{ 6 * 7 }}?", "1"]
+
+
+OLDER = """import sys, types
+sys.modules["berlin_magic.kernel.extension"] = types.ModuleType("an older one")
+sys.modules["berlin_magic.kernel.front_end"] = None"""
+
+
+async def test_a_kernel_without_the_package_or_with_an_older_one_is_left_in_peace(notebook):
+    nb = await notebook("%%berlin\nAnybody?", OLDER, "# berlin\nlen(In)", "%autoawait off")
+    said: list[str] = []
+    nb.page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    nb.page.on("pageerror", lambda error: said.append(str(error)))
+    await nb.run(0)
+    assert "not found" in str(await nb.outputs(0))
+    await open_panel(nb)
+    await panel(nb.page).get_by_text("Nothing has been asked").wait_for()
+    await nb.run(1, 2, 3, 2)
+    assert (await nb.outputs(2))[0]["data"]["text/plain"] == "6"  # with the first, empty one: nothing of ours is in it
+    assert not await status(nb.page).is_visible()
+    assert said == []
+    assert await nb.page.locator(".jp-Dialog, .jp-Notification-Toast").count() == 0
 
 
 async def test_nothing_of_an_attack_runs_or_loads_in_the_panel(browser, lab, server):
