@@ -25,6 +25,7 @@ SUITES = {
     "rows": "many rows at a time: seconds beside the ideal, and memory",
     "server": "berlin-server beside a pass-through",
     "browser": "the live view in JupyterLab: the page's main thread (not with --short)",
+    "labextension": "the JupyterLab extension: opening 200 cells, and a key in a long prompt (not with --short)",
 }
 
 

@@ -30,7 +30,7 @@ from IPython.display import Markdown, display
 from berlin_magic.display.view import Status
 from berlin_magic.display.selection import open_view, prepare
 from berlin_magic.display.static import Rendered, final_output
-from browser.samples import long_reply
+from display.replies import long_reply
 prepare(get_ipython())
 LAST_WORD = {LAST_WORD!r}
 

@@ -1,33 +1,33 @@
 """What the JupyterLab extension costs: opening a notebook of 200 cells, and a key in a prompt of 10,000 characters.
 
-Run ``python benchmarks/labextension.py [--rounds N] [--cells N]`` with the test extra and a Chromium. The same
-notebook, in which every fourth cell is a prompt with a finished reply, is opened by turns in a JupyterLab with the
-extension and in one without. Printed are medians of the page's CPU time: until the notebook is there and the page is
-idle; the same and a scroll over all cells, so that each is drawn; and for one key.
+The same notebook, in which every fourth cell is a prompt with a finished reply, is opened in a JupyterLab with the
+extension and in one without. The figures are CPU times of the page: until the notebook is there and the page is idle;
+the same and a scroll over all cells, so that each is drawn; and for one key.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import statistics
+import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+from benchmarks.measure import ROOT, Figure, Options, fresh
+from berlin_magic.display.static import Rendered, final_output
+from berlin_magic.display.view import Status
 
-from browser.conftest import _find_chromium  # noqa: E402  # the rig is not a package
-from browser.jupyterlab_page import Lab, Notebook  # noqa: E402
-from browser.samples import long_reply  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
 
-from berlin_magic.display.static import Rendered, final_output  # noqa: E402
-from berlin_magic.display.view import Status  # noqa: E402
+from browser.conftest import _find_chromium  # the rig is not a package
+from browser.jupyterlab_page import Lab, Notebook
+from display.replies import long_reply
 
+CELLS = 200
 KEYS = 100
 LINE = "Is *this* {{ name }} right, and with `which` input does it fail? "
 PROMPT = "%%berlin\n" + (LINE * 3 + "\n\n") * 51
@@ -103,39 +103,38 @@ async def typing(lab: Lab, browser: Browser) -> float:
     return cost
 
 
-async def main() -> None:
-    """Measure and print."""
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--cells", type=int, default=200)
-    chosen = options.parse_args()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        labs = {how: Lab(Path(folder) / how, extension=how == "with") for how in ("with", "without")}
-        try:
+def costs() -> dict[str, dict[str, float]]:
+    """Return each cost with and without the extension, in one browser."""
+
+    async def run() -> dict[str, dict[str, float]]:
+        found: dict[str, dict[str, float]] = {"opened": {}, "drawn": {}, "key": {}}
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             async with async_playwright() as playwright:
-                browser = await playwright.chromium.launch(
-                    executable_path=_find_chromium(),
-                    args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-                )
-                opened: dict[str, list[tuple[float, float]]] = {how: [] for how in labs}
-                typed: dict[str, list[float]] = {how: [] for how in labs}
-                for lab in labs.values():
-                    write_notebook(lab.notebooks / "big.ipynb", chosen.cells)
-                for _ in range(chosen.rounds):
-                    for how, lab in labs.items():
-                        opened[how].append(await opening(lab, browser))
-                        typed[how].append(await typing(lab, browser))
-                await browser.close()
-        finally:
-            for lab in labs.values():
-                lab.close()
-    print(f"{chosen.cells} cells, median of {chosen.rounds}")
-    for at, what in enumerate(("opened", "opened and drawn")):
-        with_, without = (statistics.median(costs[at] for costs in opened[how]) for how in ("with", "without"))
-        print(f"{what}: {with_:.2f} s with, {without:.2f} s without, ratio {with_ / without:.3f}")
-    for how, costs in typed.items():
-        print(f"a key in {len(PROMPT):,} characters, {how}: {1000 * statistics.median(costs):.1f} ms")
+                arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+                browser = await playwright.chromium.launch(executable_path=_find_chromium(), args=arguments)
+                for how in ("with", "without"):
+                    lab = Lab(Path(folder) / how, extension=how == "with")
+                    try:
+                        write_notebook(lab.notebooks / "big.ipynb", CELLS)
+                        await opening(lab, browser)  # what is loaded for the first time
+                        found["opened"][how], found["drawn"][how] = await opening(lab, browser)
+                        found["key"][how] = await typing(lab, browser)
+                    finally:
+                        lab.close()
+        return found
+
+    return asyncio.run(run())
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+def figures(options: Options) -> Iterator[Figure]:
+    if options.short or not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        return  # nothing in it is exact
+    runs = [fresh(costs) for _ in range(min(options.rounds, 3))]
+
+    def each(key: str, how: str, factor: float = 1) -> list[float]:
+        return [factor * run[key][how] for run in runs]
+
+    for key, name, bound in (("opened", "opened", 1.1), ("drawn", "opened, and each cell drawn", None)):
+        title = f"a notebook of {CELLS} cells is {name}"
+        yield Figure(title, "s", each(key, "with"), "without the extension", each(key, "without"), bound)
+    yield Figure(f"a key in a prompt of {len(PROMPT):,} characters", "ms", each("key", "with", 1000), bound=16)

@@ -161,11 +161,12 @@ class LiveView(StaticView):
     def finish(self, status: Status, metadata: Mapping[str, Any]) -> None:
         """Replace the view by one static output."""
         widget = self._widget
+        self._finished = self.final(status, metadata)
         if widget is not None:
-            widget.post(self._slot.name, {"end": status.state, "words": len(_WORD.findall(rendered.plain))})
+            words = len(_WORD.findall(self._finished[0]["text/plain"]))
+            widget.post(self._slot.name, {"end": status.state, "words": words})
         if self._plain is not None:
             self._plain.remove()
-        self._finished = self.final(status, metadata)
         self._slot.finish(*self._finished)
         if widget is None:
             return

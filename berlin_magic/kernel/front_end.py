@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -22,6 +22,7 @@ from berlin_magic.kernel.cell import cell_of
 from berlin_magic.kernel.command import CommandContext
 from berlin_magic.kernel.commands import COMMANDS
 from berlin_magic.kernel.conversation_commands import beginning, marks_of
+from berlin_magic.kernel.current_values import changed_since
 from berlin_magic.kernel.magics import BerlinMagics
 
 if TYPE_CHECKING:
@@ -100,7 +101,11 @@ async def _run(magics: BerlinMagics, name: str, **arguments: object) -> None:
 
 async def _history(magics: BerlinMagics) -> Answer:
     found = await _conversations(magics)
-    return await in_thread(lambda: {"conversations": [_shown(name, talk) for name, talk in found.items() if len(talk)]})
+    names = getattr(magics.shell, "user_ns", {})
+    changed = await changed_since(names, [turn for talk in found.values() for turn in talk])
+    return await in_thread(
+        lambda: {"conversations": [_shown(name, talk, changed) for name, talk in found.items() if len(talk)]}
+    )
 
 
 async def _conversations(magics: BerlinMagics) -> dict[str, Conversation]:
@@ -112,7 +117,7 @@ async def _conversations(magics: BerlinMagics) -> dict[str, Conversation]:
     return {name: notebook.conversation(name) for name in notebook.names()}
 
 
-def _shown(name: str, conversation: Conversation) -> Answer:
+def _shown(name: str, conversation: Conversation, changed: Mapping[str, Sequence[str]]) -> Answer:
     """Return what is shown of a conversation: text, and safe HTML of the beginning of each reply."""
     from berlin_magic.display.markdown import to_html  # noqa: PLC0415 - a slow import
 
@@ -127,8 +132,8 @@ def _shown(name: str, conversation: Conversation) -> Answer:
                 "cell": turn.cell,
                 "question": printable(beginning(turn.prompt)),
                 "answerer": clean(turn.model, 40) or "assistant",
-                "marks": marks_of(turn, versions, stale=turn.id in stale),
-                "stale": turn.id in stale,
+                "marks": marks_of(turn, versions, stale=turn.id in stale, changed=changed.get(turn.id, ())),
+                "stale": turn.id in stale or turn.id in changed,
                 "html": to_html(reply or "(nothing)"),
                 "rest": len(turn.reply) - len(reply),
             }
