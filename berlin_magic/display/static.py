@@ -70,14 +70,14 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
     status : Status
         How it ended: a reply that ended too early is marked as such.
     metadata : Mapping
-        What the conversation needs to be read back from the notebook file; JSON.
+        What the conversation needs to be read back from the notebook file; JSON. Empty for what is in no conversation.
 
     Returns
     -------
     tuple of dict
         ``text/html`` (safe in every front end; JupyterLab and nbconvert prefer it), ``text/markdown`` (for front ends
         without HTML) and ``text/plain`` (the text without terminal control characters); then the output's metadata,
-        with `metadata` under ``berlin``. Only the HTML has the reasoning, folded.
+        with `metadata`, if there is any, under ``berlin``. Only the HTML has the reasoning, folded.
     """
     remark = status_line.as_markdown(status)
     data = {
@@ -85,7 +85,7 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
         "text/markdown": f"{reply.markdown.rstrip()}\n\n{remark}\n" if remark else reply.markdown,
         "text/plain": reply.plain,
     }
-    return data, {"berlin": dict(metadata)}
+    return data, {"berlin": dict(metadata)} if metadata else {}
 
 
 class StaticView(View):

@@ -275,7 +275,7 @@ class _Run:
             f"model    {clean(self._there.model, 80)}",
             f"rows     {len(self._questions):,}; {len(self._questions) - len(turns):,} of them are stored",
             f"size     about {prompt:,} tokens for the prompts{most} (an estimate)",
-            f"cost     {cost.money or 'the price is not known'}",
+            f"cost     {'the price is not known' if price is None else cost.money or 'nothing'}",
         ]
         if turns:
             lines += ["", "The first of them:", "", str(turns[0].content)]

@@ -11,6 +11,7 @@ def test_the_final_output_holds_html_markdown_and_the_text_itself():
     assert data["text/plain"] == "**Hi**  there\n"
     assert set(data) == {"text/html", "text/markdown", "text/plain"}
     assert metadata == {"berlin": {"turn": "1"}}
+    assert final_output(Rendered.of("Hi"), status_of("complete"), {})[1] == {}  # a reader of the file passes it over
 
 
 def test_a_reply_ended_early_is_marked_in_each_form_but_the_text_itself():
