@@ -333,3 +333,24 @@ def test_any_cuts_of_any_bytes_give_the_same(data, cuts):
 def test_any_texts_come_out_as_they_went_in(contents, between):
     data = b"".join(chunk(content, end=between) for content in contents)
     assert joined(*slices(data, 3)) == "".join(contents)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        b'{"segment":"text","content":"b"},{"segment":"text","content":"c"}',
+        b'{"segment":"text","content":"b}\n\n{c"}',
+        b'{"segment":"text","content":["b"]}',
+        b'{"segment":"text"}',
+        b'{"segment":"text","content":""}',
+        b'{"segment":"start","content":"b"}',
+        b'{"segment":"stop"}',
+        b"[]",
+        b'{"code":-1,"data":[],"message":"no"}',
+        b'data: {"segment":"text","content":"b"}',
+        '{"segment":"text","content":"\\ud83d"}\n\n{"segment":"text","content":"\\ude00é"}'.encode(),
+    ],
+)
+def test_what_stands_among_many_chunks_of_text_is_read_as_it_is_alone(odd):
+    text = b'{"id":"1","segment":"text","content":"a"}'
+    assert_same_at_every_cut(b"\n\n".join([text, text, odd, text, text, b'{"segment":"stop"}']))
