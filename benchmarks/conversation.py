@@ -75,8 +75,19 @@ def notebook_of(talk: Conversation, path: Path, cells: int) -> Path:
 
 def read_again(path: Path) -> Conversation:
     talk = Conversation()
-    talk.read(notebook_file.read(path).told())
+    talk.read(notebook_file.read(path).record())
     return talk
+
+
+def listed(talk: Conversation) -> dict[str, float]:
+    """Return the seconds that everything takes which looks at all turns."""
+    return {
+        "stale marks": timed(talk.stale),
+        "history": timed(lambda: [(turn.prompt, len(talk.place_of(turn).versions)) for turn in talk]),
+        "export": timed(lambda: exported(talk, talk.messages, ".md")),
+        "slice": timed(lambda: talk[1:]),
+        "record": timed(talk.record),
+    }
 
 
 def costs(turns: int) -> dict[str, float]:
@@ -94,15 +105,9 @@ def costs(turns: int) -> dict[str, float]:
         gc.freeze()  # what was asked to measure it is not looked at by the collector afterwards
         text = sum(len(turn.prompt) + turn.length for turn in talk)
         found["load"] = timed(partial(loaded, path))
-        again = loaded(path)
-        for name, work in {
-            "stale marks": again.stale,
-            "history": lambda: [(turn.prompt, len(again.place_of(turn).versions)) for turn in again],
-            "export": lambda: exported(again, again.messages, ".md"),
-            "slice": lambda: again[1:],
-            "record": again.record,
-        }.items():
-            found[name] = timed(work)
+        found |= listed(loaded(path))
+        gc.collect()
+        gc.freeze()  # as above
         for cells in (500, 1000):
             file = notebook_of(talk, Path(folder) / "n.ipynb", min(cells, turns))
             found[f"file of {cells}"] = timed(partial(read_again, file))

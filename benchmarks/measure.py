@@ -54,6 +54,8 @@ class Figure:
         The most that the ratio to the reference may be; without a reference, the most that the median may be.
     exact : bool
         Whether it is counted rather than timed: the same on every machine, so that the guard can hold it.
+    held : float, optional
+        What the guard holds in place of a bound that can't be reached; README.md says why.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Figure:
     reference_runs: Sequence[float] = ()
     bound: float | None = None
     exact: bool = False
+    held: float | None = None
 
     @property
     def value(self) -> float:
@@ -77,19 +80,41 @@ class Figure:
     @property
     def holds(self) -> bool | None:
         """Whether it is within its bound; None if it has none."""
-        judged = self.value if self.ratio is None else self.ratio
-        return None if self.bound is None else judged <= self.bound
+        return None if self.bound is None else self._judged <= self.bound
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is exact, and more than the guard allows."""
+        most = self.bound if self.held is None else self.held
+        return self.exact and most is not None and self._judged > most
+
+    @property
+    def _judged(self) -> float:
+        return self.value if self.ratio is None else self.ratio
 
     def row(self) -> list[str]:
         """Return the cells of its line in the table."""
         spread = "" if len(self.runs) == 1 or self.exact else f"{short(min(self.runs))} to {short(max(self.runs))}"
         compared = "" if self.ratio is None else f"{self.ratio:.2f} x {self.reference}"
         bound = "" if self.bound is None else f"{'ok' if self.holds else 'OVER'} (at most {short(self.bound)})"
+        bound += "" if self.held is None else f", held at {short(self.held)}"
         return [self.name, f"{short(self.value)} {self.unit}", spread, compared, bound]
 
     def record(self) -> dict[str, Any]:
         """Return it as JSON."""
-        fields = ("name", "unit", "value", "runs", "reference", "reference_runs", "ratio", "bound", "holds", "exact")
+        fields = (
+            "name",
+            "unit",
+            "value",
+            "runs",
+            "reference",
+            "reference_runs",
+            "ratio",
+            "bound",
+            "holds",
+            "exact",
+            "held",
+        )
         return {name: getattr(self, name) for name in fields}
 
 
