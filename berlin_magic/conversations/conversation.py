@@ -115,7 +115,7 @@ class Conversation(Turns):
         super().__init__(system)
         self.model = model
         if any(connection.get(name) for name in SERVER_SETTINGS) and (prefix := named_provider(model)[0]):
-            connection = {"provider": prefix, **connection}  # whom else would they be for
+            connection = {"provider": prefix, **connection}  # they can't be for another
         self.connection = {name: unseen(name, value) for name, value in connection.items()}
         self.context: Literal["client", "server"] = "client"
         self.renewed = False
@@ -237,7 +237,7 @@ class Conversation(Turns):
         Parameters
         ----------
         turn : Turn
-            Running, and nobody else's. It has taken each event when that is yielded.
+            Running, and answered by nobody else. It has taken each event before that is yielded.
         replay : str, optional
             In place of the conversation's own.
         there : Connection, optional
@@ -268,7 +268,7 @@ class Conversation(Turns):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **settings: Any) -> Self:
-        """Return the conversation that `save` wrote, that a list of messages holds, or that a notebook file tells.
+        """Return the conversation that `save` wrote, that a list of messages holds, or that is in a notebook file.
 
         Parameters
         ----------
@@ -340,7 +340,7 @@ class Conversation(Turns):
             refused = not turn.parts and not isinstance(error, IncompleteReplyError)
             raise redacted(error, there.secrets) from None  # another package's provider may quote anything
         except asyncio.CancelledError as error:
-            raise untraced(error) from None  # who gives up waiting sees the frames that were waiting
+            raise untraced(error) from None  # the caller that cancels sees the frames that were waiting
         finally:
             settle(refused)
 

@@ -14,7 +14,7 @@ __all__ = ["Order"]
 class Order:
     """The turns that are part of a conversation, oldest first, place by place.
 
-    Whatever changes at a place is told with `cut`; what stands before it is not looked at again. So a question at the
+    Call `cut` for every change at a place; what stands before it is not looked at again. So a question at the
     end costs the same, however long the conversation is.
     """
 

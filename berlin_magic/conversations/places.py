@@ -20,7 +20,7 @@ class Places:
     Attributes
     ----------
     journal : Journal or None
-        Is told of every change.
+        Receives every change.
     """
 
     def __init__(self, system: str = "") -> None:
@@ -184,14 +184,14 @@ class Places:
         self._reindex()
 
     def note_everything(self) -> None:
-        """Tell the journal all that there is."""
+        """Write everything to the journal."""
         for place in self._places:
             self._note_place(place)
         for entry in self.every_event():
             self._note_event(*entry)
 
     def note(self, turn: Turn) -> None:
-        """Take note of what has become of `turn`, and tell the journal."""
+        """Note a change of `turn`, also in the journal."""
         if turn.id in self._where:
             place, version = self._where[turn.id]
             self._order.cut(place)

@@ -50,7 +50,7 @@ def mode_of(text: str) -> Mode:
 
 
 def digest(messages: Iterable[Message], model: str | None = None, options: Mapping[str, Any] | None = None) -> str:
-    """Return what tells one request from all others, and is the same wherever it is made.
+    """Return the digest of a request: the same request has the same digest everywhere.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class Replays:
         known[data] = reply
 
     def add_turns(self, turns: Iterable[Turn]) -> None:
-        """Keep the replies of the turns that are complete, and not from a file that nobody has vouched for."""
+        """Keep the replies of the turns that are complete, and not from a file that the user does not trust."""
         for turn in turns:
             images = tuple(image.url for image in turn.images)
             if turn.finish == "complete" and turn.request and (turn.length or images) and not turn.from_file:
@@ -132,7 +132,7 @@ class Replays:
                 self.add(turn.request, reply)
 
     def add_messages(self, messages: Iterable[Message]) -> None:
-        """Keep the answers of a plain list of messages; model and options are not told there, and so not compared."""
+        """Keep the answers of a plain list of messages; it has no model and no options, so these are not compared."""
         before: list[Message] = []
         for message in messages:
             if message["role"] == "assistant":

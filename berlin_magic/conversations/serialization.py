@@ -132,14 +132,14 @@ _DEEPEST = 20  # levels of lists and dicts in options
 def places_of(
     places: Iterable[Mapping[str, Any]], events: Iterable[Mapping[str, Any]], problems: list[str]
 ) -> list[Place]:
-    """Return the places that records tell of, in their order.
+    """Return the places of these records, in their order.
 
     Parameters
     ----------
     places, events : iterable of mapping
         As `place_record` and `event_record` have made them; in any order.
     problems : list of str
-        What is no such record is left out, and said here. A place that lacks its record stands at the end.
+        Gets a line for each record that is not one, and is left out. A place without a record stands at the end.
 
     Returns
     -------
@@ -397,7 +397,7 @@ def _whole(record: Mapping[str, Any], name: str) -> int:
 
 
 class Journal(Protocol):
-    """Is told of every change as it happens, in records; none of its methods waits for anything."""
+    """Receives every change as it happens, as a record; none of its methods waits for anything."""
 
     def place(self, record: Record) -> None:
         """Take a place that is new, or stands otherwise than before."""

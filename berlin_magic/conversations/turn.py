@@ -91,7 +91,7 @@ class Turn:
     before : Link or None
         The turns that stood before it when it was asked; never rewritten.
     cell, run : str or None
-        The id of the cell that asked, if the front end tells it, and which execution of that cell.
+        The id of the cell that asked, if the front end sends it, and which execution of that cell.
     model : str
         The model that was asked.
     wanted : str
@@ -126,13 +126,13 @@ class Turn:
     changed_before : str
         The variables, with commas between them, that had changed since earlier turns that were sent had quoted them.
     reason : str
-        Why the engine ended the reply, in its own word (`events.Finish`); empty if it did not tell.
+        Why the engine ended the reply, in its own word (`messages.Finish`); empty if it gave none.
     prompt_tokens, completion_tokens : int or None
         What the engine counted.
     cost : str
         What it has cost, in money; empty if that is not known. It is not recorded with the turn.
     begun, ended : float or None
-        Seconds since the epoch, from whoever has a clock.
+        Seconds since the epoch, given by the caller.
     check : mapping
         What a check of the reply's code found: ``check``, ``code``, ``verdict``, ``said``, ``seconds``; JSON.
     alone : bool
@@ -238,7 +238,7 @@ class Turn:
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it answered, if the provider tells; part of no context."""
+        """What the model thought before it answered, if the provider shows it; it is not part of any context."""
         return "".join([part.text for part in self.parts if isinstance(part, ReasoningPart)])
 
     def take(self, event: Event) -> None:
@@ -324,7 +324,7 @@ class Turn:
 
     @property
     def standing(self) -> tuple[Message, ...]:
-        """The same, shared between all who ask for it and so not to be changed: a long conversation holds it once."""
+        """The same, shared by all callers, which must not change it: a long conversation holds it once."""
         if self.given is not None:
             return self.given
         if self.finish == "running" or not (self._length or self.images):

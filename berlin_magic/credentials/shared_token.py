@@ -43,11 +43,11 @@ class SharedToken:
 
     @property
     def usable(self) -> bool:
-        """Whether there is anybody to share it with, as far as is known."""
+        """Whether it can be shared, as far as is known."""
         return self._folder is not None and self._folder not in _unusable
 
     async def read(self) -> Secret:
-        """Return the token that was written last, by whichever process; an empty one if there is none."""
+        """Return the token that was written last, by any process; an empty one if there is none."""
         records: Records = await self._with_file(PrivateFile.read, {})
         return records.get(self._name, {}).get("token", Secret())
 
@@ -69,7 +69,7 @@ class SharedToken:
         """
         async with AsyncExitStack() as stack:
             if self._folder is not None:
-                # A lock for each account and server: one that hangs holds up nobody else.
+                # A lock for each account and server: a login that hangs does not delay others.
                 digest = hashlib.sha256(self._name.encode("utf-8", "replace")).hexdigest()[:16]
                 lock = file_lock_in_thread(self._folder / f"login-{digest}.lock", timeout=_LOGIN_TIMEOUT)
                 try:

@@ -32,7 +32,7 @@ _LOOKED_AT = 100_000
 
 
 def page_words(text: str) -> str:
-    """Return `text` without the tags, styles and scripts of a page; as it is, if it is no page or nothing is left.
+    """Return `text` without the tags, styles and scripts of a page; as it is, if it is not a page or nothing is left.
 
     The result is still a server's words, and no safer than before.
     """
@@ -94,7 +94,7 @@ def proxy_refusal(where: str, proxy: Proxy | None, *, status: int | None = None,
     where : str
         The server's address.
     proxy : Proxy, optional
-        None if there is one that nobody has named.
+        None if it is one that the user has not named.
     status : int, optional
         The status of its answer.
     said : str

@@ -69,7 +69,7 @@ async def received(
                 return
         if fault:
             # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
-            # this, the last words before a cut are lost to whoever reads slowly.
+            # this, a slow reader loses the last words before a cut.
             data = b"".join(getattr(response.content, "_buffer", ()))
         for piece in filter(None, unpacked(data)):
             yield piece
@@ -119,7 +119,7 @@ def object_limit(limit: int | None) -> int:
 
 
 async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None) -> str:
-    """Return the body of an answer that is no stream, as text; what broke off in the middle counts as it is.
+    """Return the body of an answer that is not a stream, as text; what broke off in the middle counts as it is.
 
     Raises
     ------
@@ -162,7 +162,7 @@ async def end_of_framing(response: aiohttp.ClientResponse) -> None:
 
 
 def end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], object]:
-    """Raise in whoever reads the body when the connection is lost; return the function that ends this.
+    """Raise in the reader of the body when the connection is lost; return the function that ends this.
 
     After broken framing aiohttp (3.14, with its parser in C) closes the connection and forgets the body: without this
     its reader waits for ever, the limit on silence being switched off as well.

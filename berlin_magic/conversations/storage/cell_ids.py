@@ -48,7 +48,7 @@ class CellIds:
         self._file = tuple(cells)
 
     def rename(self, former: str, now: str) -> None:
-        """Take note that a cell has another id that lasts: the file that it was saved to tells it."""
+        """Take note that a cell has another lasting id: the one in the file that it was saved to."""
         for found in self._sessions.values():
             found.update({sent: now for sent, id_ in found.items() if id_ == former})
         if former in self._sources:

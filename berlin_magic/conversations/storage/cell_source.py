@@ -55,7 +55,7 @@ def commands_in(source: str) -> list[tuple[str, str]]:
 
 
 def digest(text: str) -> str:
-    """Return what tells one text from others, 16 characters of it."""
+    """Return a digest of a text, of 16 characters."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -102,7 +102,7 @@ class Store:
             self._warnings.append(state.warning)
 
     def take_warnings(self) -> list[str]:
-        """Return what the user should know and has not been told yet."""
+        """Return the warnings that the user has not seen yet."""
         taken, self._warnings = self._warnings, []
         return taken
 
@@ -194,7 +194,7 @@ class Store:
         )
 
     def events(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Return the records of what the user has asked or done, by their ids; no record of what a file has told."""
+        """Return the records of what the user has asked or done, by their ids; no record that came from a file."""
 
         def read(connection: sqlite3.Connection) -> dict[str, Record]:
             found: dict[str, Record] = {}

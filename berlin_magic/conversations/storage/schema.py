@@ -133,8 +133,8 @@ def connected(path: Path, *, writable: bool = True) -> Iterator[sqlite3.Connecti
 def opened(path: Path) -> Opened:
     """Make sure that there is a database at `path` which can be used.
 
-    What is no database at all, or a broken one, is renamed and a new one begun; another program's, or one of a newer
-    version, is left where it is. Nothing is deleted.
+    A file that is not a database, or a broken one, is renamed, and a new one is made; another program's, or one of a
+    newer version, is left where it is. Nothing is deleted.
 
     Raises
     ------
@@ -165,7 +165,7 @@ _IN_MEMORY = "This conversation lives in memory until the kernel ends; BerlinMag
 
 
 def unusable(error: sqlite3.Error) -> bool:
-    """Say whether `error` means that the file is no database, or a broken one."""
+    """Say whether `error` means that the file is not a database, or a broken one."""
     return getattr(error, "sqlite_errorcode", None) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 

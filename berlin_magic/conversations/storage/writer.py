@@ -41,7 +41,7 @@ class Writer:
     path : Path
         The database.
     failed : callable
-        Is told the error, on the writer's thread.
+        Gets the error, on the writer's thread.
     """
 
     def __init__(self, path: Path, failed: Callable[[Exception], None]) -> None:
@@ -100,7 +100,7 @@ class Writer:
                     writes = _taken(source)
                     self._carry_out(connection, writes)
                     _set(writes)
-        except Exception as error:  # noqa: BLE001 - a thread has nobody else to tell
+        except Exception as error:  # noqa: BLE001 - a thread has no caller
             self._failed(error)
         finally:
             self.broken = True

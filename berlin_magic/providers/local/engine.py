@@ -1,8 +1,8 @@
 """Engines: find the process that runs a model, start one if there is none, and hold it while it is used.
 
 All kernels of a user share one engine for each model. What is needed to reach it (its port and a secret) is in a file
-that only the user can read. Two locks keep them from starting two: `starting`, which who looks for the engine holds for
-a moment, and `running`, which the engine's process holds as long as it lives.
+that only the user can read. Two locks keep them from starting two: `starting`, which a kernel that looks for the engine
+holds for a moment, and `running`, which the engine's process holds as long as it lives.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Options:
     """Seconds until it ends when its last user has gone: a kernel that is restarted finds it still there."""
 
     def order(self, model: ModelFile, secret: Secret, paths: _Paths) -> Order:
-        """Return what the engine's process is told."""
+        """Return the order for the engine's process."""
         wanted = self.context_length or _CONTEXT
         return {
             "model": str(model.path),
@@ -148,7 +148,7 @@ class Lease:
                 self._connection.send(b"-")
 
     def ending(self) -> str:
-        """Return how the process ended, as far as that can be told."""
+        """Return how the process ended, as far as that is known."""
         if self._process is None:
             return ""
         with suppress(subprocess.TimeoutExpired):
@@ -203,7 +203,7 @@ def take(model: ModelFile, options: Options, given_up: threading.Event) -> Lease
     options : Options
         How it is started.
     given_up : threading.Event
-        If it is set, nobody waits any more: what was started for this wait is ended.
+        If it is set, the wait is given up: what was started for it is ended.
 
     Raises
     ------
@@ -254,7 +254,7 @@ def _taken(model: ModelFile, options: Options, paths: _Paths, given_up: threadin
         if found.process is not None:
             code = found.process.wait(_PATIENCE)
             raise _failure(model, f"its process ended {_ending(code)} while it loaded the model")
-        # Somebody else's ended while we waited, because it was stopped or killed: soon it is our turn.
+        # The engine of another kernel ended while we waited, because it was stopped or killed: try again.
         given_up.wait(_LOOK)
     raise ServerUnreachableError(
         f"The engine for {clean(model.name, 60)} could not be reached.\nRun the cell again in a moment."
@@ -303,7 +303,7 @@ def _found_or_started(model: ModelFile, options: Options, paths: _Paths) -> _Fou
 
 
 def _runs(paths: _Paths) -> bool:
-    """Say whether an engine lives; who asks holds the lock `starting`, so that none begins meanwhile."""
+    """Say whether an engine lives; the caller holds the lock `starting`, so that none begins meanwhile."""
     lock = FileLock(paths.running, timeout=0, mode=0o600)
     try:
         lock.acquire()
@@ -367,7 +367,7 @@ def _environment() -> dict[str, str]:
 
 
 def _leased(found: _Found, paths: _Paths, given_up: threading.Event) -> Lease | None:
-    """Return a lease once the model is loaded; None if the process has ended, or nobody waits any more.
+    """Return a lease once the model is loaded; None if the process has ended, or the wait was given up.
 
     Raises
     ------
@@ -400,7 +400,7 @@ def _leased(found: _Found, paths: _Paths, given_up: threading.Event) -> Lease | 
 
 
 def _line(connection: socket.socket, found: _Found, paths: _Paths, given_up: threading.Event) -> str | None:
-    """Return the next line; None if the other side has ended, or nobody waits any more."""
+    """Return the next line; None if the other side has ended, or the wait was given up."""
     data = b""
     check = time.monotonic() + _CHECK
     while not given_up.is_set():
@@ -427,7 +427,7 @@ def _state() -> PrivateFile:
 
 
 def _paths(model: ModelFile) -> _Paths:
-    # A file that was replaced is another model: who has loaded the old one goes on with it.
+    # A file that was replaced is another model: a kernel that has loaded the old one goes on with it.
     changed = model.path.stat().st_mtime_ns if model.path.exists() else 0
     key = hashlib.sha256(f"{os.path.normcase(model.path)}\n{model.size}\n{changed}".encode()).hexdigest()[:16]
     return _Paths(key, state_folder() / "engines")

@@ -41,7 +41,7 @@ _NO_REASON = re.compile(r"^(encountered an error while trying to fit|failed to l
 
 
 class Order(TypedDict):
-    """What the engine is told at its start."""
+    """The order that the engine gets at its start."""
 
     model: str
     projector: str
@@ -63,9 +63,9 @@ class Order(TypedDict):
     alone: float
 
 
-def proof(secret: str, who: str, *nonces: str) -> str:
-    """Return what only who knows the secret can say: neither side learns it from the other."""
-    return hmac.new(secret.encode(), "\n".join((who, *nonces)).encode(), "sha256").hexdigest()
+def proof(secret: str, role: str, *nonces: str) -> str:
+    """Return a proof that a side knows the secret; it does not reveal the secret."""
+    return hmac.new(secret.encode(), "\n".join((role, *nonces)).encode(), "sha256").hexdigest()
 
 
 def main() -> int:
@@ -84,7 +84,7 @@ def main() -> int:
         print(listening.getsockname()[1], flush=True)
         os.dup2(log, 2)
         os.dup2(log, 1)  # nobody reads the pipe any more
-        # xllamacpp holds the interpreter's lock while it loads: whoever connects meanwhile waits in the backlog.
+        # xllamacpp holds the interpreter's lock while it loads: clients that connect meanwhile wait in the backlog.
         server, failure = _loaded(order)
         said = {"failed": failure} if server is None else {"url": f"{server.listening_address}/v1"}
         asyncio.run(_Leases(order, said).serve(listening))
@@ -132,7 +132,7 @@ def _reason(log: str) -> str:
 
 
 class _Leases:
-    """Those who use the engine, each by a connection that is held open."""
+    """The clients of the engine, each with a connection that is held open."""
 
     def __init__(self, order: Order, said: dict[str, str]) -> None:
         self._secret = order["secret"]
@@ -176,7 +176,7 @@ class _Leases:
                 self._leases -= 1
                 self._running -= running
                 self._left = self._used = time.monotonic()
-        except (OSError, TimeoutError, ValueError):  # who had it is gone, or is nobody we know
+        except (OSError, TimeoutError, ValueError):  # the client has left, or does not know the secret
             pass
         finally:
             writer.close()
