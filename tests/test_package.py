@@ -50,6 +50,7 @@ def test_loading_the_extension_imports_only_what_loading_needs() -> None:
     later = ["aiohttp", "ipywidgets", "anywidget", "markdown_it", "nest_asyncio2", "sqlite3", "importlib.metadata"]
     later += ["berlin_magic.credentials.redaction"]
     later += [f"berlin_magic.conversations.storage.{name}" for name in ("database", "notebook_file", "opened_notebook")]
+    later += ["berlin_magic.prompts.slip", "berlin_magic.results.conversation"]
     later += [f"berlin_magic.kernel.{name}" for name in ("ask", "commands", "reply", "autoload")]
     code = (
         "import sys, IPython\n"

@@ -11,7 +11,6 @@ from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.context_window import estimate
 from berlin_magic.conversations.conversation import Settle
 from berlin_magic.conversations.turn import Turn
-from berlin_magic.prompts.slip import packed
 from berlin_magic.results.budget import Budget, Ceiling, Cost, money, reserved
 from berlin_magic.results.prices import FREE, Price, own_price, vendor_price
 
@@ -197,6 +196,8 @@ def max_tokens(turn: Turn) -> int | None:
 
 def prompt_tokens(turn: Turn) -> int:
     """Return about how many tokens are sent for a turn."""
+    from berlin_magic.prompts.slip import packed  # noqa: PLC0415  # loaded with the first question
+
     asked = turn.asked
     return sum(message.tokens + _EACH for message in packed(asked[-1:] if turn.alone else asked))
 

@@ -22,12 +22,12 @@ from berlin_magic.errors import NotConfiguredError
 from berlin_magic.kernel.cell import Cell, cell_of, path_of, source_of
 from berlin_magic.kernel.costs import Costs
 from berlin_magic.kernel.shown import CellPresenter
-from berlin_magic.results.conversation import Conversation
 
 if TYPE_CHECKING:
     from berlin_magic.conversations.storage.database import Store, StoredJournal
     from berlin_magic.conversations.storage.notebook_file import Entry
     from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook
+    from berlin_magic.results.conversation import Conversation
 
 __all__ = ["Notebook", "conversation", "conversation_of", "notebook_of"]
 
@@ -132,6 +132,8 @@ class Notebook:
 
     def apart(self) -> Conversation:
         """Return a conversation that is none of the notebook's, with its settings: for a question outside of any."""
+        from berlin_magic.results.conversation import Conversation  # noqa: PLC0415
+
         talk = Conversation(self.system, host=Host(replays=self.replays, reserve=self.costs.reserve))
         self._apart.append(talk)
         self._configure(talk)
@@ -321,6 +323,8 @@ class Notebook:
         return StoredJournal(store, id_, self._file.id, name, talk.first_system)
 
     def _found(self, name: str) -> tuple[str, Conversation]:
+        from berlin_magic.results.conversation import Conversation  # noqa: PLC0415
+
         file = self._file
         store = file.store
         host = Host(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.messages import Event
-from berlin_magic.results.conversation import Conversation
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.notebook import Notebook
+    from berlin_magic.results.conversation import Conversation
 
 __all__ = ["CellPresenter", "show_no_more"]
 
