@@ -96,6 +96,9 @@ def vendor_price(model: str, where: str, now: datetime) -> Price | None:
     """
     from yarl import URL  # noqa: PLC0415 - loading the extension needs no addresses
 
+    host = URL(where).host or ""
+    if "." not in host or host.replace(".", "").isdigit() or ":" in host:
+        return None  # no vendor's: a server here or in this network; so its first question need not wait for the import
     try:
         prices: Any = import_module("genai_prices")  # of the extra `prices`
         snapshot: Any = import_module("genai_prices.data_snapshot").get_snapshot()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -52,3 +54,19 @@ def test_the_same_name_elsewhere_has_none(where: str) -> None:
 def test_an_unknown_model_has_none() -> None:
     pytest.importorskip("genai_prices")
     assert vendor_price("no-such-model", "https://api.openai.com/v1", NOW) is None
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["http://127.0.0.1:8000", "http://localhost:11434/v1", "http://[::1]:1", "http://gpu-box/v1", "http://10.0.0.7"],
+)
+def test_for_a_server_in_this_network_no_list_of_prices_is_imported(where: str) -> None:
+    code = f"""
+import sys
+from datetime import UTC, datetime
+from berlin_magic.results.prices import vendor_price
+assert vendor_price("gpt-4o-mini", {where!r}, datetime(2026, 11, 27, tzinfo=UTC)) is None
+print("genai_prices" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
