@@ -25,7 +25,7 @@ ENDS = {
     "berlin": b'{"segment":"stop","id":"chatcmpl-123456789012345678901234567"}',
     "openai": b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
 }
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
 PATHS = {"berlin": "/api/chat/completions", "openai": "/v1/chat/completions"}
 FRAMINGS = {"each": "a chunk a token", "large": "64 kB framing", "paced": "paced"}
 PACE = 0.001  # seconds between two tokens
