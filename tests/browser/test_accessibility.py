@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import pytest
 import pytest_asyncio
 from browser.conftest import SCREENSHOTS
 from browser.samples import EVERYTHING
 from browser.scripted_server import Reply
 from browser.test_palette import choose, sources
+
+pytestmark = pytest.mark.long  # axe-core over every view: a minute
 
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."

@@ -7,6 +7,8 @@ from browser.conftest import SCREENSHOTS
 from browser.scripted_server import Reply
 from browser.test_looks import CONTRAST
 
+pytestmark = pytest.mark.long  # half a minute
+
 WRONG = "The square of a number:\n\n```python\ndef square(x):\n    return x + x\n```\n\nIt is quick."
 RIGHT = "I had doubled it:\n\n```python\ndef square(x):\n    return x * x\n```\n"
 ASK = '%%berlin --check "assert square(2) == 4 and square(-3) == 9"\nWrite square(x).'

@@ -6,6 +6,8 @@ import pytest
 from browser.conftest import SCREENSHOTS
 from browser.samples import EVERYTHING
 
+pytestmark = pytest.mark.long  # screenshots in several sizes: a minute
+
 IMPORT = "from drive_view import drive"
 CONTRAST = """element => {
     const parse = colour => colour.match(/[\\d.]+/g).map(Number);

@@ -12,6 +12,8 @@ from browser.scripted_server import AT_ONCE, Reply
 from browser.test_cells_in_jupyterlab import question
 from display.replies import long_reply
 
+pytestmark = pytest.mark.long  # kernels of their own
+
 LOAD = "%load_ext berlin_magic"
 ASK = "%%berlin\nTell me something."
 VERSIONS = {

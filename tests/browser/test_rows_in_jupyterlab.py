@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from browser.conftest import SCREENSHOTS
 from browser.scripted_server import Reply
 from browser.test_looks import CONTRAST
+
+pytestmark = pytest.mark.long  # half a minute
 
 LOAD = """\
 %load_ext berlin_magic
