@@ -201,12 +201,15 @@ class Started:
         Whether it is the embedded server, which is not a language model.
     caution : str
         What users must know of this model's answers.
+    where : str
+        The address that is asked, for messages; empty if there is none.
     """
 
     provider: str
     model: str
     embedded: bool = False
     caution: str = ""
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)

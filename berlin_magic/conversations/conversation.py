@@ -314,7 +314,7 @@ class Conversation(Turns):
 
         provider = there.provider
         turn.wanted = turn.model
-        yield Started(provider.name, there.model, there.embedded, caution)
+        yield Started(provider.name, there.model, there.embedded, caution, there.where)
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}

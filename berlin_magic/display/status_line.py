@@ -22,6 +22,8 @@ _WORDS: dict[State, str] = {
 }
 _ENDED_EARLY: frozenset[State] = frozenset({"stopped", "interrupted", "cut", "failed"})
 _QUIET = "opacity:.65;font-size:85%;margin-top:.4em"
+_SLIP = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.4em 0 0 1em"
+_MOST = 2000  # characters of a slip: it is saved with each reply
 
 
 def sentence(status: Status, hint: str = "") -> str:
@@ -41,13 +43,28 @@ def sentence(status: Status, hint: str = "") -> str:
 
 
 def as_html(status: Status, hint: str = "") -> str:
-    """Return the status line as HTML with inline style."""
-    return quiet(sentence(status, hint))
+    """Return the status line as HTML with inline style; what was sent is folded in it.
+
+    The slip is plain text: markup in it has no effect.
+    """
+    said = sentence(status, hint)
+    if not status.slip:
+        return quiet(said)
+    slip = "\n".join(clean(line, 300) for line in status.slip[:_MOST].splitlines())
+    more = "\n…" if len(status.slip) > _MOST else ""
+    return _quiet(
+        f'<details class="berlin-slip"><summary>{text_to_html(said)} · what was sent</summary>'
+        f'<div style="{_SLIP}">{text_to_html(slip)}{more}</div></details>'
+    )
 
 
 def quiet(text: str) -> str:
     """Return one line of `text` as HTML that looks like a status line."""
-    return f'<div class="berlin-status" style="{_QUIET}">{text_to_html(text)}</div>'
+    return _quiet(text_to_html(text))
+
+
+def _quiet(html: str) -> str:
+    return f'<div class="berlin-status" style="{_QUIET}">{html}</div>'
 
 
 def as_markdown(status: Status) -> str:

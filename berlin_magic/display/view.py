@@ -35,6 +35,8 @@ class Status:
         them.
     reasoning : str
         The model's reasoning, once the reply has ended; not part of its text. Untrusted text.
+    slip : str
+        What was sent, in a few lines, once the reply has ended; empty if that is not worth saying.
     """
 
     state: State
@@ -45,6 +47,7 @@ class Status:
     notes: tuple[str, ...] = ()
     remark: str = ""
     reasoning: str = field(default="", repr=False)
+    slip: str = field(default="", repr=False)
 
 
 class View(ABC):

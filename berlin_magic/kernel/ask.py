@@ -23,7 +23,7 @@ from berlin_magic.kernel.cell_result import CellResult, result_of
 from berlin_magic.kernel.check import Checking, checking_of
 from berlin_magic.kernel.command_output import quantity
 from berlin_magic.kernel.current_values import changed_notes, changed_since
-from berlin_magic.kernel.packing_slip import slip_of, slip_output
+from berlin_magic.kernel.packing_slip import short_slip, slip_of, slip_output
 from berlin_magic.kernel.prompt import compose_prompt, recorded, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 from berlin_magic.kernel.templates import filled_template
@@ -244,6 +244,7 @@ class _Question:
             await reply.read(talk.answer(turn, replay=mode), background=self._background)
             if self._checking is None or await self._checking.passes(reply):
                 self._wanted.take(reply)
+            reply.slip = short_slip(turn, self._composed, talk.data, reply.where)
             if options.once:
                 notebook.asked_once(turn)
             record = _record(notebook, turn, talk, options.conversation, self._source, once=options.once)

@@ -14,7 +14,7 @@ from berlin_magic.prompts.compose import Composed
 from berlin_magic.prompts.slip import Packed, Slip, packed
 from berlin_magic.results.conversation import Conversation
 
-__all__ = ["slip_of", "slip_output"]
+__all__ = ["short_slip", "slip_of", "slip_output"]
 
 _THUMBNAIL = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=]+")
 _PRE = "white-space:pre-wrap;overflow-wrap:break-word;text-align:left;margin:0 0 0.5em 0"
@@ -59,6 +59,36 @@ async def slip_of(conversation: Conversation, turn: Turn, composed: Composed, co
         turn.left_out,
         tuple(notes),
     )
+
+
+def short_slip(turn: Turn, composed: Composed, data: str, where: str) -> str:
+    """Return in a few lines what was sent for a turn, for its finished output: sizes and levels, none of the data.
+
+    Parameters
+    ----------
+    turn : Turn
+        The question, asked.
+    composed : Composed
+        The values in it.
+    data : str
+        The level of the notebook.
+    where : str
+        The address that was asked, for messages.
+
+    Returns
+    -------
+    str
+        Empty for a stored reply, for which nothing was sent, and if the question and all turns before it were sent as
+        they stand: the notebook shows these.
+    """
+    if turn.replayed or not turn.provider or turn.finish == "failed" or not (composed.values or turn.left_out):
+        return ""
+    asked = turn.asked_within(data)
+    counted = turn.prompt_tokens is not None and turn.completion_tokens is not None
+    price = f"it has cost {turn.cost}{'' if counted else ' (an estimate)'}" if turn.cost else ""
+    notes = tuple(filter(None, [price, "the server has the context; only the newest message is sent" * turn.alone]))
+    messages = packed(asked[-1:] if turn.alone else asked)
+    return "\n".join(Slip(messages, composed.values, turn.provider, turn.model, where, {}, turn.left_out, notes).head)
 
 
 def slip_output(slip: Slip) -> CommandOutput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, aclosing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from berlin_magic.concurrency import (
@@ -61,6 +61,13 @@ class ReplyTask:
         The turn; its `finish` and `reply` tell how far it is.
     notes : list of str
         Remarks for the status line.
+
+    Attributes
+    ----------
+    where : str
+        The address that was asked, for messages; empty until it is known, and for a stored reply.
+    slip : str
+        What was sent, in a few lines, for the finished output.
     """
 
     def __init__(self, turn: Turn, notes: Iterable[str] = ()) -> None:
@@ -68,6 +75,8 @@ class ReplyTask:
         self._notes = list(notes)
         self._view: View  # from `begin` on
         self._images: CellOutput | None = None
+        self.where = ""
+        self.slip = ""
         self._task: asyncio.Task[Any] | None = None
         self._started = 0.0
         self._stopped = False
@@ -201,6 +210,7 @@ class ReplyTask:
             case Notice():
                 self._notice = event.text
             case Started():
+                self.where = event.where
                 if event.embedded:
                     self._notes.append(_EMBEDDED_NOTE)
                 if event.caution:
@@ -246,10 +256,11 @@ class ReplyTask:
 
     def _status(self, state: State) -> Status:
         elapsed = asyncio.get_running_loop().time() - self._started
-        thoughts = "" if state in {"waiting", "streaming"} else self.turn.reasoning
-        notes = tuple(self._all_notes(state))
-        remark = "" if state in {"waiting", "streaming"} else _remark(self.turn)
-        return Status(state, self.turn.model, self.turn.provider, elapsed, self.turn.length, notes, remark, thoughts)
+        turn, notes = self.turn, tuple(self._all_notes(state))
+        status = Status(state, turn.model, turn.provider, elapsed, turn.length, notes)
+        if state in {"waiting", "streaming"}:
+            return status
+        return replace(status, remark=_remark(turn), reasoning=turn.reasoning, slip=self.slip)
 
     def _all_notes(self, state: State) -> Iterator[str]:
         turn = self.turn

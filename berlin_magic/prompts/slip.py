@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,11 +77,12 @@ class Slip:
     def head(self) -> list[str]:
         """What it says before the messages, a line each."""
         options = ", ".join(f"{clean(name, 40)} = {clean(str(value), 40)}" for name, value in self.options.items())
+        roles = ", ".join(f"{count} {role}" for role, count in Counter(one.role for one in self.messages).items())
         lines = [
             f"to       {clean(self.provider, 40)} at {clean(self.where) or '(its own address)'}",
             f"model    {clean(self.model, 80) or '(the only one that the server has)'}",
             f"options  {options}" if options else "",
-            f"size     {_count(len(self.messages), 'message')}, about {self.tokens:,} tokens (an estimate)",
+            f"size     {_count(len(self.messages), 'message')} ({roles}), about {self.tokens:,} tokens (an estimate)",
         ]
         if self.left_out:
             lines.append(f"left out {_count(self.left_out, 'earlier turn')}: `%config BerlinMagics.context_limit`")

@@ -20,14 +20,14 @@
         "a rel": (value) => value.startsWith("noopener"),
         "a title": () => true,
         "a download": () => false,
-        "details open": (_value, el) => el.className === "berlin-reasoning",
+        "details open": (_value, el) => /^berlin-(reasoning|slip)$/.test(el.className),
         "ol start": (value) => /^\d+$/.test(value),
         "td align": () => true,
         "th align": () => true,
         "td style": (value) => /^text-align: ?(left|right|center);?$/.test(value) || COMMAND_CELL.test(value),
         "th style": (value) => /^text-align: ?(left|right|center);?$/.test(value) || COMMAND_CELL.test(value),
         "div style": (value, el) =>
-            (el.matches(".berlin-status, .berlin-reasoning > div") && !/position|url/.test(value)) ||
+            (el.matches(".berlin-status, .berlin-status > .berlin-slip > div, .berlin-reasoning > div") && !/position|url/.test(value)) ||
             (el.matches(".berlin-command") && COMMAND_TEXT.test(value)) ||
             /^(margin:\.8em 0|opacity:\.65;font-size:85%)$/.test(value), // of a turn in `%berlin history`
         "details style": (value, el) => el.className === "berlin-reasoning" && !/position|url/.test(value),
@@ -106,7 +106,7 @@
 
     function inspect(root) {
         const found = [];
-        for (const el of root.querySelectorAll("details.berlin-reasoning")) el.open = true;
+        for (const el of root.querySelectorAll("details.berlin-reasoning, details.berlin-slip")) el.open = true;
         const frame = root.getBoundingClientRect();
         for (const el of root.querySelectorAll("*")) {
             if (isOurs(el)) continue;

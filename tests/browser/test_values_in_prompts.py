@@ -68,6 +68,18 @@ async def test_a_figure_is_sent_as_itself_and_the_slip_shows_it(notebook):
         await nb.theme("JupyterLab Light")
 
         await nb.run(2)
+        told = nb.output(2).locator("details.berlin-slip")
+        assert not await told.evaluate("one => one.open")
+        await told.locator("summary").click()
+        said = await told.inner_text()
+        for word in (engine.url, "what was sent", "frame_of_sales: DataFrame", "sample", "1 message (1 user)"):
+            assert word in said, (word, said)
+        assert await told.locator("img").count() == 0 and "Paris" not in said
+        await nb.output(2).screenshot(path=SCREENSHOTS / "folded-slip-light.png")
+        await nb.theme("JupyterLab Dark")
+        await nb.page.locator("#jupyterlab-splash").wait_for(state="detached")
+        await nb.output(2).screenshot(path=SCREENSHOTS / "folded-slip-dark.png")
+        await nb.theme("JupyterLab Light")
         [request] = engine.to("/v1/chat/completions")
         [message] = request.json["messages"]
         [url] = [part["image_url"]["url"] for part in message["content"] if part["type"] == "image_url"]

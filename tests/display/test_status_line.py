@@ -39,3 +39,18 @@ def test_a_hostile_model_name_or_note_is_shown_as_harmless_text(hostile):
     assert "<img" not in html
     assert all(char.isprintable() for char in html)
     assert "\u202e" not in html
+
+
+def test_what_was_sent_is_folded_in_the_line_and_is_text_alone():
+    status = replace(status_of("complete"), slip="value  <b>df</b>: $x$ \x1b[31m\u202e</details>\nto  Test")
+    html = status_line.as_html(status)
+    start, inside = html.index("<details"), html.partition("<div style")[2]
+    assert "<details open" not in html and html.index("gpt-test") > start and html.count("</details>") == 1
+    assert "&lt;b&gt;df" in inside and "\nto Test" in inside and "\x1b" not in html and "\u202e" not in html
+    assert "$x$" not in html, "no formula is made of it"
+    assert "details" not in status_line.as_html(status_of("complete"))
+
+
+def test_a_slip_is_short_in_the_saved_file():
+    status = replace(status_of("complete"), slip="\n".join(f"value  name_{n}: list" for n in range(1000)))
+    assert len(status_line.as_html(status)) < 3000 and "…" in status_line.as_html(status)

@@ -202,6 +202,9 @@ HIDING = {
     "an attribute": wrapped('<p title="', '"></p>'),
     "our own class for reasoning": wrapped('<details class="berlin-reasoning">', "</details>"),
     "our own class for the status": wrapped('<div class="berlin-status">', "</div>"),
+    "our own class for the slip": wrapped(
+        '<div class="berlin-status"><details class="berlin-slip"><summary>x</summary>', "</details></div>"
+    ),
     "a style sheet of its own": wrapped("<style>p{display:none}</style><p>", "</p>"),
     "a style sheet with white text": wrapped("<style>.berlin-reply p{color:#fff}</style><p>", "</p>"),
     "a style sheet that moves text away": wrapped("<style>.berlin-reply p{margin:-99em}</style><p>", "</p>"),

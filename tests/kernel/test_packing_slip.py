@@ -9,10 +9,11 @@ import pytest
 from completions import DONE, step
 from scripted import HEAD, ScriptedServer, stream
 
+from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import PromptError
-from berlin_magic.kernel.packing_slip import slip_of, slip_output
+from berlin_magic.kernel.packing_slip import short_slip, slip_of, slip_output
 from berlin_magic.kernel.prompt import recorded
-from berlin_magic.messages import ImagePart, Part, TextPart
+from berlin_magic.messages import ImagePart, Part, Started, TextPart
 from berlin_magic.prompts.compose import Composed, Value
 from berlin_magic.prompts.description import Description
 from berlin_magic.prompts.slip import packed
@@ -133,3 +134,38 @@ async def test_a_schema_is_shown_if_the_provider_is_given_it(settings: dict[str,
     slip = await slip_of(talk, turn, PLAIN)
     assert ("Invoice" in slip.as_text()) == shown
     assert "temperature = 0" in slip.as_text()
+
+
+async def answered(talk: Conversation, composed: Composed) -> tuple[Turn, str]:
+    turn, where = ask_in(talk, composed), ""
+    async for event in talk.answer(turn):
+        where = event.where if isinstance(event, Started) else where
+    return turn, where
+
+
+async def test_a_finished_reply_says_in_short_what_was_sent(talk: Conversation, server: ScriptedServer) -> None:
+    turn, where = await answered(talk, VALUED)
+    said = short_slip(turn, VALUED, "full", where)
+    size = sum(message.tokens for message in packed(turn.asked))
+    assert f"2 messages (1 system, 1 user), about {size} tokens (an estimate)" in said
+    assert "thing: thing, 3, full, " in said and server.url in where and where in said
+    assert "secret of mine" not in said and "{{ thing }}" not in said and "Be brief" not in said
+    turn.cost = "$0.0012"
+    assert "it has cost $0.0012 (an estimate)" in short_slip(turn, VALUED, "full", where)
+    turn.prompt_tokens, turn.completion_tokens = 3, 4
+    assert short_slip(turn, VALUED, "full", where).endswith("it has cost $0.0012")
+
+
+async def test_it_holds_no_image_and_is_there_only_if_it_says_something(talk: Conversation) -> None:
+    plain, where = await answered(talk, PLAIN)
+    assert short_slip(plain, PLAIN, "full", where) == "", "the notebook shows what was sent"
+    plain.left_out = 2
+    assert "2 earlier turns" in short_slip(plain, PLAIN, "full", where)
+    for change in ({"replayed": True}, {"finish": "failed"}):
+        turn, _ = await answered(talk, VALUED)
+        for name, value in change.items():
+            setattr(turn, name, value)
+        assert short_slip(turn, VALUED, "full", where) == ""
+    if talk.connection["provider"] == "openai":
+        turn, _ = await answered(talk, PICTURED)
+        assert PICTURE.url[:30] not in short_slip(turn, PICTURED, "full", where)

@@ -86,8 +86,12 @@ def test_the_saved_output_holds_the_prompt_as_it_was_written(kernel: Kernel, ser
     run = kernel.good("%%berlin\nThe word is {{ word }}.")
     assert "wordofmine" in str(server.asked[-1].body["prompt"])
     assert "wordofmine" not in json.dumps(run.outputs)
+    slip = run.answer["text/html"].partition('<details class="berlin-slip">')[2]
+    assert "word: str, 10 characters, sample" in slip and server.url in slip and "what was sent" in slip
+    assert "what was sent" not in run.answer["text/plain"] + run.answer["text/markdown"]
     server.answers(Reply("Fine again."))
-    kernel.good("%%berlin\nAnd now?")
+    run = kernel.good("%%berlin\nAnd now?")
+    assert "berlin-slip" not in run.answer["text/html"], "nothing but what the notebook shows was sent"
     assert "wordofmine" in str(server.asked[-1].body["prompt"]), "the turn is sent again as it was asked"
 
 

@@ -23,7 +23,9 @@ REPLIES = [
 
 
 def shown(text: str) -> dict[str, str]:
-    status = Status("stopped", "m", "p", 1.2, len(text), ("3 earlier turns left out",), "a remark", "it thought")
+    status = Status(
+        "stopped", "m", "p", 1.2, len(text), ("3 earlier turns left out",), "a remark", "it thought", "value df"
+    )
     return final_output(Rendered.of(text), status, {})[0]
 
 
