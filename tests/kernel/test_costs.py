@@ -119,6 +119,36 @@ async def test_a_part_of_a_conversation_is_paid_by_the_same_budget(
     assert len(server.to(CHAT)) == 1
 
 
+CORRECTED = {
+    "check": (
+        '--check "f(2) == 4" --rounds 1',
+        "```python\ndef f(x): return 5\n```",
+        "```python\ndef f(x): return 4\n```",
+    ),
+    "type": ("--as Number", "five", "5"),
+}
+
+
+@pytest.mark.parametrize(("line", "wrong", "right"), CORRECTED.values(), ids=CORRECTED)
+async def test_a_correction_is_paid_and_stopped_as_every_question(
+    magics: BerlinMagics, server: ScriptedServer, capsys: pytest.CaptureFixture[str], line: str, wrong: str, right: str
+) -> None:
+    def said(text: str) -> list[bytes]:
+        return [HEAD, step(text) + step(finish="stop") + usage(100, 50) + DONE]
+
+    magics.shell.user_ns["Number"] = int
+    server.on(CHAT, said(wrong), said(right))
+    magics.budget = "150 tokens/notebook"
+    with pytest.raises(BudgetError, match="150 tokens of the budget of 150 tokens/notebook"):
+        await magics.awaited_cell(f"{line} -o number --max-tokens 50", "Five?")
+    assert len(server.to(CHAT)) == 1 and "number" not in magics.shell.user_ns
+    server.on(CHAT, said(wrong), said(right))
+    magics.budget = "1000 tokens/notebook"
+    await magics.awaited_cell(f"{line} -o number --max-tokens 50", "Five, please?")
+    assert len(server.to(CHAT)) == 3 and "number" in magics.shell.user_ns
+    assert numbers((await cost(magics, capsys))["notebook"])[:3] == ["3", "300", "150"]
+
+
 async def test_without_a_database_this_kernel_counts_for_itself(magics: BerlinMagics, tmp_path: Path) -> None:
     magics.history = False
     magics.budget, magics.max_tokens = "200 tokens/day", 10
