@@ -210,6 +210,53 @@ async def test_a_budget_of_the_call_stops_before_the_row_that_would_break_it(mod
     assert rows.errors == {} and model.requests == 20
 
 
+class Counted:
+    """Counts the tokens of what it is asked, as a server does, and answers with as many as it may."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        self.requests: list[int] = []
+        server.on(CHAT, self._script)
+
+    def _script(self, request: Request) -> list[Any]:
+        said = request.json["max_tokens"]
+        self.requests.append(PROMPT + said)
+        return [HEAD, step("so " * said) + step(finish="stop") + usage(PROMPT, said) + DONE]
+
+
+PROMPT, REPLY = 17, 10  # tokens of a row: the thirty-eighth would be the first beyond a thousand
+FIFTY = [f"Is review {number:02} of the table good or bad?" for number in range(50)]
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_a_thousand_tokens_over_fifty_rows_end_before_the_row_that_would_break_them(
+    model: Model, server: ScriptedServer, concurrency: int
+) -> None:
+    counted = Counted(server)
+    rows = await berlin_magic.map(FIFTY, budget="1000 tokens", max_tokens=REPLY, concurrency=concurrency)
+    assert sum(counted.requests) <= 1000 < sum(counted.requests) + PROMPT + REPLY
+    assert len(counted.requests) == 37 == len([one for one in rows if one is not None])
+    assert isinstance(rows.stopped, BudgetError) and list(rows.errors) == list(range(37, 50))
+    rows = await berlin_magic.map(FIFTY, budget="1000 tokens", max_tokens=REPLY, concurrency=concurrency)
+    assert rows.errors == {} and len(counted.requests) == 50
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+async def test_a_budget_of_a_thousand_tokens_ends_a_cell_of_fifty_rows_in_the_same_way(
+    magics: BerlinMagics, model: Model, server: ScriptedServer, concurrency: int
+) -> None:
+    counted = Counted(server)
+    magics.budget, magics.max_tokens = "1000 tokens/notebook", REPLY
+    magics.shell.user_ns["reviews"] = FIFTY
+    with pytest.raises(BudgetError, match="of the budget of 1,000 tokens/notebook"):
+        await magics.awaited_cell(f"--each reviews -o result --concurrency {concurrency}", "{{ row }}")
+    asked = len(counted.requests)
+    assert sum(counted.requests) <= 1000 and asked == len([one for one in magics.shell.user_ns["result"] if one])
+    assert magics.notebook.costs.used() == f"{sum(counted.requests):,} tokens of 1,000 tokens/notebook"
+    with pytest.raises(BudgetError):
+        await magics.awaited_cell("--each reviews -o result", "{{ row }}")
+    assert sum(counted.requests) <= 1000
+
+
 async def test_rows_at_the_same_time_wait_for_what_others_have_reserved(model: Model) -> None:
     rows = await berlin_magic.map(WORDS, budget=500, max_tokens=200, concurrency=8)
     assert rows.errors == {} and model.requests == 20
