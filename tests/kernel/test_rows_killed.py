@@ -18,11 +18,12 @@ from completions import DONE, step, usage
 from scripted import HEAD, Request, ScriptedServer
 
 CHAT = "/v1/chat/completions"
-ROWS, AT_ONCE = 120, 16
+AT_ONCE = 16
 SCRIPT = f"""
-import asyncio, berlin_magic
-rows = asyncio.run(berlin_magic.map([f"Row {{n}}" for n in range({ROWS})], concurrency={AT_ONCE}))
-assert rows.errors == {{}} and list(rows) == [f"reply to Row {{n}}" for n in range({ROWS})]
+import asyncio, sys, berlin_magic
+count = int(sys.argv[1])
+rows = asyncio.run(berlin_magic.map([f"Row {{n}}" for n in range(count)], concurrency={AT_ONCE}))
+assert rows.errors == {{}} and list(rows) == [f"reply to Row {{n}}" for n in range(count)]
 """
 
 
@@ -51,9 +52,9 @@ class Counting:
 
 
 @asynccontextmanager
-async def running(environment: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(environment: dict[str, str], rows: int) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SCRIPT, env={**os.environ, **environment}, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-c", SCRIPT, str(rows), env={**os.environ, **environment}, stderr=asyncio.subprocess.PIPE
     )
     try:
         yield process
@@ -71,7 +72,12 @@ def stored(path: Path) -> int:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT and SIGKILL for a process of its own")
-async def test_an_interrupt_and_a_kill_cost_no_row_that_was_stored(server: ScriptedServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "interrupted", "killed"), [(120, 50, 90), pytest.param(500, 250, 400, marks=pytest.mark.long)]
+)
+async def test_an_interrupt_and_a_kill_cost_no_row_that_was_stored(
+    server: ScriptedServer, tmp_path: Path, rows: int, interrupted: int, killed: int
+) -> None:
     database = tmp_path / "rows.db"
     environment = {
         "OPENAI_BASE_URL": f"{server.url}/v1",
@@ -81,20 +87,21 @@ async def test_an_interrupt_and_a_kill_cost_no_row_that_was_stored(server: Scrip
         "PYTHONPATH": os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])),
     }
     counting = Counting(server)
-    for number, more in ((signal.SIGINT, 50), (signal.SIGKILL, 40)):
-        before = counting.asked.total()
-        counting.until(before + more)
-        async with running(environment) as process:
+    in_store = 0
+    for number, then_stored in ((signal.SIGINT, interrupted), (signal.SIGKILL, killed)):
+        counting.until(counting.asked.total() + then_stored - in_store)
+        async with running(environment, rows) as process:
             async with asyncio.timeout(60):
                 await counting.reached.wait()
             process.send_signal(number)
             async with asyncio.timeout(20):
                 await process.wait()
         counting.over.set()
-        assert stored(database) == (50 if number == signal.SIGINT else 90)
+        in_store = stored(database)
+        assert in_store == then_stored
     counting.until(10**6)
-    async with running(environment) as process:
+    async with running(environment, rows) as process:
         _, error = await process.communicate()
         assert process.returncode == 0, error.decode()
-    assert counting.asked.total() == ROWS + 2 * AT_ONCE
-    assert stored(database) == ROWS
+    assert counting.asked.total() == rows + 2 * AT_ONCE
+    assert stored(database) == rows
