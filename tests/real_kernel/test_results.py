@@ -7,7 +7,7 @@ from browser.scripted_server import Reply
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 from real_kernel.conftest import PASSWORD, Server
-from real_kernel.rig import ROOT, Kernel, Run
+from real_kernel.rig import ROOT, Kernel, Run, once
 
 pytestmark = pytest.mark.kernel
 
@@ -21,6 +21,15 @@ class Invoice:
 Kind = Literal["spam", "ham"]
 """
 FITS, MISFIT = '{"number": "A-1", "total": 3.5}', '{"number": "A-1", "total": "three"}'
+STOP_AT_THE_SECOND = """\
+import asyncio
+magics = get_ipython().magics_manager.registry["BerlinMagics"]
+async def stop():
+    while {one.turn.reply for one in magics.replies} != {'{"number": "A-'}:
+        await asyncio.sleep(0.01)
+    magics.stop_all()  # as the button does
+stopping = asyncio.ensure_future(stop())
+"""
 CODE = "Try:\n\n```python\nx = 1\n```\n\nThen:\n\n```bash\nls\n```\n\n```python\ny = 2\n```\n"
 
 
@@ -141,6 +150,34 @@ def test_a_reply_that_does_not_fit_is_asked_for_once_more(kernel: Kernel, server
     kernel.finish(request)
     kernel.good("%berlin wait")
     assert kernel.value("later.total") == "3.5"
+
+
+@pytest.mark.parametrize("ending", ["an interrupt", "Stop"])
+def test_a_repair_that_is_ended_keeps_both_replies_and_the_variable_and_the_kernel_goes_on(
+    kernel: Kernel, server: Server, ending: str
+) -> None:
+    kernel.good(f"{TYPES}\ninvoice = 'as it was'\n%berlin reset")
+    server.answers(Reply(MISFIT), Reply('{"number": "A-', pieces=1, hangs=True))
+    if ending == "Stop":
+        kernel.good(STOP_AT_THE_SECOND)
+    begun = lambda message: "asked again" in str(message.content) and "A-" in str(message.content)  # noqa: E731
+    watch = once(kernel.interrupt, begun) if ending == "an interrupt" else None
+    run = kernel.run("%%berlin --as Invoice -o invoice\nRead this.", watch=watch)
+    assert run.status == "error" and len(server.asked) == 2
+    first, second = run.outputs
+    assert first["data"]["text/plain"] == MISFIT and second["data"]["text/plain"].startswith('{"number": "A-')
+    assert "asked again" in second["data"]["text/html"]
+    if ending == "Stop":
+        assert run.error.startswith("ReplyFormatError: The reply does not fit Invoice")
+        assert "invoice is as it was" in run.error and "Traceback" not in run.error
+    else:
+        assert run.error.splitlines() == ["Interrupted; what had arrived is kept, in the conversation too."]
+    kept = kernel.value("[(turn.finish, turn.reply[:13]) for turn in __import__('berlin_magic').conversation()]")
+    assert kept == repr([("complete", MISFIT[:13]), ("stopped", '{"number": "A-'[:13])])
+    assert kernel.value("invoice") == "'as it was'"
+    server.answers(Reply(FITS))
+    kernel.good("%%berlin --as Invoice -o invoice\nRead this, too.")
+    assert kernel.value("invoice.total") == "3.5" and len(server.asked) == 1
 
 
 def test_what_never_fits_is_kept_and_leaves_the_variable_as_it_was(kernel: Kernel, server: Server) -> None:
