@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -47,32 +48,28 @@ class CellPresenter:
 def show_no_more(shell: Any, value: object) -> None:
     """Let the running cell not display `value` if it is its last expression; ``Out`` and ``_`` are set all the same.
 
-    IPython's display hook asks the formatter of ``_ipython_display_`` first, and displays nothing itself if that has.
-    It knows types alone; so the function for the type looks whether it is this value, and is taken away again when it
-    has been, or when the cell ends.
+    The last expression goes to `sys.displayhook`, where IPython's own would at least write ``Out[n]:`` in a terminal.
+    Another stands before it until it has seen this value, or until the cell ends.
     """
+    from berlin_magic.kernel.cell_result import set_out  # noqa: PLC0415 - loaded with the first question
+
     if shell is None:
         return
-    printers: dict[type, Any] = shell.display_formatter.ipython_display_formatter.type_printers
-    kind = type(value)
-    former = printers.get(kind)
+    former = sys.displayhook
 
     def display(one: object) -> None:
-        if one is value:
-            forget()
-        elif former is not None:
+        if one is not value:
             former(one)
-        else:
-            raise NotImplementedError  # the formatter's word for "as usual"
+            return
+        forget()
+        if not shell.displayhook.quiet():  # a semicolon behind the expression
+            set_out(shell, value)
 
     def forget(*_result: object) -> None:
         with suppress(ValueError):  # it is gone already
             shell.events.unregister("post_run_cell", forget)
-        if printers.get(kind) is display:
-            if former is None:
-                del printers[kind]
-            else:
-                printers[kind] = former
+        if sys.displayhook is display:
+            sys.displayhook = former
 
-    printers[kind] = display
+    sys.displayhook = display
     shell.events.register("post_run_cell", forget)

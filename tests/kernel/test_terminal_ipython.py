@@ -123,6 +123,22 @@ def test_cells_as_people_write_them_and_commands_in_a_terminal(terminal: Termina
     assert "Out[9]: ('complete', True, False)" in terminal.screen
 
 
+def test_what_code_asks_is_shown_once_and_is_the_value_of_its_cell(terminal: Terminal) -> None:
+    terminal.enter("%load_ext berlin_magic", prompt=2)
+    terminal.enter("talk = __import__('berlin_magic').conversation()", prompt=3)
+    terminal.enter("await talk.ask('What is it?', show=True)", prompt=4)
+    told = after(terminal, "show=True)")
+    assert told.count("built-in guide") == 1 and "Out[3]" not in told
+    terminal.enter("_.finish, _3 is _, Out[3] is _", prompt=5)
+    assert "('complete', True, True)" in terminal.screen
+    terminal.enter("talk.ask_sync('What is it?', show=True)", prompt=6)
+    assert "Out[5]" not in after(terminal, "ask_sync")
+    terminal.enter("_.finish, 5 in Out", prompt=7)
+    assert "Out[6]: ('complete', True)" in terminal.screen
+    terminal.enter("_[0], _[1]; _6", prompt=8)
+    assert "Out[7]: ('complete', True)" in terminal.screen  # other values are shown as ever
+
+
 def test_python_m_berlin_magic_enable_gives_every_ipython_the_magic(terminal: Terminal, tmp_path: Path) -> None:
     terminal.enter(f"!{sys.executable} -m berlin_magic enable", prompt=2)
     assert "Changed" in after(terminal, "berlin_magic enable")
