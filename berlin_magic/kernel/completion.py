@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin
 
 from berlin_magic.prompts.expressions import LEVELS, open_expression
 
-__all__ = ["Matcher", "Vocabulary", "completions", "expression_completions"]
+__all__ = ["Matcher", "Vocabulary", "completions", "expression_completions", "is_type"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +20,26 @@ class Vocabulary:
     ----------
     options : collection of str
         The options of ``%%berlin``.
+    choices : mapping
+        The values that an option takes, if it takes only some, by each of its names.
     commands : mapping
         The commands of `%berlin`, each with the words that may follow it.
     models, providers : collection of str
         The models that have been listed, and the names of the providers.
-    conversations, templates : callable
-        Return the names of the notebook's conversations, and of the user's templates.
+    conversations, templates, types : callable
+        Return the names of the notebook's conversations, of the user's templates, and of the types in the notebook.
     names : callable
         Returns the user's names, or attributes of them, that a word such as ``df.col`` can become.
     """
 
     options: Collection[str] = ()
+    choices: Mapping[str, Collection[str]] = field(default_factory=dict)
     commands: Mapping[str, Collection[str]] = field(default_factory=dict)
     models: Collection[str] = ()
     providers: Collection[str] = ()
     conversations: Callable[[], Iterable[str]] = tuple
     templates: Callable[[], Iterable[str]] = tuple
+    types: Callable[[], Iterable[str]] = tuple
     names: Callable[[str], Iterable[str]] = lambda _word: ()
 
 
@@ -63,11 +67,21 @@ def completions(before: str, known: Vocabulary, *, first_line: bool = True) -> t
         candidates = known.templates()
     elif last in {"-m", "--model"} or (magic == "%berlin" and earlier == ["use"]):
         candidates = [*known.models, *(f"{name}:" for name in known.providers)]
+    elif magic == "%%berlin" and last in known.choices:
+        candidates = known.choices[last]
+    elif magic == "%%berlin" and last == "--as":
+        candidates = known.types()
     elif magic == "%%berlin":
         candidates = known.options if not word or word.startswith("-") else ()
     else:
         candidates = known.commands.get(earlier[0], ()) if earlier else known.commands
     return word, sorted({entry for entry in candidates if entry and entry.startswith(word)})
+
+
+def is_type(value: object) -> bool:
+    """Say whether a value is a class, or a form such as ``Literal[…]``; no code of the value's runs for it."""
+    kind = type(value)
+    return issubclass(kind, type) or (kind.__module__ in {"typing", "types"} and get_origin(value) is not None)
 
 
 _NAMED_TEMPLATES = (["template", "show"], ["template", "delete"])

@@ -10,7 +10,7 @@ from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expa
 from IPython.core.magic_arguments import argument, magic_arguments
 
 from berlin_magic.concurrency import run_interruptibly, run_sync, short_tracebacks
-from berlin_magic.kernel.completion import Vocabulary
+from berlin_magic.kernel.completion import Vocabulary, is_type
 from berlin_magic.kernel.jobs import Jobs
 from berlin_magic.kernel.last_error import LastFailure
 from berlin_magic.kernel.settings import Settings
@@ -116,15 +116,24 @@ class BerlinMagics(Settings):
 
         actions = self.question_parser._actions  # noqa: SLF001 - argparse has no other way to its options
         options = [name for action in actions for name in action.option_strings if name.startswith("--")]
+        choices = {name: [*action.choices] for action in actions if action.choices for name in action.option_strings}
         return Vocabulary(
             options,
+            choices,
             {name: command.choices for name, command in COMMANDS.items()},
             self.listed,
             [*installed()],
             conversations=self.notebook.names,
             templates=template_names,
+            types=self._types,
             names=self._names,
         )
+
+    def _types(self) -> list[str]:
+        """Return the names of the user's classes, and of forms such as ``Literal[…]``."""
+        hidden, names = self.shell.user_ns_hidden, self.shell.user_ns  # type: ignore[union-attr]  # as in `_names`
+        own = (name for name in names if name[0] != "_" and name not in hidden)
+        return [name for name in own if is_type(names[name])]
 
     def _names(self, word: str) -> list[str]:
         """Return what IPython's own Tab offers for a name, or for an attribute of one."""

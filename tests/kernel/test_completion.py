@@ -8,6 +8,7 @@ from berlin_magic.kernel.completion import Vocabulary, completions, expression_c
 
 KNOWN = Vocabulary(
     options=["--model", "--max-tokens", "--new"],
+    choices={"-f": ["code", "json", "df"], "--format": ["code", "json", "df"]},
     commands={
         "": [],
         "history": [],
@@ -20,6 +21,7 @@ KNOWN = Vocabulary(
     providers=["ollama", "openai"],
     conversations=lambda: ["", "drafts", "review"],
     templates=lambda: ["review", "tone"],
+    types=lambda: ["Invoice", "Mood"],
     names=lambda word: ["df.columns"] if "." in word else ["df", "data", "total"],
 )
 
@@ -43,6 +45,10 @@ KNOWN = Vocabulary(
         ("%berlin -c re", "re", ["review"]),
         ("%%berlin -T t", "t", ["tone"]),
         ("%%berlin --template ", "", ["review", "tone"]),
+        ("%%berlin -f ", "", ["code", "df", "json"]),
+        ("%%berlin --once --format d", "d", ["df"]),
+        ("%%berlin --as In", "In", ["Invoice"]),
+        ("%berlin --as In", "In", []),
         ("%berlin template sh", "sh", ["show"]),
         ("%berlin template show r", "r", ["review"]),
     ],

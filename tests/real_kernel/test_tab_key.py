@@ -35,6 +35,17 @@ def test_options_commands_and_listed_models_are_offered(kernel: Kernel, server: 
     assert offered(kernel, "%%berlin -c dra") == ["%%berlin -c drafts"]
 
 
+def test_forms_and_types_of_the_notebook_are_offered(kernel: Kernel) -> None:
+    assert offered(kernel, "%%berlin -f j") == ["%%berlin -f json"]
+    kernel.good(
+        "import enum, typing\nMoods = typing.Literal['good', 'bad']\nMoodList = list[Moods]\nMoodless = 3\n"
+        "Moodful = typing.TypedDict('Moodful', {'mood': str})\nclass Mood(enum.Enum): GOOD = 1\n_Mood = Mood"
+    )
+    named = ["Mood", "MoodList", "Moodful", "Moods"]
+    assert offered(kernel, "%%berlin --as Mo") == [f"%%berlin --as {name}" for name in named]
+    assert "%%berlin --as In" not in offered(kernel, "%%berlin --as ")  # which IPython has for itself
+
+
 def test_reloading_leaves_one_matcher_and_unloading_none(kernel: Kernel) -> None:
     count = "sum(type(m).__name__ == 'Matcher' for m in get_ipython().Completer.custom_matchers)"
     kernel.good("%reload_ext berlin_magic")
