@@ -145,9 +145,7 @@ async def map_rows(
     await run.show(view)
     result = run.result(source)
     if run.interrupted:
-        raise asyncio.CancelledError(
-            _INTERRUPTED
-        )  # this may be a task of the user's, which an `Interrupted` must not end
+        raise _cancelled()
     return result
 
 
@@ -213,6 +211,16 @@ async def ask_each(
 
 
 _INTERRUPTED = "Interrupted; the replies that had arrived are stored: run it again for the rest."
+
+
+def _cancelled() -> asyncio.CancelledError:
+    """Return what ends an interrupted call; in a cell, IPython shows it as one line.
+
+    It is no `Interrupted`: the call may run in a task of the user's, and a KeyboardInterrupt there ends the kernel.
+    """
+    cancelled = asyncio.CancelledError(_INTERRUPTED)
+    cancelled._render_traceback_ = lambda: [_INTERRUPTED]  # type: ignore[attr-defined]
+    return cancelled
 
 
 class _Run:

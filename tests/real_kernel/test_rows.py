@@ -47,6 +47,17 @@ def test_map_in_a_cell_shows_its_progress_and_gives_its_rows(kernel: Kernel, ser
     assert len(run.outputs) == 1 and "1 from the store" in run.answer["text/plain"]
 
 
+def test_an_interrupted_map_ends_its_cell_with_one_line(kernel: Kernel, server: Server) -> None:
+    server.answers(Reply("Said.", seconds=0.4, pieces=2))
+    kernel.good(f"{TABLE}\nimport asyncio, berlin_magic")
+    for call in ("await {}", "await asyncio.create_task({})"):  # in a task of the user's the kernel lives on, too
+        asked = call.format(f"berlin_magic.map('{len(call)}: tell {{{{ row }}}}', words, concurrency=4)")
+        run = kernel.run(f"found = 'as it was'\nfound = {asked}", watch=once(kernel.interrupt, progressed))
+        assert run.status == "error"
+        assert run.error == "Interrupted; the replies that had arrived are stored: run it again for the rest."
+        assert "interrupted after" in run.answer["text/markdown"] and kernel.value("found") == "'as it was'"
+
+
 def test_a_budget_stops_a_cell_and_the_kernel_goes_on(kernel: Kernel, server: Server) -> None:
     server.answers(Reply("Said."))
     kernel.good(f"{TABLE}\n%config BerlinMagics.budget = '1 tokens/day'")
