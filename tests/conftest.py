@@ -53,6 +53,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByPlace(config, log)
 
 
+_WIDER = [("engines", "long"), ("long", "slow"), ("local", "slow"), ("kernel", "slow"), ("browser", "slow")]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what drives a kernel, a browser or an engine by its folder; all of them are slow.
 
@@ -65,7 +68,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(kind)
         if "ipykernel 6" in item.name:
             item.add_marker("long")
-        for marker, wider in (("engines", "long"), ("long", "slow"), ("kernel", "slow"), ("browser", "slow")):
+        for marker, wider in _WIDER:
             if item.get_closest_marker(marker) and not (marker == "engines" and item.get_closest_marker("local")):
                 item.add_marker(wider)
 
