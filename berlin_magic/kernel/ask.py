@@ -88,11 +88,13 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     return await _ask(magics, options, composed, wanted, checking, awaited=awaited)
 
 
-async def ask_composed(magics: BerlinMagics, composed: Composed, name: str, *, awaited: bool) -> ReplyResult:
-    """Ask a question that a command has composed in the conversation of that name."""
+async def ask_composed(
+    magics: BerlinMagics, composed: Composed, name: str, *, dry_run: bool = False, awaited: bool
+) -> ReplyResult:
+    """Ask a question that a command has composed in the conversation of that name, or show what would be sent."""
     options, _ = parse_question(magics.question_parser, "")
     _complete(magics, options)
-    options.conversation = name
+    options.conversation, options.dry_run = name, dry_run
     return await _ask(magics, options, composed, await result_of(magics, options), awaited=awaited)
 
 

@@ -95,7 +95,8 @@ class Command:
     arguments : tuple
         What it takes, each made by `argument`; the parser refuses everything else.
     text : str
-        For a command that takes the rest of the line as it is, quotes included: what `%berlin help` calls it.
+        For a command that takes the rest of the line as it is, quotes included: what `%berlin help` calls it. If the
+        command has arguments too, they are options that stand before it.
     about_conversation : bool
         Whether `-c NAME` says which conversation it is about.
     """
@@ -134,7 +135,12 @@ class Command:
         """
         before = ["-c", conversation] if conversation else []
         if self.text:
-            arguments = self.parser.parse_words(before)
-            arguments.text = line
+            words, text = [], line
+            while self.arguments and text.startswith("-"):
+                word, _, text = text.partition(" ")
+                words.append(word)
+                text = text.lstrip()
+            arguments = self.parser.parse_words([*before, *words])
+            arguments.text = text
             return arguments
         return self.parser.parse_words([*before, *split_words(line)])

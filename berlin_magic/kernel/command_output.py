@@ -34,22 +34,27 @@ class CommandOutput:
         What the run has done to a conversation, for the output's metadata.
     more : Mapping
         Further forms by their mime types.
+    others : sequence of Mapping
+        Further outputs that follow it, such as images: each by its mime types, of which one is ``text/plain``.
     """
 
     text: str
     html: str = ""
     record: Mapping[str, Any] | None = None
     more: Mapping[str, str] = field(default_factory=dict)
+    others: Sequence[Mapping[str, str]] = ()
 
     def show(self, shell: Any) -> None:
         """Show it in the output of the running cell, or in the terminal."""
         if not self.text:
             return
         if shell is None or getattr(shell, "kernel", None) is None:
-            print(self.text)  # noqa: T201 - what a line magic is for
+            print("\n".join([self.text, *(one["text/plain"] for one in self.others)]))  # noqa: T201 - what a line magic is for
             return
         data = {**self.more, "text/html": self.html or paragraph(self.text), "text/plain": self.text}
         shell.display_pub.publish(data, {} if self.record is None else {"berlin": self.record})
+        for other in self.others:
+            shell.display_pub.publish(dict(other))
 
 
 def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = (), after: str = "") -> CommandOutput:

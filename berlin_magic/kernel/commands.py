@@ -301,6 +301,7 @@ _N = argument("number", metavar="N", type=number, help="`%berlin history` shows 
 _OPTIONAL_N = argument("number", metavar="N", type=number, nargs="?", default=None)
 _BLOCK = argument("number", metavar="N", type=number, nargs="?", help="`%berlin code` shows the numbers")
 _FILE = argument("file", metavar="FILE")
+_DRY_RUN = argument("--dry-run", action="store_true", help="show what would be sent; send nothing")
 _ALL = argument("which", metavar="all", choices=["all"], nargs="?")
 _N_OR_ALL = argument("which", metavar="N|all", type=_number_or_all, nargs="?")
 _USE = 'ask this model from here on; `ollama:llama3.2` names the provider too, "" goes back to the usual model'
@@ -318,8 +319,10 @@ def _about(name: str, help_: str, run: Run, *arguments: Argument, text: str = ""
 _LISTED = (
     _about("", "show what is asked, where, and how long the conversation is", _state),
     _about("continue", "go on with a reply that was stopped or cut", _continue),
-    _about("fix", "ask for a correction of the cell that raised the last error", error_commands.fix, text="WORDS"),
-    _about("explain", "ask what the last error means", error_commands.explain, text="WORDS"),
+    _about(
+        "fix", "ask for a correction of the cell that raised the last error", error_commands.fix, _DRY_RUN, text="WORDS"
+    ),
+    _about("explain", "ask what the last error means", error_commands.explain, _DRY_RUN, text="WORDS"),
     Command("providers", "list who can be asked, what each needs, and whether it answers now", _providers),
     Command("models", "list the models that the server offers", _models),
     Command("use", _USE, _use, (argument("model", metavar="MODEL", help="`%berlin models` lists them"),)),

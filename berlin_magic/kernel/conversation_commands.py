@@ -22,6 +22,7 @@ from berlin_magic.kernel.arguments import argument, number
 from berlin_magic.kernel.command import CommandContext
 from berlin_magic.kernel.command_output import CommandOutput, paragraph, quantity, table
 from berlin_magic.kernel.current_values import changed_since, has_changed
+from berlin_magic.kernel.reply_images import image_outputs
 from berlin_magic.results.conversation import Conversation
 
 __all__ = [
@@ -146,7 +147,7 @@ def beginning(text: str) -> str:
 
 
 async def show(context: CommandContext, arguments: Namespace) -> CommandOutput:
-    """Show the whole reply of a turn again, as it was shown when it arrived.
+    """Show the whole reply of a turn again, with its images, as it was shown when it arrived.
 
     The output has no record of the turn: a notebook that is read from its file holds the turn once.
     """
@@ -164,7 +165,9 @@ def _shown_again(turn: Turn) -> CommandOutput:
     status = Status(_STATES[turn.finish], turn.model, turn.provider, elapsed, turn.length, reasoning=turn.reasoning)
     data, _ = final_output(Rendered.of(turn.reply), status, {})
     markdown = {"text/markdown": data["text/markdown"]}
-    return CommandOutput(data["text/plain"] or "(nothing)", data["text/html"], more=markdown)
+    images = tuple(image_outputs(turn.images))
+    text = data["text/plain"] or ("(no text)" if images else "(nothing)")
+    return CommandOutput(text, data["text/html"], more=markdown, others=images)
 
 
 _STATES: dict[str, State] = {

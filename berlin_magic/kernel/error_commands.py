@@ -15,16 +15,18 @@ __all__ = ["explain", "fix"]
 
 async def fix(context: CommandContext, arguments: Namespace) -> CommandOutput:
     """Ask for a corrected cell."""
-    return await _ask(context, "fix", arguments.text)
+    return await _ask(context, "fix", arguments)
 
 
 async def explain(context: CommandContext, arguments: Namespace) -> CommandOutput:
     """Ask what the error means."""
-    return await _ask(context, "explain", arguments.text)
+    return await _ask(context, "explain", arguments)
 
 
-async def _ask(context: CommandContext, command: str, text: str) -> CommandOutput:
-    composed = await compose_about_error(context.magics, COMMAND_QUESTIONS[command], text)
-    result = await ask.ask_composed(context.magics, composed, context.name, awaited=context.awaited)
+async def _ask(context: CommandContext, command: str, arguments: Namespace) -> CommandOutput:
+    composed = await compose_about_error(context.magics, COMMAND_QUESTIONS[command], arguments.text)
+    result = await ask.ask_composed(
+        context.magics, composed, context.name, dry_run=arguments.dry_run, awaited=context.awaited
+    )
     result.check()
     return CommandOutput("")

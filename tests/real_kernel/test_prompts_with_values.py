@@ -120,6 +120,12 @@ def test_the_last_error_is_asked_about_with_the_cell_that_raised_it(kernel: Kern
     prompt = asked(kernel, server, "%berlin fix in {{ 6 * 7 }} words")
     assert f"```python\n{cell}\n```" in prompt and "TypeError: unsupported operand" in prompt
     assert prompt.endswith("in 42 words") and "mine" not in prompt and "→    2     return x / 2" in prompt
+    before = len(server.asked)
+    run = kernel.good("%berlin fix --dry-run in two words")
+    assert "halve('a string')" in run.answer["text/plain"] and "in two words" in run.answer["text/plain"]
+    assert "--dry-run" not in run.answer["text/plain"] and "berlin" not in run.outputs[0]["metadata"]
+    run = kernel.run("%berlin explain --dryrun")
+    assert "Did you mean --dry-run?" in run.stderr + run.error and len(server.asked) == before
     kernel.run("for i in range(3) print(i)")
     prompt = asked(kernel, server, "%berlin explain")
     assert "for i in range(3) print(i)" in prompt and "SyntaxError" in prompt and "explain what" in prompt.casefold()

@@ -118,6 +118,9 @@ def test_images_of_a_reply_are_outputs_and_parts_of_the_turn(kernel: Kernel, eng
     assert png not in json.dumps(reply)
     value = "__import__('berlin_magic').conversation()[-1].images[0].url"
     assert png in kernel.value(value)
+    shown_again = kernel.good("%berlin show").outputs
+    assert shown_again[0]["data"]["text/plain"] == "A cat" and "berlin" not in shown_again[0]["metadata"]
+    assert shown_again[1]["data"]["image/png"] == png and [*shown_again[2]["data"]] == ["text/plain"]
     again = kernel.good("%%berlin -m m --replay --new\nDraw a cat.")
     assert again.outputs[1]["data"]["image/png"] == png and len(engine.asked) == 1
 
