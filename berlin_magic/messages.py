@@ -15,6 +15,7 @@ __all__ = [
     "AnyMessage",
     "Content",
     "Event",
+    "FilePart",
     "Finish",
     "Image",
     "ImagePart",
@@ -78,6 +79,22 @@ class ImagePart:
 
 
 @dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file of a question.
+
+    Attributes
+    ----------
+    name : str
+        Its name, without a folder.
+    data : str
+        A ``data:`` URL that holds it.
+    """
+
+    name: str
+    data: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ReasoningPart:
     """The model's reasoning; not part of the reply's text.
 
@@ -120,7 +137,7 @@ class ToolResultPart:
     content: str
 
 
-Part = TextPart | ImagePart | ReasoningPart | ToolCallPart | ToolResultPart
+Part = TextPart | ImagePart | FilePart | ReasoningPart | ToolCallPart | ToolResultPart
 """A part of a question or a reply."""
 
 
@@ -327,11 +344,13 @@ def text_in(content: Content) -> str:
 
 
 def content_of(parts: Iterable[Part]) -> Content:
-    """Return the content of a message with the texts and images among `parts`: a text if there is nothing else."""
+    """Return the content of a message with the texts, images and files of `parts`: a text if there is nothing else."""
     content: list[dict[str, Any]] = []
     for part in parts:
         if isinstance(part, TextPart):
             content.append({"type": "text", "text": part.text})
         elif isinstance(part, ImagePart):
             content.append({"type": "image_url", "image_url": {"url": part.url}})
+        elif isinstance(part, FilePart):
+            content.append({"type": "file", "file": {"filename": part.name, "file_data": part.data}})
     return text_in(content) if all(one["type"] == "text" for one in content) else content

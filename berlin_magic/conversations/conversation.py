@@ -320,6 +320,7 @@ class Conversation(Turns):
         kept = {"parent": turn.server} if turn.server else {}
         asked = turn.asked_within(self.data)
         messages = asked[-1:] if turn.alone else asked
+        provider.refuse_files(messages)
         settle, refused = await self._host.reserve(turn, there), False
         try:
             stream = events_of(

@@ -10,6 +10,7 @@ from typing import Any, Protocol, get_args
 from berlin_magic.conversations.cells import Event, Place, Removal, RemovalKind, State, SystemPrompt, Version
 from berlin_magic.conversations.turn import Finish, Link, Turn
 from berlin_magic.messages import (
+    FilePart,
     ImagePart,
     Part,
     ReasoningPart,
@@ -303,6 +304,7 @@ def part_of(record: Mapping[str, Any]) -> Part:
 _TYPES: Mapping[type[Part], str] = {
     TextPart: "text",
     ImagePart: "image",
+    FilePart: "file",
     ReasoningPart: "reasoning",
     ToolCallPart: "tool_call",
     ToolResultPart: "tool_result",

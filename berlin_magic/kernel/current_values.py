@@ -11,7 +11,7 @@ from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.quoted_values import changed
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import clean
-from berlin_magic.kernel.prompt_file import read_file
+from berlin_magic.kernel.prompt_file import read_document
 from berlin_magic.prompts.expressions import file_in, names_in
 from berlin_magic.prompts.fingerprint import fingerprint
 from berlin_magic.prompts.fingerprint_key import fingerprint_key, name_of_key
@@ -59,7 +59,7 @@ class CurrentValues:
             value = self._namespace.get(name, types)
         else:
             try:
-                value = read_file(file_in(name))
+                value = read_document(file_in(name))
             except (OSError, ValueError):
                 value = types
         if isinstance(value, types.ModuleType):

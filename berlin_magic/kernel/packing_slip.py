@@ -41,7 +41,9 @@ async def slip_of(conversation: Conversation, turn: Turn, composed: Composed, co
     """
     connection = await conversation.resolved(turn)
     asked = turn.asked_within(conversation.data)
-    messages = connection.provider.as_sent(asked[-1:] if turn.alone else asked)
+    asked = asked[-1:] if turn.alone else asked
+    connection.provider.refuse_files(asked)
+    messages = connection.provider.as_sent(asked)
     notes = [*warnings_of(composed), *changed_notes(turn)]
     if turn.alone:
         notes.append("the server has the context; only the newest message is sent")
@@ -100,7 +102,8 @@ def slip_output(slip: Slip) -> CommandOutput:
 
 def _message(message: Packed) -> str:
     shown = [
-        _image(text) if number in message.images else text_to_html(text) for number, text in enumerate(message.texts)
+        _image(text) if number in message.images else text_to_html(message.named(number) or text)
+        for number, text in enumerate(message.texts)
     ]
     title = f"{text_to_html(message.role)} (about {message.tokens:,} tokens)"
     return f'<details open><summary>{title}</summary><pre style="{_PRE}">{"".join(shown)}</pre></details>'

@@ -12,12 +12,13 @@ from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.secret import secrets_of_environment
 from berlin_magic.errors import PromptError, clean
 from berlin_magic.kernel.current_values import CurrentValues
-from berlin_magic.kernel.prompt_file import read_file
+from berlin_magic.kernel.prompt_file import read_document
 from berlin_magic.messages import TextPart
 from berlin_magic.prompts.compose import Composed, Describe, compose
 from berlin_magic.prompts.cutting import fenced
 from berlin_magic.prompts.describe import describe
 from berlin_magic.prompts.description import Bounds, Description, Limit
+from berlin_magic.prompts.documents import Document
 from berlin_magic.prompts.expressions import Level
 from berlin_magic.prompts.leaks import secret_in, suspicious_name
 from berlin_magic.prompts.templates import Filled
@@ -80,7 +81,7 @@ async def compose_prompt(
     if (not expand or "{{" not in prompt) and not beside and template is None:
         return Composed(prompt, (TextPart(prompt),))
     shell: Any = magics.shell
-    more = {"cells": _cells(shell), "last_error": _last_error(magics), "file": read_file}
+    more = {"cells": _cells(shell), "last_error": _last_error(magics), "file": read_document}
     text = prompt if expand else prompt.replace("{{", "\\{{")
     described = _describing(magics)
     namespace = {**shell.user_ns, "row": row[0]} if row else shell.user_ns
@@ -150,6 +151,8 @@ def _describing(magics: BerlinMagics) -> Describe:
     limit: Limit = magics.data  # type: ignore[assignment]  # one of the three: the trait sees to it
 
     async def described(value: Any, level: Level | None) -> Description:
+        if isinstance(value, Document) and limit == "sample":
+            level = "schema"  # there is no sample of it
         return await describe(value, level, limit=limit, bounds=bounds)
 
     return described

@@ -7,6 +7,7 @@ from typing import Any
 from berlin_magic.prompts.arrays import describe_array
 from berlin_magic.prompts.code import describe_code
 from berlin_magic.prompts.description import Bounds, Description, Limit
+from berlin_magic.prompts.documents import describe_document
 from berlin_magic.prompts.figures import describe_figure
 from berlin_magic.prompts.structures import describe_structure
 from berlin_magic.prompts.tables import describe_table
@@ -14,7 +15,7 @@ from berlin_magic.prompts.tracebacks import describe_exception
 
 __all__ = ["built_in", "kind_of_nested"]
 
-_DESCRIBERS = (describe_table, describe_array, describe_figure, describe_code, describe_exception)
+_DESCRIBERS = (describe_table, describe_array, describe_figure, describe_code, describe_exception, describe_document)
 
 
 def built_in(value: Any, level: Limit, bounds: Bounds) -> Description | None:

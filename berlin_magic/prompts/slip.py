@@ -10,8 +10,9 @@ from typing import Any
 
 from berlin_magic.conversations.context_window import Measure, estimate
 from berlin_magic.errors import clean
-from berlin_magic.messages import ImagePart, Message, Part, TextPart
+from berlin_magic.messages import FilePart, ImagePart, Message, Part, TextPart
 from berlin_magic.prompts.compose import Value
+from berlin_magic.prompts.documents import tokens_of_file
 from berlin_magic.prompts.images import image_tokens, size_of
 
 __all__ = ["Packed", "Slip", "packed"]
@@ -26,17 +27,27 @@ class Packed:
     role : str
         As it is sent.
     texts : tuple of str
-        What is sent, in order; of an image, its address.
+        What is sent, in order; of an image, its address; of a file, its data.
     images : frozenset of int
         Which of the `texts` are images.
     tokens : int
         About how many tokens it has.
+    files : mapping
+        The names of those of the `texts` that are files, by their numbers.
     """
 
     role: str
     texts: tuple[str, ...] = field(repr=False)
     images: frozenset[int]
     tokens: int
+    files: Mapping[int, str] = field(default_factory=dict)
+
+    def named(self, number: int) -> str:
+        """Return in a few words what an image or a file is; an empty string for a text."""
+        size = f"{len(self.texts[number]):,} bytes as text"
+        if number in self.files:
+            return f"[file {clean(self.files[number], 80)}, {size}]"
+        return f"[image, {size}]" if number in self.images else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +110,7 @@ class Slip:
         """Return it as plain text."""
         blocks = ["\n".join(self.head)]
         for message in self.messages:
-            shown = [
-                f"[image, {len(text):,} bytes as text]" if number in message.images else text
-                for number, text in enumerate(message.texts)
-            ]
+            shown = [message.named(number) or text for number, text in enumerate(message.texts)]
             blocks.append(f"── {message.role} (about {message.tokens:,} tokens)\n" + "".join(shown))
         return "\n\n".join(blocks)
 
@@ -113,26 +121,38 @@ def _count(count: int, name: str) -> str:
 
 def packed(messages: Sequence[Message], measure: Measure = estimate) -> tuple[Packed, ...]:
     """Return messages, as they are sent, in the form of the slip."""
-    found = []
-    for message in messages:
-        content = message["content"]
-        parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        images = frozenset(number for number, part in enumerate(parts) if part.get("type") == "image_url")
-        texts = tuple(
-            str(part["image_url"]["url"]) if number in images else str(part.get("text", ""))
-            for number, part in enumerate(parts)
-        )
-        tokens = sum(_tokens_of_image(text) if number in images else measure(text) for number, text in enumerate(texts))
-        found.append(Packed(message["role"], texts, images, tokens))
-    return tuple(found)
+    return tuple(_packed(message, measure) for message in messages)
+
+
+def _packed(message: Message, measure: Measure) -> Packed:
+    content = message["content"]
+    parts: list[dict[str, Any]] = [{"type": "text", "text": content}] if isinstance(content, str) else content
+    texts, images, files, tokens = [], set(), {}, 0
+    for number, part in enumerate(parts):
+        match part:
+            case {"type": "image_url", "image_url": {"url": text}}:
+                images.add(number)
+                tokens += _tokens_of_image(str(text))
+            case {"type": "file", "file": {"filename": name, "file_data": text}}:
+                files[number] = str(name)
+                tokens += tokens_of_file(str(text))
+            case _:
+                text = part.get("text", "")
+                tokens += measure(str(text))
+        texts.append(str(text))
+    return Packed(message["role"], tuple(texts), frozenset(images), tokens, files)
 
 
 def measured(parts: Sequence[Part], measure: Measure = estimate) -> int:
     """Return about how many tokens the parts of a description have."""
     return sum(
-        _tokens_of_image(part.url) if isinstance(part, ImagePart) else measure(part.text)
+        _tokens_of_image(part.url)
+        if isinstance(part, ImagePart)
+        else tokens_of_file(part.data)
+        if isinstance(part, FilePart)
+        else measure(part.text)
         for part in parts
-        if isinstance(part, ImagePart | TextPart)
+        if isinstance(part, ImagePart | FilePart | TextPart)
     )
 
 

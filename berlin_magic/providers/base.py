@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, ClassVar
 
-from berlin_magic.errors import IncorrectAnswerError, clean
+from berlin_magic.errors import IncorrectAnswerError, PromptError, clean
 from berlin_magic.messages import Event, Text
 
 __all__ = ["EventProvider", "Provider", "events_of", "text_of"]
@@ -40,6 +40,26 @@ class Provider(ABC):
 
     needs: ClassVar[str] = ""
     """What the user must set or start before it can answer, in a few words: an environment variable, a program."""
+
+    takes_files: ClassVar[bool] = False
+    """Whether its servers take a PDF file as a part of a message, as OpenAI's do."""
+
+    @classmethod
+    def refuse_files(cls, messages: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse messages with a file among their parts, unless its servers take files.
+
+        Raises
+        ------
+        PromptError
+            Before anything is sent.
+        """
+        contents = [message.get("content") for message in messages]
+        parts = [part for content in contents if isinstance(content, list) for part in content]
+        if not cls.takes_files and any(part.get("type") == "file" for part in parts):
+            raise PromptError(
+                f"{cls.name} takes no files, and there is one in the prompt or in the conversation before it.\n"
+                "Nothing was sent: ask `openai:` or `openrouter:`, or quote the text of the file."
+            )
 
     @classmethod
     @abstractmethod

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
+import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +19,10 @@ from scripted import HEAD, ScriptedServer, scripted_server, stream
 from shells import new_shell
 
 from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.errors import PromptError
 from berlin_magic.kernel.extension import load
 from berlin_magic.kernel.magics import BerlinMagics
-from berlin_magic.kernel.packing_slip import slip_of
+from berlin_magic.kernel.packing_slip import slip_of, slip_output
 from berlin_magic.kernel.prompt import compose_prompt, recorded
 from berlin_magic.messages import text_in
 from berlin_magic.prompts.slip import packed
@@ -183,6 +186,96 @@ async def test_a_figure_and_an_image_are_sent_as_themselves(server: ScriptedServ
     assert drawn.convert("RGB").getpixel((1, 1)) == (255, 0, 0)
     assert blue.size == (30, 20) and blue.convert("RGB").getpixel((5, 5)) == (0, 0, 255)
     assert "'Growth'" in "".join(part.get("text", "") for part in content)
+
+
+PDF = b"%PDF-1.4\n1 0 obj << /Type /Page >> endobj\n2 0 obj << /Type /Pages >> endobj\xff secret of mine"
+
+
+async def test_a_pdf_is_sent_as_a_file_if_the_provider_takes_one(server: ScriptedServer, tmp_path: Path) -> None:
+    path = tmp_path / "paper.pdf"
+    path.write_bytes(PDF)
+    prompt = f"Sum up {{{{ file({str(path)!r}) }}}} for {{{{ n }}}}."
+    content = (await (asked := Asked(server, "openai", n=3)).ask(prompt))[-1]["content"]
+    url = "data:application/pdf;base64," + base64.b64encode(PDF).decode()
+    assert content == [
+        {"type": "text", "text": "Sum up "},
+        {"type": "file", "file": {"filename": "paper.pdf", "file_data": url}},
+        {"type": "text", "text": " for 3."},
+    ]
+    (before,) = asked.talk
+    assert before.values[0]["level"] == "full" and str(before.values[0]["kind"]).startswith("PDF file, ")
+    record = json.loads(json.dumps(asked.talk.record()))
+    again = Conversation()
+    again.read(record)
+    assert again[0].question == before.question, "the store holds it"
+
+    for level in ("sample", "schema"):
+        asked.magics.data = level
+        sent = json.dumps(await asked.ask(prompt + " Again."))
+        assert "base64" not in sent and f"PDF file, {len(PDF)} bytes" in sent, "neither this one nor the one before"
+    asked.magics.data = "full"
+    assert json.dumps(await asked.ask("And now?")).count(url) == 1
+
+    for provider in ("berlin", "ollama"):
+        other = Asked(server, "berlin", n=3)
+        other.talk = Conversation(url=server.url, provider=provider, model="m")
+        count = len(server.requests)
+        with pytest.raises(PromptError, match="takes no files"):  # from the slip
+            await other.ask(prompt)
+        turn = other.talk.ask_in(None, None, "q", question=before.question, model="m")
+        with pytest.raises(PromptError, match="takes no files"):
+            async for _ in other.talk.answer(turn):
+                pass
+        assert len(server.requests) == count
+
+
+async def test_the_slip_names_a_file_and_does_not_hold_it(server: ScriptedServer, tmp_path: Path) -> None:
+    (tmp_path / "paper<b>.pdf").write_bytes(PDF)
+    asked = Asked(server, "openai", folder=tmp_path)
+    composed = await compose_prompt(asked.magics, "{{ file(folder / 'paper<b>.pdf') }}")
+    trial = asked.talk.fork()
+    turn = trial.ask_in(None, None, "q", question=composed.parts, values=recorded(composed), model="m")
+    slip = await slip_of(trial, turn, composed)
+    shown = slip_output(slip)
+    assert "[file paper<b>.pdf, " in shown.text and "[file paper&lt;b&gt;.pdf, " in shown.html
+    assert "base64" not in shown.text + shown.html and "<b>" not in shown.html
+    assert slip.messages[-1].tokens == 2000 and "2,000 tokens" in shown.text, "one page"
+
+
+PASTED = {
+    "Python": "print({'foo': 'bar'}); f\"{x}\"",
+    "Rust": 'fn main() { let x = vec![1]; println!("{:?} {x}", x); match x { _ => {} } }',
+    "LaTeX": "\\frac{a}{b} \\textbf{x_{i}} $\\sum_{i=1}^{n} x^{2}$ \\begin{cases} {a} \\end{cases}",
+    "JSON": '{"a": {"b": [1, {"c": null} ]} }',
+    "Rust in a fence": '```rust\nprintln!("{{}} {{x}}");\n```',
+    "LaTeX in a fence": "```latex\n\\newcommand{\\x}{{a b}}\n```",
+    "Jinja in a fence": "```jinja\n{{ user.name }}{% for x in y %}\n```",
+}
+REFUSED = {
+    "Rust": ('One line,\nprintln!("{{}}");', "Line 2"),
+    "Rust with words": ('println!("{{ a struct }}");', "Line 1"),
+    "LaTeX": ("\\newcommand{\\x}{{\\bf a}}", "Line 1"),
+    "LaTeX with a name": ("x^{{nobody}}", "nobody"),
+    "Jinja": ("a\nb {{ user name }}", "Line 2"),
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("pasted", PASTED.values(), ids=PASTED.keys())
+async def test_pasted_code_goes_out_unchanged(server: ScriptedServer, provider: str, pasted: str) -> None:
+    ending = "\n\nAssistant:" * (provider == "berlin")
+    assert (await Asked(server, provider).text(pasted)).endswith(pasted + ending)
+
+
+@pytest.mark.parametrize(("pasted", "said"), REFUSED.values(), ids=REFUSED.keys())
+async def test_pasted_braces_that_are_no_expression_are_an_error_and_go_out_if_that_is_wanted(
+    server: ScriptedServer, pasted: str, said: str
+) -> None:
+    asked = Asked(server, "openai")
+    with pytest.raises(PromptError) as caught:
+        await asked.ask(pasted)
+    assert said in str(caught.value) and "--no-expand" in str(caught.value) and not server.requests
+    assert await asked.text(pasted, expand=False) == pasted
 
 
 async def test_a_value_that_sleeps_can_be_stopped_and_sends_nothing(server: ScriptedServer) -> None:

@@ -55,6 +55,7 @@ class OpenAICompatible(EventProvider):
     """
 
     name = "OpenAI-compatible"
+    takes_files: ClassVar[bool] = True
     url: ClassVar[str] = OPENAI_URL
     issuer: ClassVar[str] = OPENAI_URL
     address_variable: ClassVar[str] = "OPENAI_BASE_URL"

@@ -31,6 +31,7 @@ class Ollama(OpenAICompatible):
     """Ollama on this machine (https://docs.ollama.com/openai)."""
 
     name = "Ollama"
+    takes_files = False
     needs = "Ollama, running on this machine; elsewhere: OLLAMA_BASE_URL, OLLAMA_API_KEY"
     url = issuer = "http://127.0.0.1:11434/v1"
     address_variable = "OLLAMA_BASE_URL"
@@ -42,6 +43,7 @@ class Vllm(OpenAICompatible):
     """A vLLM server on this machine (https://docs.vllm.ai, "OpenAI-Compatible Server")."""
 
     name = "vLLM"
+    takes_files = False
     needs = "`vllm serve`, running on this machine; elsewhere: VLLM_BASE_URL, VLLM_API_KEY"
     url = issuer = "http://127.0.0.1:8000/v1"
     address_variable = "VLLM_BASE_URL"
@@ -53,6 +55,7 @@ class LlamaCpp(OpenAICompatible):
     """The llama-server of llama.cpp on this machine (its tools/server/README.md)."""
 
     name = "llama.cpp"
+    takes_files = False
     needs = "llama-server, running on this machine; elsewhere: LLAMA_BASE_URL, LLAMA_API_KEY"
     url = issuer = "http://127.0.0.1:8080/v1"
     address_variable = "LLAMA_BASE_URL"
@@ -64,6 +67,7 @@ class LMStudio(OpenAICompatible):
     """LM Studio on this machine (https://lmstudio.ai/docs, "OpenAI Compatibility")."""
 
     name = "LM Studio"
+    takes_files = False
     needs = "LM Studio's server, running on this machine; elsewhere: LMSTUDIO_BASE_URL, LMSTUDIO_API_KEY"
     url = issuer = "http://127.0.0.1:1234/v1"
     address_variable = "LMSTUDIO_BASE_URL"
