@@ -25,6 +25,7 @@ from berlin_magic.kernel.magics import BerlinMagics
 from berlin_magic.kernel.packing_slip import slip_of, slip_output
 from berlin_magic.kernel.prompt import compose_prompt, recorded
 from berlin_magic.messages import text_in
+from berlin_magic.prompts.documents import Document
 from berlin_magic.prompts.slip import packed
 from berlin_magic.prompts.templates import filled, given_in
 
@@ -316,10 +317,13 @@ NAMES = {
     "figure": red(),
     "table": pl.DataFrame({"n": [1, 2]}),
     "error": raised(),
+    "paper": Document("paper.pdf", PDF),
 }
 LEVELS = st.sampled_from(["", " | full", " | sample", " | schema", " | repr"])
 PIECES = st.one_of(
-    st.builds("{{{{ {}{} }}}}".format, st.sampled_from([name for name in NAMES if name != "figure"]), LEVELS),
+    st.builds(
+        "{{{{ {}{} }}}}".format, st.sampled_from([name for name in NAMES if name not in {"figure", "paper"}]), LEVELS
+    ),
     st.sampled_from(["{ x }", "\\{{", "\n```\n{{ no }}\n```\n", " ", "\n\n", "ü😀", "'''", "Assistant:"]),
 )
 PROMPTS = st.lists(PIECES, min_size=1, max_size=6).map("".join).filter(str.strip)
@@ -345,7 +349,7 @@ def test_the_slip_is_what_the_server_gets(
             asked.talk.context_limit = limit
             for prompt, level, templated, beside in questions:
                 asked.magics.data = level
-                more = " {{ figure }}" * (with_figure and provider == "openai")
+                more = " {{ figure }} or {{ paper }}" * (with_figure and provider == "openai")
                 template = filled("In a {{ tone }} tone: {{ n }}", given_in(tone)[0]) if templated else None
                 await asked.ask(prompt + more, template=template, names=beside)
 
