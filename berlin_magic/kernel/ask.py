@@ -74,6 +74,8 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     _complete(magics, options)
     if options.each:
         return ReplyResult(*await rows.ask_each(magics, options, question, template, awaited=awaited))
+    if options.again or options.concurrency is not None:
+        raise UsageError("--again and --concurrency go with --each.")
     wanted = await result_of(magics, options)
     composed = await compose_prompt(
         magics,

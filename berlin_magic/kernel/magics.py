@@ -67,7 +67,7 @@ class BerlinMagics(Settings):
     @argument("--no-expand", action="store_true", help="Send {{ … }} as it is, and evaluate nothing.")
     @argument("--allow-secrets", action="store_true", help="Send a value although it holds what looks like a key.")
     @argument("--each", metavar="TABLE", help="Ask for each row of a table or list: {{ row.text }} in the question.")
-    @argument("--concurrency", type=int, default=8, metavar="N", help="Rows to ask at the same time, with --each.")
+    @argument("--concurrency", type=int, metavar="N", help="Rows to ask at the same time, with --each; usually 8.")
     @argument("--again", action="store_true", help="With --each: ask the rows anew whose replies are stored.")
     @argument("--check", metavar="CHECK", help="Run the reply's code apart and check it: an assertion, or a function.")
     @argument("--rounds", type=int, metavar="N", help="How often the model may correct code that fails its check.")

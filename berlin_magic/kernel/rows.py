@@ -48,6 +48,7 @@ _FRAME = 0.1  # seconds between two looks at how far it is; it also lets an inte
 _BAR = 16  # characters
 _SHOWN = 5  # rows whose replies the finished output shows
 _TOLD = 3  # errors that it tells
+_CONCURRENCY = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class _How:
     model: str = ""
     system: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    concurrency: int = 8
+    concurrency: int = _CONCURRENCY
     again: bool = False
     ceiling: Ceiling | None = None
     spec: TypedSpec | None = None
@@ -164,14 +165,10 @@ async def ask_each(
     UsageError
         For options that don't go together; nothing is sent.
     """
-    for name in ("bg", "new", "conversation", "replay_from"):
-        if getattr(options, name):
-            said = {"conversation": "-c", "replay_from": "--replay-from"}.get(name, f"--{name}")
-            raise UsageError(f"--each and {said} don't go together: rows are outside of conversations.")
-    if options.concurrency < 1:
+    _require_together(options)
+    concurrency = _CONCURRENCY if options.concurrency is None else options.concurrency
+    if concurrency < 1:
         raise UsageError("--concurrency must be at least 1.")
-    if options.format in {"code", "df"}:
-        raise UsageError(f"--each and -f {options.format} don't go together: `.to_frame()` of the result is a table.")
     shell = magics.shell
     wanted = await result_of(magics, options)
     source = _evaluated(shell, options.each)
@@ -193,7 +190,7 @@ async def ask_each(
 
     questions, errors = await _composed(given, fill_in)
     given_options = {"temperature": options.temperature, "max_tokens": options.max_tokens}
-    how = _How(options.model, options.system, given_options, options.concurrency, options.again, spec=wanted.spec)
+    how = _How(options.model, options.system, given_options, concurrency, options.again, spec=wanted.spec)
     await in_thread(magics.notebook.open)
     run = _Run(magics.notebook, questions, errors, how)
     await run.prepare()
@@ -221,6 +218,17 @@ def _cancelled() -> asyncio.CancelledError:
     cancelled = asyncio.CancelledError(_INTERRUPTED)
     cancelled._render_traceback_ = lambda: [_INTERRUPTED]  # type: ignore[attr-defined]
     return cancelled
+
+
+def _require_together(options: Namespace) -> None:
+    for name in ("bg", "new", "conversation", "replay_from"):
+        if getattr(options, name):
+            said = {"conversation": "-c", "replay_from": "--replay-from"}.get(name, f"--{name}")
+            raise UsageError(f"--each and {said} don't go together: rows are outside of conversations.")
+    if options.check is not None or options.rounds is not None:
+        raise UsageError("--each and --check don't go together: the code of many rows is not run.")
+    if options.format in {"code", "df"}:
+        raise UsageError(f"--each and -f {options.format} don't go together: `.to_frame()` of the result is a table.")
 
 
 class _Run:

@@ -313,7 +313,19 @@ async def test_a_dry_run_estimates_and_sends_nothing(
     assert "EUR" in out and "Say word 0" in out
 
 
-@pytest.mark.parametrize("line", ["--each df --bg", "--each df -c other", "--each 5", "--each df --concurrency 0"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--each df --bg",
+        "--each df -c other",
+        "--each 5",
+        "--each df --concurrency 0",
+        "--each df --check True",
+        "--each df --rounds 1",
+        "--concurrency 2",
+        "--again",
+    ],
+)
 async def test_what_does_not_go_together_is_refused(magics: BerlinMagics, model: Model, line: str) -> None:
     magics.shell.user_ns["df"] = ["a"]
     with pytest.raises(UsageError):
