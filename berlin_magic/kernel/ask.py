@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ask", "ask_composed", "continue_reply", "show_answer"]
 
+_FOUND = ({"code": "what the check found", "level": "full"},)
+"""For a correction: what came out of the code may hold values, and is left out later where those are."""
+
 
 async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> ReplyResult:
     """Ask what stands in a ``%%berlin`` cell, and show the reply in the cell's output.
@@ -204,7 +207,10 @@ class _Question:
             cell.run,
             composed.source,
             question=() if composed.is_plain else composed.parts,
-            values=recorded(composed),
+            values=[
+                *recorded(composed),
+                *(_FOUND if text and self._checking is not None and self._checking.quotes else ()),
+            ],
             model=options.model or self._magics.model,
             system=options.system,
             options={"temperature": options.temperature, "max_tokens": options.max_tokens, **self._wanted.options},

@@ -55,7 +55,7 @@ def checking_of(magics: BerlinMagics, options: Namespace, composed: Composed) ->
     named = [*options.beside.split(","), *(value.code for value in composed.values)]
     limits = Limits(seconds=magics.check_seconds, memory=magics.check_memory * 1_000_000)
     shared = [name for name in map(str.strip, named) if name.isidentifier()]
-    return Checking(check, limits, rounds, namespace, shared)
+    return Checking(check, limits, rounds, namespace, shared, quotes=magics.data != "schema")
 
 
 class Checking:
@@ -73,16 +73,26 @@ class Checking:
         The user's; nothing in it is changed.
     shared : list of str
         The variables that the code may use.
+    quotes : bool
+        Whether what came out may be sent to the model: error messages hold values of variables.
     """
 
     def __init__(
-        self, check: Check, limits: Limits, rounds: int, namespace: dict[str, object], shared: list[str]
+        self,
+        check: Check,
+        limits: Limits,
+        rounds: int,
+        namespace: dict[str, object],
+        shared: list[str],
+        *,
+        quotes: bool = True,
     ) -> None:
         self._check = check
         self._limits = limits
         self._rounds = rounds
         self._namespace = namespace
         self._shared = shared
+        self.quotes = quotes
         self._round = 0
         self._correction = ""
         self._card: Card | None = None
@@ -108,9 +118,17 @@ class Checking:
         self._verdict = verdict
         turn.check = verdict.record(self._check, code)
         again = verdict.kind in {"failed", "ended"} and not reply.is_stopped and self._round < self._rounds
-        self._correction = repair_question(self._check, verdict) if again else ""
+        self._correction = repair_question(self._check, verdict, quoted=self.quotes) if again else ""
         self._card = Card(
-            self._check, code, verdict, self._limits, names.left_out, self._round, self._rounds, asked_again=again
+            self._check,
+            code,
+            verdict,
+            self._limits,
+            names.left_out,
+            self._round,
+            self._rounds,
+            asked_again=again,
+            quoted=self.quotes,
         )
         self._round += 1
         return verdict.passed

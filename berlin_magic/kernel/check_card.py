@@ -39,6 +39,8 @@ class Card:
         Which correction of the code this is, 0 for the first reply, and how many there may be.
     asked_again : bool
         Whether the model is asked to correct the code.
+    quoted : bool
+        Whether it is sent what came out.
     """
 
     check: Check
@@ -49,6 +51,7 @@ class Card:
     round: int
     rounds: int
     asked_again: bool = False
+    quoted: bool = True
 
     def output(self) -> CommandOutput:
         """Return the card, for a notebook and as text."""
@@ -81,7 +84,8 @@ class Card:
     def _notes(self) -> list[str]:
         notes = []
         if self.asked_again:
-            notes.append("The model was sent this, and asked to correct its code.")
+            sent = "sent this" if self.quoted else "told of the failure, not of what came out"
+            notes.append(f"The model was {sent}, and asked to correct its code.")
         if self.verdict.kind == "passed" and self.verdict.used:
             notes.append(f"The check used {_listed(self.verdict.used)} of the code.")
         if self.left_out:

@@ -168,14 +168,21 @@ def not_prevented(verdict: Verdict) -> str:
     return "It had the rights of your account: files elsewhere, other processes and the network were not out of reach."
 
 
-def repair_question(check: Check, verdict: Verdict) -> str:
+def repair_question(check: Check, verdict: Verdict, *, quoted: bool = True) -> str:
     """Return what the model is told of a failure, and asked to do.
 
     Nothing in it changes from run to run, such as a time: the same failure makes the same question, which can be
     replayed.
+
+    Parameters
+    ----------
+    check, verdict : Check and Verdict
+        What failed.
+    quoted : bool
+        Whether what came out is quoted; it may hold values of the notebook.
     """
     asked = f"\n\n{_fenced(check.statement, 'python')}" if check.statement else f" (`{check.function}`)."
-    said = verdict.said.strip()
+    said = verdict.said.strip() if quoted else "(It may hold data, and is not sent.)"
     if len(said) > _LONGEST:
         said = f"{said[: _LONGEST // 2]}\n…\n{said[-_LONGEST // 2 :]}"
     return (

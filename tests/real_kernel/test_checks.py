@@ -133,3 +133,24 @@ def test_code_of_a_reply_from_a_file_is_not_run(kernel: Kernel, server: Server, 
     server.answers(Reply(code))
     run = kernel.good("%%berlin --check 'f(2) == 4'\nWrite f.")
     assert cards(run)[0].startswith("✓") and "What it printed" in json.dumps(run.outputs)
+
+
+def test_what_code_gave_does_not_leave_the_machine_at_the_level_schema(kernel: Kernel, server: Server) -> None:
+    kernel.good("table = {'who': 'SECRET-value'}\nexpected = ['SECRET-expected']")
+    leak = "```python\ndef f(x):\n    raise ValueError(str(table))\n```"
+    line = '%%berlin --rounds 1 --check "f(2) == expected, expected" --with table\nWrite f.'
+    kernel.good("%config BerlinMagics.data = 'schema'")
+    server.answers(Reply(leak))
+    run = kernel.run(line, cell="g")
+    assert run.status == "error" and "SECRET-value" in cards(run)[0] and "not of what came out" in cards(run)[0]
+    assert len(server.asked) == 2
+    assert not [asked for asked in server.asked if "SECRET" in str(asked.body)]
+    kernel.good("%config BerlinMagics.data = 'full'")
+    for given in ("--with table", ""):  # what a correction has quoted is not sent again at a lower level, either
+        server.answers(Reply(leak if given else WRONG))
+        kernel.run(f'%%berlin --new --rounds 1 --check "assert f(2) == expected, expected" {given}\nWrite f.', cell="h")
+        assert "SECRET" in str(server.asked[1].body)
+        kernel.good("%config BerlinMagics.data = 'schema'")
+        kernel.good("%%berlin\nGo on.")
+        assert "Write f." in str(server.asked[-1].body) and "SECRET" not in str(server.asked[-1].body)
+        kernel.good("%config BerlinMagics.data = 'full'")

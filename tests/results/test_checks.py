@@ -46,6 +46,8 @@ def test_the_question_after_a_failure_has_the_check_and_the_traceback_and_nothin
     assert "`````text\nf is <function f at 0x…>\n````\n`````" in asked
     assert "0.123" not in asked
     assert "`sound`" in repair_question(Check.of("sound"), Verdict.of(record))
+    unquoted = repair_question(Check.of("f(2) == 4"), Verdict.of(record), quoted=False)
+    assert "assert f(2) == 4" in unquoted and "function f" not in unquoted
     long = repair_question(Check.of("f(2) == 4"), Verdict("failed", "x" * 100_000 + "the end"))
     assert len(long) < 5000 and "the end" in long
 
