@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import types
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -51,11 +52,21 @@ def checking_of(magics: BerlinMagics, options: Namespace, composed: Composed) ->
     namespace = magics.shell.user_ns if magics.shell is not None else {}
     if check.function and not isinstance(namespace.get(check.function), types.FunctionType):
         functions = [name for name, value in namespace.items() if isinstance(value, types.FunctionType)]
-        raise UsageError(f"--check: there is no function {check.function}.{nearest(check.function, functions)}")
+        meant = nearest(check.function, functions) or " Define it with def, or write an assertion."
+        raise UsageError(f"--check: there is no function {check.function}.{meant}")
+    if check.function and not _runs_when_called(namespace[check.function]):
+        raise UsageError(
+            f"--check: {check.function} is async or a generator, so calling it runs nothing: use plain def."
+        )
     named = [*options.beside.split(","), *(value.code for value in composed.values)]
     limits = Limits(seconds=magics.check_seconds, memory=magics.check_memory * 1_000_000)
     shared = [name for name in map(str.strip, named) if name.isidentifier()]
     return Checking(check, limits, rounds, namespace, shared, quotes=magics.data != "schema")
+
+
+def _runs_when_called(function: object) -> bool:
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    return not any(is_kind(function) for is_kind in kinds)
 
 
 class Checking:

@@ -105,8 +105,11 @@ class _Collected:
             except (OSError, TypeError):
                 self._names.left_out[name] = "its source is not known"
                 return
+            if value.__name__ == "<lambda>" and name not in names_defined_in(source):
+                self._names.left_out[name] = "a lambda that no line of its own defines: write it with def"
+                return
             self.add(names_used_in(source))
-            alias = "" if value.__name__ == name else f"\n{name} = {value.__name__}\n"
+            alias = "" if value.__name__ in {name, "<lambda>"} else f"\n{name} = {value.__name__}\n"
             self._names.definitions.append(source + alias)
 
 

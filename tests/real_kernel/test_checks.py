@@ -93,12 +93,15 @@ def test_a_check_that_does_not_pass_fails_its_cell_and_leaves_the_kernel_as_it_w
 def test_a_function_of_the_notebook_takes_the_reply(kernel: Kernel, server: Server) -> None:
     server.answers(Reply(RIGHT))
     kernel.good("import math\ndef near(a, b): return math.isclose(a, b)")
+    kernel.good("async def later(reply): return False")
     kernel.good("def sound(reply):\n    assert reply.code in reply\n    assert near(f(1.5), 2.25)")
     assert cards(kernel.good("%%berlin --check sound\nWrite f.", cell="d"))[0].startswith("✓")
     for line, words in (
         ("--check soun", "Did you mean sound?"),
         ('--check "f(2"', "no Python"),
         ("--rounds 2", "--check"),
+        ("--check later", "async or a generator"),
+        ("--check print", "Define it with def"),
     ):
         run = kernel.run(f"%%berlin {line}\nWrite f.")
         assert run.status == "error" and words in run.stderr

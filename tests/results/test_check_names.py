@@ -47,3 +47,12 @@ def test_what_can_not_be_copied_is_named_with_the_reason() -> None:
     user = {"stream": iter([]), "circle": circle}
     names = names_for(Check.of("f(stream, circle)"), "", user)
     assert "list_iterator" in names.left_out["stream"] and "itself" in names.left_out["circle"]
+
+
+def test_a_lambda_goes_as_the_line_that_defines_it() -> None:
+    user = notebook("near = lambda a, b: abs(a - b) < 1\ntable = {'f': lambda a: a}\nother = table['f']\n")
+    for name in ("near", "other"):
+        user[name].__module__ = "__main__"
+    names = names_for(Check.of("near(f(2), 4) and other(3)"), "", user)
+    assert names.definitions == ["near = lambda a, b: abs(a - b) < 1\n"]
+    assert "write it with def" in names.left_out["other"]

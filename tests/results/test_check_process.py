@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import linecache
 import os
 import sys
 from collections.abc import Callable
@@ -148,6 +149,21 @@ async def test_code_gives_no_verdict(name: str) -> None:
 )
 async def test_what_the_codes_own_objects_say_of_themselves_is_not_believed(code: str, check: str) -> None:
     verdict = await checked(code, check)
+    assert verdict.kind == "failed", verdict
+
+
+@pytest.mark.parametrize("check", ["late(f(2))", "assert late(f(2))", "calls", "yields"])
+async def test_a_check_that_nobody_waits_for_does_not_pass(check: str) -> None:
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    source = (
+        "async def late(x): return x == 5\n"
+        "def calls(reply): return late(f(2))\n"
+        "def inner(x): yield x == 5\n"
+        "def yields(reply): return inner(f(2))\n"
+    )
+    linecache.cache["<late>"] = (len(source), None, source.splitlines(keepends=True), "<late>")
+    exec(compile(source, "<late>", "exec"), namespace)
+    verdict = await checked(SQUARE, check, namespace)
     assert verdict.kind == "failed", verdict
 
 

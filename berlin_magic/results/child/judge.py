@@ -14,6 +14,7 @@ import contextlib
 import ctypes
 import hmac
 import importlib
+import inspect
 import json
 import linecache
 import os
@@ -23,6 +24,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -114,7 +116,8 @@ class Judge:
             at = "The code ended with an error."
             worker.request({"do": "run", "code": order["code"]})
             at = ""
-            self._run_check(names)
+            if waits := self._run_check(names):
+                return "failed", waits
         except Gone:
             return "failed", self._gone()
         except BaseException as error:  # noqa: BLE001 - whatever it is
@@ -123,7 +126,16 @@ class Judge:
             return "failed", "The check uses no name that the code defines, so it says nothing of the code."
         return "passed", ""
 
-    def _run_check(self, names: Names) -> None:
+    def _run_check(self, names: Names) -> str:
+        """Run the check; return what of it did not run, as nobody has waited for it: that would pass unseen."""
+        unawaited: list[str] = []
+        sys.unraisablehook = lambda raised: unawaited.append(str(raised.exc_value))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "coroutine .* was never awaited")
+            self._evaluate(names)
+        return "\n".join(unawaited and ["The check was not run to its end.", *unawaited])
+
+    def _evaluate(self, names: Names) -> None:
         order = self._order
         text: str = order["check"]
         _keep_lines(NAME, text)
@@ -133,7 +145,7 @@ class Judge:
             exec(compile(source, where, "exec", dont_inherit=True), names)  # noqa: S102 - the user's own
         if function := order["function"]:
             result = names[function](names["reply"])
-            if result is not None and not result:
+            if inspect.isgenerator(result) or (result is not None and not result):
                 raise AssertionError(f"{function}(reply) returned {shown(result)}")
             return
         exec(compile(text, NAME, "exec", dont_inherit=True), names)  # noqa: S102 - the user's own
