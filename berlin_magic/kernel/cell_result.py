@@ -48,7 +48,7 @@ async def result_of(magics: BerlinMagics, options: Namespace) -> CellResult:
         spec = await in_thread(lambda: schema_of(type_, options.as_))
     elif form in {"json", "df"}:
         spec = any_json() if form == "json" else any_rows()
-    return CellResult(magics, options.into, form, spec, library)
+    return CellResult(magics, options.into, form, spec, library, once=options.once)
 
 
 class CellResult:
@@ -66,6 +66,8 @@ class CellResult:
         What the reply has to fit.
     library : str
         The library of the DataFrame, for the form ``df``.
+    once : bool
+        Whether it is asked outside of the conversation.
 
     Attributes
     ----------
@@ -74,13 +76,21 @@ class CellResult:
     """
 
     def __init__(
-        self, magics: BerlinMagics, into: str | None, form: str, spec: TypedSpec | None, library: str = ""
+        self,
+        magics: BerlinMagics,
+        into: str | None,
+        form: str,
+        spec: TypedSpec | None,
+        library: str = "",
+        *,
+        once: bool = False,
     ) -> None:
         self._magics = magics
         self._into = into
         self._form = form
         self.spec = spec
         self._library = library
+        self._once = once
         self._value: Any = None
         self._number: int = 0 if magics.shell is None else magics.shell.displayhook.prompt_count
         self.misfit: ReplyFormatError | None = None
@@ -114,7 +124,7 @@ class CellResult:
                 self._keep(Reply(turn))
         elif turn.finish == "complete" or turn.reply:
             try:
-                self._keep(self._formed(self.spec.parse(turn.reply)))
+                self._keep(self._formed(self.spec.parse(turn.reply, cut=turn.reason == "length")))
             except ReplyFormatError as error:
                 self.misfit = error
                 reply.note(f"does not fit {self.spec.name}: {clean(error.faults[0], 120)}")
@@ -135,7 +145,7 @@ class CellResult:
         return result
 
     def _unchanged(self) -> str:
-        kept = "The replies are kept, in the conversation too"
+        kept = "The replies are kept" if self._once else "The replies are kept, in the conversation too"
         return f"{kept}; {self._into} is as it was." if self._into else f"{kept}."
 
     def _formed(self, value: Any) -> Any:

@@ -34,6 +34,7 @@ from berlin_magic.prompts.compose import Composed, compose
 from berlin_magic.prompts.describe import describe
 from berlin_magic.results.asking import Answer, Asking, Gate, Progress
 from berlin_magic.results.budget import Budget, Ceiling, Cost, money
+from berlin_magic.results.conversation import worth_repair
 from berlin_magic.results.rows import Rows, rows_in
 from berlin_magic.results.typed import TypedSpec, schema_of
 
@@ -357,11 +358,13 @@ class _Run:
         value: Any = turn.reply
         if (spec := self._how.spec) is not None:
             try:
-                value = spec.parse(turn.reply)
+                value = spec.parse(turn.reply, cut=turn.reason == "length")
             except ReplyFormatError as misfit:
+                if not worth_repair(turn):
+                    raise
                 correction = spec.repair(misfit)
                 turn = await self._asked(talk, self._turn(talk, Composed(correction, (TextPart(correction),))))
-                value = spec.parse(turn.reply)
+                value = spec.parse(turn.reply, cut=turn.reason == "length")
         answer = Answer(
             value,
             sum(cost.tokens for cost in costs),

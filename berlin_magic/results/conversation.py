@@ -133,13 +133,13 @@ class Conversation(conversation.Conversation):
         readable = spec.readable
         turn = await self._answered(prompt, options, show=show, awaited=awaited, question=question, readable=readable)
         try:
-            return spec.parse(turn.reply)
+            return spec.parse(turn.reply, cut=turn.reason == "length")
         except ReplyFormatError as error:
             if not worth_repair(turn):
                 raise
             repair = spec.repair(error)
         turn = await self._answered(repair, options, show=show, awaited=awaited, readable=readable)
-        return spec.parse(turn.reply)
+        return spec.parse(turn.reply, cut=turn.reason == "length")
 
     async def _answered(
         self,

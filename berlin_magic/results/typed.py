@@ -86,13 +86,15 @@ class TypedSpec:
             return (*before, TextPart(f"{last.text}\n\n{self.instruction}"))
         return (*question, TextPart(self.instruction))
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str, *, cut: bool = False) -> Any:
         """Return the value that a reply holds.
 
         Parameters
         ----------
         text : str
             JSON; there may be words around it, or a fence.
+        cut : bool
+            Whether the reply ended at the limit of its length, which the message then says.
 
         Raises
         ------
@@ -103,14 +105,14 @@ class TypedSpec:
         if not values and self._wrapped and text.strip():
             values = [text.strip()]  # a choice, or a text: models like to give it alone
         if not values:
-            self._refuse(["there is no JSON in it"])
+            self._refuse(["there is no whole JSON in it" if cut else "there is no JSON in it"], cut=cut)
         faults: tuple[str, ...] = ()
         for value in values:
             try:
                 return self._value_of(value)
             except _MisfitError as misfit:
                 faults = faults or misfit.faults
-        return self._refuse(faults)
+        return self._refuse(faults, cut=cut)
 
     @staticmethod
     def readable(text: str) -> str:
@@ -148,13 +150,17 @@ class TypedSpec:
                 pass
             raise
 
-    def _refuse(self, faults: Sequence[str]) -> NoReturn:
+    def _refuse(self, faults: Sequence[str], *, cut: bool) -> NoReturn:
         shown = list(faults[:_MOST_FAULTS])
         if more := len(faults) - len(shown):
             shown.append(f"… and {more} more")
+        advice = (
+            "It ended at the limit of its length: raise max_tokens, or ask for less."
+            if cut
+            else "Ask in other words, or let the type allow what may be missing."
+        )
         raise ReplyFormatError(
-            f"The reply does not fit {self.name}: {'; '.join(shown)}.\n"
-            "Ask in other words, or let the type allow what may be missing.",
+            f"The reply does not fit {self.name}: {'; '.join(shown)}.\n{advice}",
             faults=tuple(shown),
         )
 

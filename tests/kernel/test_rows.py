@@ -399,6 +399,18 @@ async def test_each_reply_is_a_value_of_the_type_and_one_that_does_not_fit_is_co
     assert len(asked) == 6
 
 
+async def test_a_typed_row_that_ended_at_its_limit_is_not_asked_for_again(model: Model, server: ScriptedServer) -> None:
+    asked: list[Request] = []
+
+    def script(request: Request) -> list[Any]:
+        asked.append(request)
+        return [HEAD, step('{"value": "wa') + step(finish="length") + usage(10, 2) + DONE]
+
+    server.on(CHAT, script)
+    rows = await berlin_magic.map("Is {{ row }} warm?", ["red"], as_=Literal["warm", "cold"], max_tokens=2)
+    assert len(asked) == 1 and "limit of its length: raise max_tokens" in str(rows.errors[0])
+
+
 async def test_a_cell_gives_values_of_a_type_and_the_server_is_told_the_schema(
     magics: BerlinMagics, server: ScriptedServer
 ) -> None:

@@ -193,6 +193,8 @@ def test_what_never_fits_is_kept_and_leaves_the_variable_as_it_was(kernel: Kerne
     assert [output["data"]["text/plain"] for output in run.outputs] == [MISFIT] * 2
     assert kernel.value("(invoice, _)") == "('as it was', 'last')"
     assert kernel.value("len(__import__('berlin_magic').conversation())") == "2"
+    once = kernel.run("%%berlin --once --as Invoice\nRead this.")
+    assert "The replies are kept." in once.error and "in the conversation" not in once.error
     run = kernel.run("await __import__('berlin_magic').conversation().ask('Read this.', as_=Invoice)")
     assert "ReplyFormatError" in run.error
     asked = len(server.asked)

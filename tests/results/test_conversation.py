@@ -154,6 +154,6 @@ async def test_a_reply_that_ended_at_its_limit_is_not_asked_for_again(server):
     server.on(PATH, [HEAD, step('{"number": "A'), step(finish="length"), DONE])
     talk = talk_to(server)
 
-    with pytest.raises(ReplyFormatError):
+    with pytest.raises(ReplyFormatError, match="limit of its length: raise max_tokens"):
         await talk.ask("Read this.", as_=Invoice, max_tokens=5)
     assert len(bodies(server)) == len(talk) == 1
