@@ -128,8 +128,13 @@ class Replays:
                 uses = turn.uses
                 self._uses[turn.prompt] = uses
                 who = (turn.model, turn.provider)
-                reply = StoredReply(turn.reply, *who, self._found_in, uses, images, turn.reason)
+                reply = StoredReply(turn.reply, *who, self._origin(turn), uses, images, turn.reason)
                 self.add(turn.request, reply)
+
+    def _origin(self, turn: Turn) -> str:
+        """Return where a reply is from: one that was replayed from a file stays of that file, wherever it is stored."""
+        is_of_file = self._found_in in OWN and turn.replayed_from not in {"", *OWN}
+        return turn.replayed_from if is_of_file else self._found_in
 
     def add_messages(self, messages: Iterable[Message]) -> None:
         """Keep the answers of a plain list of messages; it has no model and no options, so these are not compared."""

@@ -104,6 +104,30 @@ def test_no_file_has_the_name_of_what_is_the_users_own(tmp_path: Path) -> None:
         assert found is not None and found.text == "from a file" and found.found_in not in OWN
 
 
+@pytest.mark.parametrize("own", OWN)
+def test_what_was_replayed_from_a_file_stays_from_that_file_wherever_it_is_stored(own: str) -> None:
+    talk = Conversation()
+    answered(talk, "Hello", "an answer")
+    [turn] = talk
+    for said, origin in (("saved.ipynb", "saved.ipynb"), ("", own), *((place, own) for place in OWN)):
+        turn.replayed_from = said
+        replays = Replays(own)
+        replays.add_turns([turn])
+        found = replays.find(turn.asked, turn.request)
+        assert found is not None and found.found_in == origin
+
+
+def test_a_file_can_not_say_that_its_replies_are_from_elsewhere(tmp_path: Path) -> None:
+    talk = Conversation()
+    answered(talk, "Hello", "from a file")
+    [turn] = talk
+    for said in (*OWN, "another.ipynb"):
+        turn.replayed_from = said
+        talk.save(tmp_path / "saved.json")
+        found = replays_from(tmp_path / "saved.json").find(turn.asked, turn.request)
+        assert found is not None and found.found_in == "saved.json"
+
+
 def test_a_later_reply_takes_the_place_of_an_earlier_one() -> None:
     replays = Replays()
     replays.add("x", StoredReply("one"))

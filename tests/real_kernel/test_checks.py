@@ -129,10 +129,16 @@ def test_code_of_a_reply_from_a_file_is_not_run(kernel: Kernel, server: Server, 
     code = "```python\nprint('it ran')\ndef f(x): return x * x\n```"
     said = [{"role": "user", "content": "Write f, from a file."}, {"role": "assistant", "content": code}]
     file.write_text(json.dumps(said), encoding="utf-8")
-    run = kernel.run(f"%%berlin --once --check 'f(2) == 4' --replay-from '{file}'\nWrite f, from a file.")
-    assert run.status == "error" and "code from a file is not run" in cards(run)[0] and "saved.json" in cards(run)[0]
-    assert not server.asked and "What it printed" not in json.dumps(run.outputs)
-    kernel.good("__import__('berlin_magic').kernel.notebook.notebook_of(get_ipython()).replay_from = ''")
+    no_file = "__import__('berlin_magic').kernel.notebook.notebook_of(get_ipython()).replay_from = ''"
+    for once in ("--once ", ""):
+        asked = f"%%berlin {once}--check 'f(2) == 4'"
+        kernel.good("%config BerlinMagics.replay = 'off'")
+        for line in (f"{asked} --replay-from '{file}'", f"{asked} --replay"):  # the second finds what the first stored
+            run = kernel.run(f"{line}\nWrite f, from a file.", cell=f"from a file {once}")
+            assert run.status == "error" and "code from a file is not run" in cards(run)[0]
+            assert "saved.json" in cards(run)[0]
+            assert not server.asked and "What it printed" not in json.dumps(run.outputs)
+            kernel.good(no_file)
     server.answers(Reply(code))
     run = kernel.good("%%berlin --check 'f(2) == 4'\nWrite f.")
     assert cards(run)[0].startswith("✓") and "What it printed" in json.dumps(run.outputs)
