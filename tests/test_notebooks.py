@@ -40,7 +40,7 @@ async def test_the_notebook_runs_from_top_to_bottom(
         monkeypatch.setenv("BERLIN_REPLAY", str(RESULTS))
         monkeypatch.setenv("BERLIN_REPLAY_MODE", "only")
     notebook = await run(path, tmp_path)
-    check(notebook)
+    check(notebook, replayed=path == RESULTS)
     if path.stem == "data":
         (stale,) = [cell for cell in notebook.cells if cell.source == "%berlin stale"]
         assert "`world` has changed since" in stale.outputs[0].data["text/plain"]
@@ -62,6 +62,7 @@ async def test_the_notebook_with_results_runs_with_a_real_model(
     told = {cell.source: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
     assert told["mood"][0].data["text/plain"] in {"'good'", "'bad'"}
     assert "minutes" in told["recipes"][0].data["text/plain"]
+    assert told["moods.to_frame()"][0].data["text/plain"].count("None") == 0
 
 
 async def run(path: Path, folder: Path) -> nbformat.NotebookNode:
@@ -71,7 +72,8 @@ async def run(path: Path, folder: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def check(notebook: nbformat.NotebookNode) -> None:
+def check(notebook: nbformat.NotebookNode, *, replayed: bool = False) -> None:
+    """Look at what the cells show; `replayed` from the file itself, code is not checked and rows have no replies."""
     cells = [cell for cell in notebook.cells if cell.source.startswith("%%berlin")]
     asked = [cell for cell in cells if "--dry-run" not in cell.source]
     assert asked
@@ -79,11 +81,18 @@ def check(notebook: nbformat.NotebookNode) -> None:
         if cell not in asked:
             assert "(an estimate)" in cell.outputs[0].data["text/plain"] and "berlin" not in cell.outputs[0].metadata
     for cell in asked:
-        (output,) = cell.outputs
+        output, *more = cell.outputs
         assert output.output_type == "display_data"
         assert {"text/plain", "text/markdown"} <= set(output.data)
+        if "--check" in cell.source:
+            card, *error = more
+            said = "code from a file is not run" if replayed else "The check passed"
+            assert said in card.data["text/plain"] and [one.ename for one in error] == ["CheckFailedError"] * replayed
+        else:
+            assert more == []
         if "--each" in cell.source:  # rows are in no conversation, and so not in the file
-            assert "berlin" not in output.metadata and "without a reply" not in output.data["text/plain"]
+            assert "berlin" not in output.metadata
+            assert ("without a reply" in output.data["text/plain"]) == replayed
         else:
             assert output.metadata.berlin.finish == "complete"
     assert "widgets" not in notebook.metadata or not notebook.metadata.widgets
