@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 from pathlib import Path
 
@@ -97,3 +98,11 @@ def check(notebook: nbformat.NotebookNode, *, replayed: bool = False) -> None:
             assert output.metadata.berlin.finish == "complete"
     assert "widgets" not in notebook.metadata or not notebook.metadata.widgets
     assert "widget-view" not in nbformat.writes(notebook)
+
+
+def test_code_of_a_reply_in_a_notebook_is_replaced_if_a_reader_runs_it_in_jupyterlab() -> None:
+    for path in NOTEBOOKS:
+        cells = nbformat.read(path, as_version=4).cells
+        for cell, below in itertools.pairwise(cells):
+            if cell.source.startswith("%%berlin") and "-f code" in cell.source.splitlines()[0]:
+                assert cell.metadata.get("berlin") == {"code_cell": below["id"]}, path.name

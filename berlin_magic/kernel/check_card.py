@@ -91,7 +91,7 @@ class Card:
         if self.left_out:
             reasons = "; ".join(f"`{clean(name, 40)}`: {clean(why, 100)}" for name, why in self.left_out.items())
             notes.append(f"{quantity(len(self.left_out), 'name')} not copied: {reasons}.")
-        if self.verdict.kind != "error":
+        if self.verdict.kind != "error" and self.code:
             notes.append(f"The code ran in a process of its own, in an empty folder. {not_prevented(self.verdict)}")
             notes.append(limits_here(self.limits, sys.platform))
         return notes
