@@ -221,7 +221,7 @@ async def test_reasoning_usage_and_reason_are_the_turns_and_not_the_replys(think
     assert (turn.prompt_tokens, turn.completion_tokens, turn.reason) == (11, 3, "length")
     kinds = [type(event).__name__ for event in events]
     assert kinds == ["Started", "Reasoning", "Reasoning", "Text", "Usage", "Finish"]
-    assert events[0] == Started("Ollama", "m")
+    assert events[0] == Started("Ollama", "m", where=thinking.url)
     await talk.ask("Again")
     assert "Let me see" not in str(thinking.requests[-1].json)
     record = talk.record()
