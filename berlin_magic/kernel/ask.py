@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from argparse import Namespace
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -254,7 +255,8 @@ class _Question:
             await reply.read(talk.answer(turn, replay=mode), background=self._background)
             if self._checking is None or await self._checking.passes(reply):
                 self._wanted.take(reply)
-            reply.slip = short_slip(turn, self._composed, talk.data, reply.where)
+            with suppress(Exception):  # whatever fails there, a reply that has arrived is shown
+                reply.slip = short_slip(turn, self._composed, talk.data, reply.where)
             if options.once:
                 notebook.asked_once(turn)
             record = _record(notebook, turn, talk, options.conversation, self._source, once=options.once)
