@@ -120,6 +120,18 @@ class Kernel:
         self._env = {**clean, **own, **(env or {})}
         if not self._env["IPYTHONDIR"]:
             del self._env["IPYTHONDIR"]
+        try:
+            self._start()
+        except RuntimeError:  # another process has taken a port that was free when it was chosen
+            self._end()
+            try:
+                self._start()
+            except RuntimeError:
+                self._end()
+                self._folder.cleanup()
+                raise
+
+    def _start(self) -> None:
         self.manager = KernelManager()
         self.manager.kernel_spec.argv[:] = [
             sys.executable,
@@ -134,6 +146,10 @@ class Kernel:
         self.client = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
+
+    def _end(self) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
 
     def send(self, code: str, *, cell: str | None = None, allow_stdin: bool = True, stop_on_error: bool = True) -> str:
         """Send a cell as JupyterLab does; return the request's id."""
@@ -203,8 +219,7 @@ class Kernel:
         return int(self.manager.provisioner.pid)
 
     def close(self) -> None:
-        self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
+        self._end()
         found = betrayed(Path(self._folder.name))
         self._folder.cleanup()
         assert not found, found
