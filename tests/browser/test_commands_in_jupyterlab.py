@@ -6,6 +6,8 @@ import pytest
 from browser.conftest import SCREENSHOTS
 from browser.scripted_server import Reply
 
+pytestmark = pytest.mark.long  # typed in many ways: a minute
+
 LOAD = "%load_ext berlin_magic"
 
 # Words that stand on two lines although they would fit on one.

@@ -12,6 +12,8 @@ from browser.scripted_server import Reply
 from browser.test_looks import CONTRAST
 from browser.test_palette import choose, sources
 
+pytestmark = pytest.mark.long  # half a minute
+
 LOAD = "%load_ext berlin_magic"
 HOSTILE = "<img src=x onerror=berlinAttacked()>"
 MODELS = ["scripted", "a_b-&-c", HOSTILE.replace(" ", "/")]
