@@ -66,9 +66,9 @@ async def server() -> AsyncIterator[ScriptedBerlin]:
     await server.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def lab(browser: Browser, server: ScriptedBerlin, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Lab]:
-    environment = {
+@pytest.fixture(scope="session")
+def environment(server: ScriptedBerlin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {
         "BERLIN_URL": server.url,
         "BERLIN_ACCOUNT": "tester",
         "BERLIN_PASSWORD": "not-a-secret",
@@ -76,6 +76,12 @@ async def lab(browser: Browser, server: ScriptedBerlin, tmp_path_factory: pytest
         "BERLIN_STATE_DIR": str(tmp_path_factory.mktemp("state")),
         "BERLIN_MODELS": str(tmp_path_factory.mktemp("models")),
     }
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def lab(
+    browser: Browser, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Lab]:
     lab = Lab(tmp_path_factory.mktemp("lab"), environment)
     yield lab
     lab.close()

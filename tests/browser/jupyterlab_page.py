@@ -1,4 +1,4 @@
-"""A real JupyterLab, and the notebooks in it, as a test drives them."""
+"""A real JupyterLab or Notebook 7, and the notebooks in it, as a test drives them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,21 @@ class Lab:
     ----------
     extension : bool
         Whether our extension, as it is in this checkout, is switched on.
+    notebook_7 : bool
+        Whether the front end is Notebook 7 instead, which has one page for each notebook.
     """
 
-    def __init__(self, folder: Path, environment: dict[str, str] | None = None, *, extension: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: dict[str, str] | None = None,
+        *,
+        extension: bool = True,
+        notebook_7: bool = False,
+    ) -> None:
+        module, app, self.page = (
+            ("notebook", "JupyterNotebookApp", "notebooks") if notebook_7 else ("jupyterlab", "LabApp", "lab/tree")
+        )
         self.notebooks = folder / "notebooks"
         self.database = folder / "conversations" / "conversations.db"
         self._runtime = folder / "runtime"
@@ -56,9 +68,9 @@ class Lab:
         self._log = self._log_path.open("w")
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--port=0", "--ip=127.0.0.1"),
+                *(sys.executable, "-m", module, "--no-browser", "--port=0", "--ip=127.0.0.1"),
                 *("--allow-root", f"--IdentityProvider.token={self.token}"),
-                *(f"--ServerApp.root_dir={self.notebooks}", "--LabApp.expose_app_in_browser=True"),
+                *(f"--ServerApp.root_dir={self.notebooks}", f"--{app}.expose_app_in_browser=True"),
             ],
             env={
                 **os.environ,
@@ -89,7 +101,7 @@ class Lab:
                     continue
             time.sleep(0.1)
         self.close()
-        message = f"JupyterLab did not start: {self._log_path.read_text()[-2000:]}"
+        message = f"The front end did not start: {self._log_path.read_text()[-2000:]}"
         raise RuntimeError(message)
 
     def add_kernel(self, name: str, *packages: str, folder: Path) -> None:
@@ -139,7 +151,7 @@ class Notebook:
         return notebook
 
     async def open(self) -> None:
-        """Open the file in a fresh JupyterLab page, and wait until its kernel can run something."""
+        """Open the file in a fresh page, and wait until its kernel can run something."""
         await self.open_page()
         try:
             await self._kernel_ready()
@@ -148,8 +160,8 @@ class Notebook:
             await self._kernel_ready()
 
     async def open_page(self) -> None:
-        """Open the file in a fresh JupyterLab page, whatever its kernel does."""
-        await self.page.goto(f"{self.lab.url}/lab/tree/{self.path.name}?reset&token={self.lab.token}")
+        """Open the file in a fresh page, whatever its kernel does."""
+        await self.page.goto(f"{self.lab.url}/{self.lab.page}/{self.path.name}?reset&token={self.lab.token}")
         await self.page.wait_for_function(
             """name => {
                 const panel = window.jupyterapp?.shell.currentWidget;

@@ -64,7 +64,7 @@ async def clipboard(nb):
     return await nb.page.evaluate("() => navigator.clipboard.readText()")
 
 
-async def check_that_they_work(nb):
+async def check_that_they_work(nb, below="'below'"):
     await button(nb, "Copy code block 1").click()
     assert await clipboard(nb) == FIRST
     await button(nb, "Copy code block 2").click()
@@ -74,7 +74,7 @@ async def check_that_they_work(nb):
     assert await clipboard(nb) == output["data"]["text/markdown"]
     await button(nb, "Insert below: code block 2").click()
     await button(nb, "Insert below: code block 1").click()
-    assert await sources(nb) == [LOAD, ASK, FIRST, SECOND, "'below'"]
+    assert await sources(nb) == [LOAD, ASK, FIRST, SECOND, below]
     assert await nb.execution_count(2) is None
     assert await nb.outputs(2) == []
 
