@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,10 +19,12 @@ import pytest
 from browser.conftest import SCREENSHOTS
 from browser.samples import EVERYTHING
 from browser.test_looks import CONTRAST, WIDE, check_layout
+from jupyterlab.commands import get_app_dir
 from nbconvert import HTMLExporter
 from PIL import Image, ImageChops, ImageStat
 
 from berlin_magic.display.markdown import to_html
+from berlin_magic.display.markdown.stylesheet import CODE, REPLY
 from berlin_magic.display.static import Rendered, final_output
 from berlin_magic.display.view import Status
 
@@ -158,6 +161,39 @@ async def test_the_samples_look_as_in_the_pictures(browser, theme):
             style = await page.add_style_tag(content=change)
             assert difference(expected, reduced(await page.screenshot(full_page=True))) > MOST_DIFFERENT, change
             await style.evaluate("el => el.remove()")
+    finally:
+        await page.close()
+
+
+JUPYTERLABS_THEMES = Path(get_app_dir(), "themes", "@jupyterlab")
+GROUNDS = {
+    **{theme: (JUPYTERLABS_THEMES / f"theme-{theme}-extension" / "index.css") for theme in ("light", "dark")},
+    "white": "body { background: white; color: black }",
+    "black": "body { background: black; color: white }",
+}
+
+
+@pytest.mark.parametrize("ground", GROUNDS)
+async def test_every_colour_of_code_can_be_read_in_jupyterlab_and_without_a_theme(browser, ground):
+    classes = sorted(set(re.findall(r"\.highlight \.([a-z]{1,2})\b", CODE)))
+    assert len(classes) > 10
+    code = " ".join(f'<span class="{name}">{name}</span>' for name in classes)
+    style = GROUNDS[ground]
+    if isinstance(style, Path):
+        style = style.read_text("utf-8")
+        style += "body { background: var(--jp-layout-color0); color: var(--jp-content-font-color1) }"
+    page = await browser.new_page()
+    try:
+        await page.route("**/*", lambda route: route.abort())
+        await page.set_content(
+            f"<style>{style}</style><body><style>{REPLY}</style>"
+            f'<div class="berlin-reply"><div class="highlight"><pre><code>{code}</code></pre></div></div>'
+        )
+        ratios = {name: await page.locator(f".{name}").evaluate(CONTRAST) for name in classes}
+        assert {name: ratio for name, ratio in ratios.items() if ratio < 4.5} == {}
+        assert (
+            len({await page.locator(f".{name}").evaluate("el => getComputedStyle(el).color") for name in classes}) > 5
+        )
     finally:
         await page.close()
 

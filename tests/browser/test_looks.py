@@ -10,21 +10,23 @@ pytestmark = pytest.mark.long  # screenshots in several sizes: a minute
 
 IMPORT = "from drive_view import drive"
 CONTRAST = """element => {
-    const parse = colour => colour.match(/[\\d.]+/g).map(Number);
+    const parse = colour => {
+        const [r, g, b, alpha = 1] = colour.match(/[\\d.]+/g).map(Number);
+        const most = colour.startsWith("color(") ? 1 : 255;  // color(srgb 1 0 0) is what a mixed colour is given as
+        return [r, g, b].map(value => (value * 255) / most).concat(alpha);
+    };
     const luminance = ([r, g, b]) => [r, g, b]
         .map(value => value / 255)
         .map(value => (value <= 0.03928 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
         .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
-    let ground = [255, 255, 255];
-    for (let el = element; el; el = el.parentElement) {
-        const colour = parse(getComputedStyle(el).backgroundColor);
-        if (colour.length === 3 || colour[3] > 0) { ground = colour; break; }
-    }
+    const over = (colour, strength, below) => [0, 1, 2].map(i => colour[i] * strength + below[i] * (1 - strength));
+    const grounds = [];
+    for (let el = element; el; el = el.parentElement) grounds.push(parse(getComputedStyle(el).backgroundColor));
+    const ground = grounds.reduceRight((below, colour) => over(colour, colour[3], below), [255, 255, 255]);
     let opacity = 1;
     for (let el = element; el; el = el.parentElement) opacity *= Number(getComputedStyle(el).opacity);
     const ink = parse(getComputedStyle(element).color);
-    const strength = opacity * (ink[3] ?? 1);
-    const mixed = [0, 1, 2].map(i => ink[i] * strength + ground[i] * (1 - strength));
+    const mixed = over(ink, opacity * ink[3], ground);
     const [low, high] = [luminance(mixed), luminance(ground)].sort((a, b) => a - b);
     return (high + 0.05) / (low + 0.05);
 }"""

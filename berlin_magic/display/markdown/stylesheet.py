@@ -1,7 +1,8 @@
 """The style sheet of a reply, saved or live.
 
 The colours are JupyterLab's own (its variables, which nbconvert's page has too), in VS Code those of its symbols;
-without either, they are mid tones that can be read on white and on black.
+without either, they are mid tones. Each is mixed with the colour of the text around: JupyterLab's own comments and HTML
+tags have less contrast on the ground of code than the 4.5 to 1 that WCAG asks for, in its light and in its dark theme.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ _COLOURS = {
     "gd": ("error", "debugTokenExpression-error", "#d0504f", ""),
 }
 
+_SHARE = "70%"  # of the colour of a token in what it is drawn with
+
 
 def _rules() -> str:
     rules = []
     for classes, (jupyter, code, tone, more) in _COLOURS.items():
         where = ",".join(f".berlin-reply .highlight .{name}" for name in classes.split())
-        colour = f"color:var(--jp-mirror-editor-{jupyter}-color,var(--vscode-{code},{tone}))"
+        own = f"var(--jp-mirror-editor-{jupyter}-color,var(--vscode-{code},{tone}))"
+        colour = f"color:color-mix(in srgb,{own} {_SHARE},currentcolor)"
         rules.append(f"{where}{{{colour}{';' + more if more else ''}}}")
     return "".join(rules)
 
