@@ -132,7 +132,8 @@ _CLASSES = re.compile(r"(?:(?:berlin-[a-z-]+|highlight|[a-z]{1,2})(?: |$))*")
 # What our own style sheets set, of any release: of all this, nothing can make a text invisible.
 _LENGTHS = r"(?:(?:0|\d?(?:\.\d+)?em)(?: |$)){1,4}"
 _TONE = r"#(?:[2-d][0-9a-f]){3}"  # neither white nor black
-_TOKEN = rf"var\(--jp-mirror-editor-[a-z]+-color,(?:var\(--vscode-[\w-]*(?:oreground|string|number|error),{_TONE}\)|{_TONE})\)"
+_SYMBOL = rf"var\(--vscode-[\w-]*(?:oreground|string|number|error),{_TONE}\)"
+_TOKEN = rf"var\(--jp-mirror-editor-[a-z]+-color,(?:{_SYMBOL}|{_TONE})\)"
 _COLOUR = (
     r"inherit|var\(--jp-content-font-color\d,inherit\)"
     rf"|{_TOKEN}|color-mix\(in srgb,{_TOKEN} \d\d%,currentcolor\)"
