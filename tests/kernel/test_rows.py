@@ -22,6 +22,8 @@ from berlin_magic.errors import BudgetError, NotStoredError, PromptError, RateLi
 from berlin_magic.kernel.magics import BerlinMagics
 from berlin_magic.results.rows import Rows
 
+pytestmark = pytest.mark.slow
+
 CHAT = "/v1/chat/completions"
 WORDS = [f"word {number}" for number in range(20)]
 

@@ -29,6 +29,8 @@ from berlin_magic.prompts.documents import Document
 from berlin_magic.prompts.slip import packed
 from berlin_magic.prompts.templates import filled, given_in
 
+pytestmark = pytest.mark.slow
+
 np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")
 pl = pytest.importorskip("polars")

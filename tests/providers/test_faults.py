@@ -58,7 +58,7 @@ from berlin_magic.providers.retries import RETRIES
 from berlin_magic.transport import request as transport
 
 SILENCE = 0.3
-pytestmark = pytest.mark.usefixtures("brisk")
+pytestmark = [pytest.mark.usefixtures("brisk"), pytest.mark.slow]
 
 
 @dataclass(frozen=True)

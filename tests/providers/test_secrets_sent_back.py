@@ -17,6 +17,8 @@ from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.providers.openai.provider import OpenAICompatible
 from berlin_magic.providers.resolve import connect
 
+pytestmark = pytest.mark.slow
+
 KEY = "Tr0ub4dor-sk-9f8e7d6c5b4a-Zyx77"
 PROVIDERS = {
     "Berlin": (Berlin, "/api/chat/completions", "token"),

@@ -22,6 +22,8 @@ from berlin_magic.results.check_names import names_for
 from berlin_magic.results.check_process import environment_of_child, run_check
 from berlin_magic.results.checks import Check, Limits, Verdict
 
+pytestmark = pytest.mark.slow
+
 SQUARE = "def f(x):\n    return x * x\n"
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no fork")
 

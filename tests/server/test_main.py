@@ -22,6 +22,8 @@ from server.scripted_engine import ScriptedEngine
 from berlin_magic.server.__main__ import _say_models, main
 from berlin_magic.server.accounts.database import AccountFile
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CANARY = "sk-canary-key"
 

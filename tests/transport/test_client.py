@@ -20,6 +20,8 @@ from berlin_magic.errors import IncompleteReplyError, ServerUnreachableError
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.transport import client, request
 
+pytestmark = pytest.mark.slow
+
 CHAT = "/api/chat/completions"
 WHOLE = [KEPT_HEAD, http_chunk(stream("all ", "well")), LAST_HTTP_CHUNK, Then.KEEP]
 

@@ -14,6 +14,8 @@ from scripted import CHUNKED_HEAD, HEAD, Then, chunk, envelope, head, http_chunk
 
 from berlin_magic.providers.berlin.provider import Berlin
 
+pytestmark = pytest.mark.slow
+
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 ENDLESS = [HEAD, chunk("", "start"), *[chunk("word "), 0.01] * 3000]
 SILENT_AFTER_ONE = [HEAD, chunk("word "), Then.HOLD]

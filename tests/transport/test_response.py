@@ -12,6 +12,8 @@ from berlin_magic import errors
 from berlin_magic.transport import request as transport
 from berlin_magic.transport.request import address
 
+pytestmark = pytest.mark.slow
+
 TEXT = b"".join(b"word %d " % number for number in range(3000))
 
 

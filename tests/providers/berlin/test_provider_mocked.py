@@ -19,7 +19,7 @@ from berlin_magic.providers.berlin.settings import DEFAULT_URL
 
 LOGIN, CHAT = f"{DEFAULT_URL}/api/login", f"{DEFAULT_URL}/api/chat/completions"
 EXPIRED = {"code": 4001, "data": [], "message": "请登录账户后重新尝试！"}
-pytestmark = pytest.mark.usefixtures("order")
+pytestmark = [pytest.mark.usefixtures("order"), pytest.mark.slow]
 
 
 @pytest.fixture

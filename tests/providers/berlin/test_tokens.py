@@ -27,6 +27,8 @@ from berlin_magic.providers.berlin import provider
 from berlin_magic.providers.berlin.provider import Berlin
 from berlin_magic.results.conversation import Conversation
 
+pytestmark = pytest.mark.slow
+
 CHAT, LOGIN = "/api/chat/completions", "/api/login"
 EXPIRED = envelope(4001, [], "", status=401)
 ANSWER = HEAD + stream("Hello ", "you")

@@ -33,6 +33,8 @@ from berlin_magic.providers.local.engine import Lease, Options
 from berlin_magic.providers.local.models import ModelFile
 from berlin_magic.providers.local.provider import Local
 
+pytestmark = pytest.mark.slow
+
 WHO = [{"role": "user", "content": "who"}]
 HANG = [{"role": "user", "content": "hang"}]
 

@@ -15,6 +15,8 @@ from scripted import CHUNKED_HEAD, HEAD, LAST_HTTP_CHUNK, Step, http_chunk, slic
 from berlin_magic.messages import Finish, Text
 from berlin_magic.providers.openai.provider import OpenAICompatible
 
+pytestmark = pytest.mark.slow
+
 openai = pytest.importorskip("openai")
 
 TEXTS = ["Hello ", "you. ", "Привет 你好 🎉\n", "```python\nprint(1)\n```\n", '"quoted" \\ {braces}']

@@ -18,6 +18,8 @@ from berlin_magic.server.accounts.database import AccountFile
 from berlin_magic.server.accounts.model import Account
 from berlin_magic.server.accounts.passwords import hash_password
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> AccountFile:
