@@ -22,6 +22,8 @@ for item in range(3):
 - one
 """
 
+CELLS = (QUESTION, "for item in range(3):\n    pass")
+
 
 def editor(nb, cell):
     return nb.page.locator(f".jp-Notebook .jp-Cell[data-windowed-list-index='{cell}'] .cm-content")
@@ -80,7 +82,7 @@ async def picture(nb, name):
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 async def test_the_body_is_markdown_with_coloured_code_and_the_expression_stands_out(notebook, theme):
-    nb = await notebook(QUESTION, "for item in range(3):\n    pass")
+    nb = await notebook(*CELLS)
     await nb.theme(f"JupyterLab {theme.title()}")
     await editor(nb, 0).get_by_text("for", exact=True).wait_for()  # the language of the fence is loaded on demand
     await nb.page.locator("#jupyterlab-splash").wait_for(state="detached")
@@ -205,7 +207,7 @@ async def test_without_a_prompt_or_without_the_extension_nothing_is_different(br
     lines = {}
     for extension in (True, False):
         lab = Lab(tmp_path_factory.mktemp("lab"), extension=extension)
-        page = await browser.new_page()
+        page = await browser.new_page(viewport={"width": 1100, "height": 800})
         said: list[str] = []
         page.on("console", lambda message, said=said: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error, said=said: said.append(f"error: {error}"))
@@ -223,6 +225,14 @@ async def test_without_a_prompt_or_without_the_extension_nothing_is_different(br
             # What JupyterLab says when a kernel is shut down is its own affair.
             assert not [line for line in said if line.startswith("error") or "berlin" in line]
             await nb.shut_down()
+            if not extension:  # a prompt is then coloured as Python; for the documentation
+                nb = await Notebook.new(lab, page, *CELLS)
+                for theme in ("light", "dark"):
+                    await nb.theme(f"JupyterLab {theme.title()}")
+                    await nb.page.locator("#jupyterlab-splash").wait_for(state="detached")
+                    await picture(nb, f"without-extension-{theme}")
+                assert await colour(nb, 0, "is") is not None
+                await nb.shut_down()
         finally:
             await page.close()
             lab.close()

@@ -45,7 +45,7 @@ async def test_the_progress_of_each_row_is_shown_and_a_budget_stops_it(notebook,
     assert error["output_type"] == "error" and "of the budget of 1,200 tokens/notebook" in "".join(error["traceback"])
     assert 40 < len(server.asked) < 80 and "without a reply" in output["data"]["text/plain"]
     for theme, width in LOOKS:
-        await end.scroll_into_view_if_needed()
+        await end.evaluate("el => el.scrollIntoView({block: 'center'})")
         await look(nb, theme, width, "end")
         assert await end.evaluate("el => el.scrollWidth - el.clientWidth") <= 1
         await nb.output(5).scroll_into_view_if_needed()
@@ -71,5 +71,6 @@ async def test_the_stop_button_keeps_the_replies_that_have_arrived(notebook, ser
 async def look(nb, theme, width, name):
     await nb.theme(f"JupyterLab {theme.title()}")
     await nb.page.set_viewport_size({"width": width, "height": 900})
+    await nb.page.locator("#jupyterlab-splash").wait_for(state="detached")
     SCREENSHOTS.mkdir(exist_ok=True)
     await nb.page.screenshot(path=SCREENSHOTS / f"rows-{theme}-{width}-{name}.png")

@@ -43,6 +43,14 @@ def test_another_text_never_agrees(text: str) -> None:
         assert not agrees({"text/plain": text, "text/html": data["text/html"]})
 
 
+@pytest.mark.parametrize("other", ["transparent", "#fff", "var(--jp-layout-color0)", "currentcolor 0%"])
+def test_code_that_is_mixed_with_another_colour_than_the_texts_never_agrees(other: str) -> None:
+    data = shown("```python\nx = 1\n```")
+    assert ",currentcolor)" in data["text/html"]
+    html = data["text/html"].replace(",currentcolor)", f",{other})")
+    assert not agrees({**data, "text/html": html})
+
+
 COSTLY = [
     "[",
     "`",
