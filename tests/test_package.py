@@ -64,6 +64,13 @@ def test_loading_the_extension_imports_only_what_loading_needs() -> None:
     assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout + done.stderr
 
 
+def test_a_plain_question_imports_only_what_it_needs() -> None:
+    code = "import sys, berlin_magic.kernel.ask, berlin_magic.providers.resolve; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    unneeded = {"kernel.rows", "kernel.check", "kernel.commands", "prompts.built_in", "providers.openai.services"}
+    assert not {f"berlin_magic.{name}" for name in unneeded} & set(done.stdout.split())
+
+
 def test_every_module_says_in_its_first_line_what_it_is() -> None:
     for path in PACKAGE.rglob("*.py"):
         docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

@@ -17,11 +17,9 @@ from berlin_magic.conversations.storage.notebook_file import FORMAT, output_reco
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.display import selection
 from berlin_magic.display.cell_output import CellOutput
-from berlin_magic.kernel import rows
 from berlin_magic.kernel.arguments import parse_question, require_encodable, variable_name
 from berlin_magic.kernel.cell import Cell, as_running_cell, request_of, source_of
 from berlin_magic.kernel.cell_result import CellResult, result_of
-from berlin_magic.kernel.check import Checking, checking_of
 from berlin_magic.kernel.command_output import quantity
 from berlin_magic.kernel.current_values import changed_notes, changed_since
 from berlin_magic.kernel.packing_slip import short_slip, slip_of, slip_output
@@ -33,6 +31,7 @@ from berlin_magic.prompts.compose import Composed
 from berlin_magic.results.conversation import Conversation
 
 if TYPE_CHECKING:
+    from berlin_magic.kernel.check import Checking
     from berlin_magic.kernel.magics import BerlinMagics
     from berlin_magic.kernel.notebook import Notebook
 
@@ -77,6 +76,8 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
     if options.each:
+        from berlin_magic.kernel import rows  # noqa: PLC0415 - a plain question leaves the sooner
+
         return ReplyResult(*await rows.ask_each(magics, options, question, template, awaited=awaited))
     if options.again or options.concurrency is not None:
         raise UsageError("--again and --concurrency go with --each.")
@@ -90,7 +91,13 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
         template=template,
     )
     composed = replace(composed, parts=wanted.asked_in(composed.parts))
-    checking = checking_of(magics, options, composed)
+    checking = None
+    if options.check is not None:
+        from berlin_magic.kernel.check import checking_of  # noqa: PLC0415 - as above
+
+        checking = checking_of(magics, options, composed)
+    elif options.rounds is not None:
+        raise UsageError("--rounds goes with --check.")
     return await _ask(magics, options, composed, wanted, checking, awaited=awaited)
 
 

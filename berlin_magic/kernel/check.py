@@ -26,18 +26,14 @@ if TYPE_CHECKING:
 __all__ = ["Checking", "checking_of"]
 
 
-def checking_of(magics: BerlinMagics, options: Namespace, composed: Composed) -> Checking | None:
-    """Return the checks that a cell asks for; None for none.
+def checking_of(magics: BerlinMagics, options: Namespace, composed: Composed) -> Checking:
+    """Return the checks that a cell asks for.
 
     Raises
     ------
     UsageError
         If it asks for what can't be checked; nothing has been sent.
     """
-    if options.check is None:
-        if options.rounds is not None:
-            raise UsageError("--rounds goes with --check.")
-        return None
     if options.as_ or options.format in {"json", "df"}:
         raise UsageError("--check is for code: leave --as and -f out, or take -f code.")
     if options.bg:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from argparse import ArgumentParser
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -158,10 +160,15 @@ class BerlinMagics(Settings):
     # with the first question or command.
 
     async def _ask(self, line: str, cell: str, *, awaited: bool) -> ReplyResult:
-        await in_thread(lambda: import_module("berlin_magic.kernel.ask"))  # 0.15 s: the user's own tasks go on
-        from berlin_magic.kernel import ask, commands  # noqa: PLC0415 - see above
+        # In threads: it takes 0.15 s, in which the user's own tasks go on. aiohttp spends a third of its own import in
+        # reading the system's certificates, without the interpreter's lock.
+        await asyncio.gather(in_thread(partial(import_module, "aiohttp")), in_thread(partial(_import_ask, self.shell)))
+        from berlin_magic.kernel import ask  # noqa: PLC0415 - see above
 
-        commands.refuse_command(line, cell)
+        if not cell.strip():
+            from berlin_magic.kernel.commands import refuse_command  # noqa: PLC0415 - see above
+
+            refuse_command(line, cell)
         return await ask.ask(self, line, cell, awaited=awaited)
 
     async def _command(self, line: str, *, awaited: bool) -> None:
@@ -171,3 +178,7 @@ class BerlinMagics(Settings):
         output = await commands.run(self, line, awaited=awaited)
         self.show_warnings()
         output.show(self.shell)
+
+
+def _import_ask(shell: Any) -> None:
+    import_module("berlin_magic.kernel.ask").selection.prepare(shell)

@@ -16,7 +16,6 @@ from berlin_magic.kernel.prompt_file import read_document
 from berlin_magic.messages import TextPart
 from berlin_magic.prompts.compose import Composed, Describe, compose
 from berlin_magic.prompts.cutting import fenced
-from berlin_magic.prompts.describe import describe
 from berlin_magic.prompts.description import Bounds, Description, Limit
 from berlin_magic.prompts.documents import Document
 from berlin_magic.prompts.expressions import Level
@@ -39,6 +38,8 @@ class NotebookCell:
     output: Any = None
 
     async def _ai_repr_(self, **_kwargs: Any) -> dict[str, str]:
+        from berlin_magic.prompts.describe import describe  # noqa: PLC0415 - as below
+
         value = "" if self.output is None else f"\nIts value:\n\n{(await describe(self.output)).text}\n"
         return {"text/markdown": f"{fenced(self.source, 'python')}\n{value}"}
 
@@ -153,6 +154,8 @@ def _describing(magics: BerlinMagics) -> Describe:
     async def described(value: Any, level: Level | None) -> Description:
         if isinstance(value, Document) and limit == "sample":
             level = "schema"  # there is no sample of it
+        from berlin_magic.prompts.describe import describe  # noqa: PLC0415 - a prompt without values leaves the sooner
+
         return await describe(value, level, limit=limit, bounds=bounds)
 
     return described

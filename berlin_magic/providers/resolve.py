@@ -18,7 +18,6 @@ from berlin_magic.providers.base import Provider
 from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, Berlin
 from berlin_magic.providers.berlin.settings import DEFAULT_URL, access_to
 from berlin_magic.providers.local.models import is_ready
-from berlin_magic.providers.openai.services import OpenAI
 from berlin_magic.providers.options import ENGINE_SETTINGS
 from berlin_magic.providers.registry import load, named_provider
 from berlin_magic.transport.proxies import proxy_secrets
@@ -152,6 +151,8 @@ def _default(provider: str, settings: Mapping[str, Any]) -> tuple[str, str]:  # 
         return "openai", "a key is given"
     if settings.keys() & _BERLIN or Berlin.configured():
         return "berlin", "a Berlin server is named"
+    from berlin_magic.providers.openai.services import OpenAI  # noqa: PLC0415 - whoever has a Berlin server needs none
+
     if OpenAI.configured():
         return "openai", "OPENAI_BASE_URL" if os.environ.get("OPENAI_BASE_URL") else "OPENAI_API_KEY"
     if is_ready():
