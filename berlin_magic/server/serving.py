@@ -14,6 +14,7 @@ from berlin_magic.server.descriptors import most_connections
 __all__ = ["cut_connections", "listen"]
 
 _IDLE = 75.0  # seconds that a connection may stay open without a request
+_BACKLOG = 1_024  # connections that the system holds until they are accepted; a client without a place waits a second
 
 # aiohttp quotes what it could not parse, which may hold a token, and Python writes a log without a handler to standard
 # error: in a kernel, to the user's cell. The application has its own log.
@@ -90,9 +91,9 @@ class _Site(web.BaseSite):
         await super().start()
         loop, accept = asyncio.get_running_loop(), self._connections.accept
         if isinstance(self._at, tuple):
-            self._server = await loop.create_server(accept, *self._at, backlog=self._backlog)
+            self._server = await loop.create_server(accept, *self._at, backlog=_BACKLOG)
         else:
-            self._server = await loop.create_server(accept, sock=self._at, backlog=self._backlog)
+            self._server = await loop.create_server(accept, sock=self._at, backlog=_BACKLOG)
 
 
 def cut_connections(runner: web.AppRunner) -> None:

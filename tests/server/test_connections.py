@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from server.scripted_engine import ScriptedEngine
@@ -29,6 +32,10 @@ class Listening:
     def __init__(self, url: str, made: list[asyncio.StreamWriter]) -> None:
         self._at = url.removeprefix("http://").split(":")
         self._made = made
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._at[0], int(self._at[1])
 
     async def connect(self, said: bytes = b"") -> Connection:
         reader, writer = await asyncio.open_connection(*self._at)
@@ -91,6 +98,20 @@ async def test_where_each_connection_has_a_request_under_way_a_new_one_is_told_t
 async def test_a_connection_that_asks_nothing_for_long_is_closed(listening: Listen, said: bytes):
     reader, _ = await (await listening(idle=0.1)).connect(said)
     await asyncio.wait_for(reader.read(), 5)
+
+
+_SYSTEM_LIMIT = Path("/proc/sys/net/core/somaxconn")
+
+
+@pytest.mark.skipif(
+    not _SYSTEM_LIMIT.exists() or int(_SYSTEM_LIMIT.read_text()) < 1_000,
+    reason="the system itself holds fewer connections",
+)
+async def test_hundreds_of_clients_can_connect_while_the_server_is_busy(listening: Listen):
+    address = (await listening()).address
+    with ExitStack() as clients:
+        for _ in range(300):  # the event loop accepts none of them meanwhile
+            clients.enter_context(socket.create_connection(address, timeout=0.9))
 
 
 async def test_that_no_connection_can_be_taken_is_told_in_one_line_and_anything_else_as_ever(caplog):
