@@ -6,11 +6,12 @@ import asyncio
 import logging
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from berlin_magic.errors import BerlinError, clean
 
@@ -35,6 +36,15 @@ _SCHEMA = (
 )
 
 _TABLES = {"turns", "logins"}
+_MOST_TOGETHER = 200  # works in one transaction: the first waits for the last
+_Work = Callable[[sqlite3.Connection], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The error of a piece of work."""
+
+    error: Exception
 
 
 class State:
@@ -53,6 +63,8 @@ class State:
 
     def __init__(self, path: Path | None = None) -> None:
         self._worker: ThreadPoolExecutor | None = None
+        self._waiting: list[tuple[_Work, asyncio.Future[Any]]] = []
+        self._working: asyncio.Task[None] | None = None
         self._path = path
         if path is None:
             self._connection = _prepared(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
@@ -78,7 +90,9 @@ class State:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="berlin-server state")
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Return what `work` returns, done in one transaction; a file is not touched on the event loop.
+        """Return what `work` returns, done in a transaction; a file is not touched on the event loop.
+
+        Works that wait at the same time share one transaction. If it fails, each is run once more in one of its own.
 
         Raises
         ------
@@ -87,10 +101,28 @@ class State:
         """
         if self._worker is None:  # memory does not block
             return _in_transaction(self._connection, work)
-        # To its end, even if the request that asked for it is gone.
-        return await asyncio.get_running_loop().run_in_executor(self._worker, self._in_file, work)
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((work, done))
+        if self._working is None or self._working.done():
+            self._working = asyncio.create_task(self._work(self._worker))
+        return await done
 
-    def _in_file(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _work(self, worker: ThreadPoolExecutor) -> None:
+        """Do what is waiting, to its end, even if the request that asked for it is gone."""
+        while self._waiting:
+            batch, self._waiting = self._waiting[:_MOST_TOGETHER], self._waiting[_MOST_TOGETHER:]
+            works = [work for work, _ in batch]
+            outcomes = await asyncio.get_running_loop().run_in_executor(worker, self._in_file, works)
+            for (_, done), outcome in zip(batch, outcomes, strict=True):
+                if done.done():  # cancelled
+                    continue
+                if isinstance(outcome, _Failure):
+                    done.set_exception(outcome.error)
+                else:
+                    done.set_result(outcome)
+
+    def _in_file(self, works: Sequence[_Work]) -> list[Any]:
+        """Return what each of `works` returns; a `_Failure` for one that fails."""
         assert self._path is not None  # noqa: S101 - only a file has a worker
         if self._file and _identity(self._path) != self._file:
             self._file = None  # SQLite goes on writing to the file that it has open, whatever has its name now
@@ -99,13 +131,25 @@ class State:
                 "End it, put the file back, and start it again.",
                 clean(str(self._path), 200),
             )
-        return _in_transaction(self._connection, work)
+        if len(works) > 1:
+            with suppress(Exception):
+                return _in_transaction(self._connection, lambda connection: [work(connection) for work in works])
+        return [self._outcome(work) for work in works]
+
+    def _outcome(self, work: _Work) -> Any:
+        try:
+            return _in_transaction(self._connection, work)
+        except Exception as error:  # noqa: BLE001 - it is raised where the work was asked for
+            return _Failure(error)
 
     async def close(self) -> None:
         """Wait for what is being written, and close the file."""
-        if self._worker is not None:
-            await asyncio.get_running_loop().run_in_executor(self._worker, self._connection.close)
-            self._worker.shutdown()
+        if self._working is not None:
+            await self._working
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await asyncio.get_running_loop().run_in_executor(worker, self._connection.close)
+            worker.shutdown()
         else:
             self._connection.close()
 

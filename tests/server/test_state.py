@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,64 @@ async def test_a_doing_that_fails_leaves_nothing_of_itself(path: Path):
             await state.run(half)
         assert await state.run(lambda db: db.execute("SELECT count(*) FROM logins").fetchone()) == (0,)
         await state.close()
+
+
+async def test_what_waits_at_the_same_time_is_committed_together(path: Path):
+    state, statements = State(path), []
+    await state.run(lambda db: db.set_trace_callback(statements.append))
+    await asyncio.gather(*(state.run(_insert(str(number))) for number in range(50)))
+    assert statements.count("COMMIT") <= 2  # that of `set_trace_callback` itself is traced, too
+    assert await state.run(_count) == 50
+    await state.close()
+
+
+async def test_what_fails_takes_nothing_along_that_waited_with_it(path: Path):
+    def fail(connection: sqlite3.Connection) -> None:
+        _insert("half")(connection)
+        raise KeyError
+
+    def broken_statement(connection: sqlite3.Connection) -> None:
+        connection.execute("ROLLBACK")  # SQLite does so itself, for example if the disk is full
+        raise sqlite3.OperationalError("full")
+
+    state = State(path)
+    works = [_insert("a"), fail, _insert("b"), broken_statement, _insert("c"), _count]
+    outcomes = await asyncio.gather(*map(state.run, works), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [
+        type(None), KeyError, type(None), sqlite3.OperationalError, type(None), int
+    ]  # fmt: skip
+    assert outcomes[-1] == await state.run(_count) == 3
+    await state.close()
+
+
+async def test_what_was_asked_for_is_done_although_the_request_is_gone(path: Path):
+    state = State(path)
+    asked = [asyncio.create_task(state.run(_insert(str(number)))) for number in range(3)]
+    await asyncio.sleep(0)
+    asked[1].cancel()
+    await asyncio.wait(asked)
+    assert [task.cancelled() for task in asked] == [False, True, False]
+    assert await state.run(_count) == 3
+    await state.close()
+
+
+async def test_a_closed_state_refuses(path: Path):
+    for state in (State(path), State()):
+        await state.close()
+        with pytest.raises(sqlite3.ProgrammingError):
+            await state.run(_count)
+
+
+def _insert(account: str) -> Callable[[sqlite3.Connection], None]:
+    def insert(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO logins VALUES (?, x'', '', x'', 0)", (account,))
+
+    return insert
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    (count,) = connection.execute("SELECT count(*) FROM logins").fetchone()
+    return int(count)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets nobody take an open file's name")
