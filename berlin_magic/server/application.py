@@ -232,7 +232,8 @@ class _Routes:
             return await self._answer(request, account, question)
         finally:
             self._streams[account.id] -= 1
-            self._streams += Counter()  # drops what is zero
+            if not self._streams[account.id]:
+                del self._streams[account.id]
 
     async def charged(self) -> None:
         """Wait until the balances are saved."""
