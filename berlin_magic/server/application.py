@@ -252,7 +252,8 @@ class _Routes:
         async def completed(answer: str) -> None:
             # Before the client gets the end: its next question must find the new balance and this turn. And it must
             # not be cancelled half way.
-            await asyncio.shield(self._charge(account, bill.settle()))
+            if charging := self._charge(account, bill.settle()):
+                await asyncio.shield(charging)
             await self._store(account, question.parent, StoredTurn(question.prompt, answer, question.options, asked))
 
         with self._spending.of(account, bill):
@@ -279,9 +280,14 @@ class _Routes:
         too_many_of_one = account.balance is not None and self._streams[account.id] >= self._limits.counted_streams
         return too_many_of_one or self._streams.total() >= self._limits.streams
 
-    def _charge(self, account: Account, tokens: int) -> asyncio.Task[None]:
-        """Take `tokens` from the balance, in a separate task: if the request is cancelled, it must still be paid."""
+    def _charge(self, account: Account, tokens: int) -> asyncio.Task[None] | None:
+        """Take `tokens` from the balance, in a separate task: if the request is cancelled, it must still be paid.
+
+        Return None if there is nothing to write down.
+        """
         writing = self._accounts.charge(account, tokens)  # it counts them at once: no question is let in between
+        if writing is None:
+            return None
 
         async def charge() -> None:
             try:

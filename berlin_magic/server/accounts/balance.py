@@ -74,7 +74,7 @@ class Bill:
 
 
 def _size(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 class Spending:
@@ -115,6 +115,8 @@ class Spending:
 
     def is_covered(self, account: Account, bill: Bill) -> bool:
         """Whether what is left pays for the reply so far, and for what other running ones have reserved."""
+        if account.balance is None:  # a balance that it is given meanwhile counts from the next question on
+            return True
         left = self._left(account)
         others = sum(one.reserved_tokens for one in self._open[account.id] if one is not bill)
         return left is None or bill.open_tokens + others <= left

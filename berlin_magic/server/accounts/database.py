@@ -105,13 +105,13 @@ class AccountFile:
         self._read_if_changed()
         return self._account(name)
 
-    def charge(self, account: Account, tokens: int) -> Awaitable[None]:
+    def charge(self, account: Account, tokens: int) -> Awaitable[None] | None:
         """Take `tokens` from the balance of `account`, if it has one; they count from the call on.
 
         Returns
         -------
-        Awaitable
-            Writes them down; what comes meanwhile is written together.
+        Awaitable or None
+            Writes them down; what comes meanwhile is written together. None if there is nothing to write.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class AccountFile:
         """
         if account.balance is not None and tokens > 0:
             self._owed[account.name] = self._owed.get(account.name, 0) + tokens
-        return self._write_down()
+        return self._write_down() if self._owed else None
 
     async def _write_down(self) -> None:
         async with self._charging:

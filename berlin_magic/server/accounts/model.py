@@ -74,13 +74,13 @@ class Accounts(Protocol):
         """Return the account called `name` if it still exists."""
         ...
 
-    def charge(self, account: Account, tokens: int) -> Awaitable[None]:
+    def charge(self, account: Account, tokens: int) -> Awaitable[None] | None:
         """Take `tokens` from the balance of `account`, if it has one; they count from the call on.
 
         Returns
         -------
-        Awaitable
-            Waits until they are written down.
+        Awaitable or None
+            Waits until they are written down; None if there is nothing to write.
 
         Raises
         ------
@@ -103,7 +103,7 @@ class OpenAccounts:
         """Return an account for any `name`."""
         return Account(name)
 
-    async def charge(self, account: Account, tokens: int) -> None:
+    def charge(self, account: Account, tokens: int) -> None:
         """Take nothing."""
 
 
@@ -134,5 +134,5 @@ class SecretAccount:
         """Return the account if `name` is its name."""
         return self._account if name == self._account.name else None
 
-    async def charge(self, account: Account, tokens: int) -> None:
+    def charge(self, account: Account, tokens: int) -> None:
         """Take nothing."""
