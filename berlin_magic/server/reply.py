@@ -69,18 +69,21 @@ async def send_reply(
     )
     response.headers["X-Accel-Buffering"] = "no"  # nginx would hold the pieces back
 
-    async def send(data: bytes) -> None:
+    async def send(data: bytes, write: Callable[[bytes], Awaitable[None]] = response.write) -> None:
         transport = request.transport
         if transport is not None and transport.get_write_buffer_size() + len(data) < _UNREAD:
-            await response.write(data)  # this does not wait: the client has read what came before
+            await write(data)  # this does not wait: the client has read what came before
             return
         async with asyncio.timeout(stall):
-            await response.write(data)
+            await write(data)
 
     text, said, reason = io.StringIO(newline=""), 0, ""
+    opening = segments.start()  # goes out with the first piece if that is there: each write is a system call
     try:
         await response.prepare(request)
-        await send(segments.start())
+        if not isinstance(event, Text | Reasoning):
+            await send(opening)
+            opening = b""
         while event is not None:
             bill.add(event)
             if isinstance(event, Finish):
@@ -89,14 +92,15 @@ async def send_reply(
                 word = event.text if isinstance(event, Text) else ""  # an empty one says that the model thinks
                 said += len(event.text)
                 text.write(word)
-                await send(segments.text(word))
+                await send(opening + segments.text(word))
+                opening = b""
                 if said > most or not is_covered():
                     reason = _TOO_LONG
                     await events.aclose()
                     break
             event = await anext(events, None)
         await completed(text.getvalue())
-        await send(segments.stop(reason))
+        await send(segments.stop(reason), response.write_eof)
         log_entry().outcome = f"complete, {bill.tokens} tokens{'' if reason in {'', 'stop'} else f', {reason}'}"
     except Exception as error:  # noqa: BLE001 - whatever it was, the reply is cut and must not look complete
         log_entry().outcome = f"cut: {error.reason}" if isinstance(error, EngineError) else "cut"

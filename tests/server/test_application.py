@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from server.scripted_engine import ScriptedEngine
 
-from berlin_magic.messages import Reasoning, Text, Usage
+from berlin_magic.messages import Image, Reasoning, Text, Usage
 from berlin_magic.server.accounts.database import AccountFile
 from berlin_magic.server.accounts.model import Account, OpenAccounts, SecretAccount
 from berlin_magic.server.application import Limits, application
@@ -79,6 +79,21 @@ async def test_the_reply_streams_as_start_text_and_stop_with_no_line_end_after_t
     assert [chunk["content"] for chunk in chunks] == ["", "The ", "", "é\n🎉", ""]
     assert {chunk["parentMessageId"] for chunk in chunks} == {"conv"}
     assert set(chunks[0]) == {"id", "role", "segment", "dateTime", "content", "parentMessageId"}
+
+
+async def test_the_start_comes_in_one_write_with_the_first_text_and_alone_before_anything_else(serve):
+    engine = ScriptedEngine("The ", "sea", None)
+    client = await (await serve(engine)).login()
+    async with client.chat() as answer:
+        first, _ = await answer.content.readchunk()
+        assert [part["segment"] for part in objects(first.decode().strip())] == ["start", "text"]
+        await answer.read()
+    engine.say(Image("https://example.com/a.png"))
+    async with client.chat() as answer:
+        assert (await next_object(answer))["segment"] == "start"
+        engine.say("The ", None)
+        assert (await next_object(answer))["segment"] == "text"
+        await answer.read()
 
 
 async def test_each_piece_arrives_while_the_engine_is_still_talking(serve):
