@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, overload
+from typing import Any
 
 from berlin_magic.errors import BerlinError
 
 __all__ = ["Row", "Rows", "reply_columns", "rows_in"]
 
 
-class Rows(Sequence[Any]):
+class Rows(list[Any]):
     """The replies to many rows, in the order of the rows; None for a row without one.
 
     Attributes
@@ -25,31 +25,16 @@ class Rows(Sequence[Any]):
 
     def __init__(
         self,
-        values: Sequence[Any],
+        replies: Iterable[Any],
         errors: Mapping[int, BaseException] | None = None,
         stopped: BerlinError | None = None,
         *,
         source: Any = None,
     ) -> None:
-        self._values = list(values)
+        super().__init__(replies)
         self.errors = dict(errors or {})
         self.stopped = stopped
         self._source = source
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Any]: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        return self._values[index]
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __eq__(self, other: object) -> bool:
-        return self._values == other if isinstance(other, list) else self is other
-
-    __hash__ = None  # type: ignore[assignment]  # as a list
 
     def __repr__(self) -> str:
         failed = f", {len(self.errors)} without: see .errors" if self.errors else ""
@@ -66,7 +51,7 @@ class Rows(Sequence[Any]):
         ImportError
             If pandas is not installed.
         """
-        columns = reply_columns(self._values)
+        columns = reply_columns(self)
         if self.errors:
             told = [self.errors.get(number) for number in range(len(self))]
             columns["error"] = [None if error is None else f"{type(error).__name__}: {error}" for error in told]
