@@ -185,12 +185,12 @@ def _local(argv: Sequence[str]) -> int:
     )
     parser.add_argument("command", choices=["get"])
     parser.parse_args(argv)
-    from berlin_magic.providers.local import download, engine  # noqa: PLC0415 - of this command alone
+    from berlin_magic.providers.local import download, engine_options  # noqa: PLC0415 - of this command alone
 
     print(download.announcement(), flush=True)
     try:
         download.get(lambda line: print(line, flush=True), threading.Event())
-        engine.check_installed()
+        engine_options.check_installed()
     except BerlinError as error:
         print(f"berlin-server: {error}", file=sys.stderr)
         return 1

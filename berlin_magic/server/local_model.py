@@ -11,6 +11,7 @@ from berlin_magic.concurrency import in_thread
 from berlin_magic.errors import BerlinError, clean
 from berlin_magic.messages import AnyMessage, Event, Notice, Usage
 from berlin_magic.providers.local import engine, models
+from berlin_magic.providers.local.engine_options import check_installed
 from berlin_magic.providers.local.provider import Local
 from berlin_magic.server.engine import EngineError
 from berlin_magic.server.options import chosen
@@ -35,7 +36,7 @@ class LocalModel:
     advice = "only the local model is served here that berlin-server was started with"
 
     def __init__(self, name: str = "") -> None:
-        engine.check_installed()
+        check_installed()
         self._model = models.find(name)
 
     def __repr__(self) -> str:

@@ -54,12 +54,12 @@ async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
 
 
 def runs(model: ModelFile) -> bool:
-    return engine._runs(engine._paths(model))
+    return engine._is_alive(engine._paths(model))
 
 
 def busy(model: ModelFile) -> bool:
     """Return whether the engine is writing a reply: llama.cpp's own word."""
-    lease = engine.running(model)
+    lease = engine.running_lease(model)
     assert lease is not None
     request = urllib.request.Request(
         lease.url.removesuffix("/v1") + "/slots", headers={"Authorization": f"Bearer {lease.key!s}"}
@@ -215,7 +215,7 @@ limit = resource.getrlimit(resource.RLIMIT_AS)
 resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, limit[1]))  # the engine inherits it
 large = models.ModelFile(local.name, local.path, local.size, 0)
 try:
-    engine.take(large, engine.Options(context_length=1_000_000), threading.Event())
+    engine.acquire(large, engine.Options(context_length=1_000_000), threading.Event())
 except ServerUnreachableError as error:
     print(error)
 resource.setrlimit(resource.RLIMIT_AS, limit)
@@ -246,7 +246,7 @@ def test_too_little_memory_is_told_and_the_process_lives(local: ModelFile):
 
 async def test_the_engine_takes_another_port_if_its_last_one_is_taken(local: ModelFile):
     assert (await outcome(Local.create_async_generator("", CAPITAL, max_tokens=2))).error is None
-    lease = engine.running(local)
+    lease = engine.running_lease(local)
     assert lease is not None
     port = int(lease.url.rpartition(":")[2].removesuffix("/v1"))
     engine._processes[-1].kill()

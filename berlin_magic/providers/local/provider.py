@@ -14,20 +14,21 @@ from berlin_magic.errors import BerlinError, IncompleteReplyError, PromptError, 
 from berlin_magic.messages import Event, Notice, has_images, with_parts
 from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.local import engine, models
-from berlin_magic.providers.local.engine import Lease, Options
+from berlin_magic.providers.local.engine_options import Options, check_installed
+from berlin_magic.providers.local.lease import Lease
 from berlin_magic.providers.local.models import SMALL, ModelFile
 from berlin_magic.providers.openai.provider import DEFAULT_SILENCE, OpenAICompatible
 from berlin_magic.transport.request import REPLY_LIMIT
 
 __all__ = ["Local"]
 
-_AT_ONCE = 0.2  # seconds in which an engine that runs already is found
-_AFTERWARDS = 0.5  # seconds from the end of a reply's connection to that of the lease, if the engine has ended
+_QUIET = 0.2  # seconds before the user is told that the model is loaded; an engine that runs is found sooner
+_END_DELAY = 0.5  # seconds in which the lease ends after a reply's connection, if the engine has ended
 _RESTARTS = 2
 
 
 class _Engine(OpenAICompatible):
-    """llama.cpp's server in an engine's process, which is told its address and key for each question."""
+    """Asks llama.cpp's server in an engine's process, whose address and key come with each question."""
 
     name = "local"
     url = issuer = "http://127.0.0.1"
@@ -39,7 +40,7 @@ class Local(EventProvider):
     """Asks a model in a file on this machine. An engine is started for it, shared by all notebooks of the user.
 
     The engine is a process of its own: a model that fails or takes too much memory does not take the kernel along. It
-    ends when its last user has ended, or nobody has asked for ten minutes.
+    ends when its last user has ended, or after ten minutes without a question.
     """
 
     name = "local"
@@ -72,11 +73,11 @@ class Local(EventProvider):
             ``{"role", "content"}``, oldest first; a content may be a list of parts, images among them if the model
             reads images.
         proxy
-            Of no use here.
+            Not used.
         silence, reply_limit
             As for `OpenAICompatible`.
         local_threads, local_context, local_gpu_layers, local_idle
-            How the engine is started, if it does not run yet: the settings of these names, see `engine.Options`.
+            How the engine is started, if it does not run yet: see `engine_options.Options`.
         reply_schema : mapping, optional
             The ``schema`` that the reply has to fit, and its ``name``: the engine can write nothing else.
         **kwargs
@@ -87,7 +88,7 @@ class Local(EventProvider):
         ValueError
             At the call, for a malformed list of messages.
         NotConfiguredError
-            If no model is here, or the package that runs it is not installed.
+            If there is no model, or the package that runs it is not installed.
         ModelUnknownError
             If there is no such model, or the file is not one.
         PromptError
@@ -101,7 +102,7 @@ class Local(EventProvider):
         with_parts(messages)
         options = Options(local_threads, local_context, local_gpu_layers, local_idle)
         limits = {"silence": silence, "reply_limit": reply_limit, "reply_schema": reply_schema}
-        return _reply(model, messages, options, {**limits, **kwargs})
+        return _stream(model, messages, options, {**limits, **kwargs})
 
     @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
@@ -113,7 +114,7 @@ class Local(EventProvider):
             If there is none, or the package that runs them is not installed.
         """
         del proxy, kwargs
-        await in_thread(engine.check_installed)
+        await in_thread(check_installed)
         found = await in_thread(models.found)
         return [model.name for model in found or [await in_thread(lambda: models.find(""))]]
 
@@ -125,20 +126,20 @@ class Local(EventProvider):
 
     @classmethod
     def about(cls, model: str) -> str:
-        """Return how large a model is and how much it reads."""
+        """Return the size of a model and how much it can read."""
         with suppress(BerlinError):
             return models.find(model).about
         return ""
 
     @classmethod
     def caution(cls, model: str) -> str:
-        """Say that a very small model makes mistakes."""
+        """Return a warning if it is a very small model, which makes mistakes."""
         with suppress(BerlinError):
             return models.find(model).caution
         return ""
 
 
-async def _reply(
+async def _stream(
     name: str, messages: Sequence[Mapping[str, Any]], options: Options, settings: Mapping[str, Any]
 ) -> AsyncGenerator[Event, None]:
     model = await in_thread(lambda: models.find(name))
@@ -151,14 +152,14 @@ async def _reply(
     begun = False
     restarts = 0
     while True:
-        async with aclosing(_engine(model, options)) as steps:
+        async with aclosing(_acquire(model, options)) as steps:
             async for step in steps:
                 if isinstance(step, Lease):
                     lease = step
                 else:
                     yield step
         try:
-            with lease.asked():
+            with lease.in_use():
                 stream = _Engine.stream(model.name, messages, url=lease.url, key=str(lease.key), retries=0, **settings)
                 async with aclosing(stream) as events:
                     async for event in events:
@@ -166,40 +167,40 @@ async def _reply(
                         yield event
             return
         except BerlinError as error:
-            # Idle engines end, and llama.cpp closes idle connections: the question had not been heard then.
+            # An idle engine ends, and llama.cpp closes idle connections: the engine has not read the question then.
             if not begun and restarts < _RESTARTS and isinstance(error, ServerUnreachableError):
                 restarts += 1
                 continue
-            if not await in_thread(partial(lease.ends_within, _AFTERWARDS)):
-                raise _named(error, lease, model) from None
+            if not await in_thread(partial(lease.ends_within, _END_DELAY)):
+                raise _with_model_name(error, lease, model) from None
             kind = IncompleteReplyError if begun else ServerUnreachableError
-            ending = await in_thread(lease.ending)
+            how = await in_thread(lease.exit_text)
             raise kind(
-                f"The engine of {clean(model.name, 60)} ended in the middle of the reply{ending and f': {ending}'}.\n"
+                f"The engine of {clean(model.name, 60)} ended in the middle of the reply{how and f': {how}'}.\n"
                 "The next question starts it anew."
             ) from None
 
 
-async def _engine(model: ModelFile, options: Options) -> AsyncGenerator[Notice | Lease, None]:
-    """Yield the engine, and before that, if it is not there at once, what is waited for."""
-    if (lease := await in_thread(lambda: engine.running(model))) is not None:
+async def _acquire(model: ModelFile, options: Options) -> AsyncGenerator[Notice | Lease, None]:
+    """Yield the lease of the engine; if that takes a while, first a notice that the model is loaded."""
+    if (lease := await in_thread(lambda: engine.running_lease(model))) is not None:
         yield lease
         return
-    given_up = threading.Event()
-    taking = asyncio.ensure_future(in_thread(lambda: engine.take(model, options, given_up)))
+    cancelled = threading.Event()
+    acquiring = asyncio.ensure_future(in_thread(lambda: engine.acquire(model, options, cancelled)))
     try:
-        await asyncio.wait([taking], timeout=_AT_ONCE)
-        if not taking.done():
+        await asyncio.wait([acquiring], timeout=_QUIET)
+        if not acquiring.done():
             yield Notice(f"loading {clean(model.name, 60)}, {model.size / 1e6:,.0f} MB")
-        yield await taking
+        yield await acquiring
     finally:
-        if not taking.done():
-            given_up.set()
-            taking.cancel()
+        if not acquiring.done():
+            cancelled.set()
+            acquiring.cancel()
 
 
-def _named(error: BerlinError, lease: Lease, model: ModelFile) -> BerlinError:
-    """Return `error` with the model's name in place of the engine's address, which tells a user nothing."""
+def _with_model_name(error: BerlinError, lease: Lease, model: ModelFile) -> BerlinError:
+    """Return `error` with the model's name in place of the engine's address, which users do not know."""
     name = clean(model.name, 60)
     for address in (lease.url, lease.url.removesuffix("/v1")):
         error.args = tuple(arg.replace(address, name) if isinstance(arg, str) else arg for arg in error.args)

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,8 +27,9 @@ from berlin_magic.errors import (
     ServerUnreachableError,
 )
 from berlin_magic.messages import Notice, Text
-from berlin_magic.providers.local import engine, models
-from berlin_magic.providers.local.engine import Lease, Options
+from berlin_magic.providers.local import engine, engine_options, models
+from berlin_magic.providers.local.engine_options import Options
+from berlin_magic.providers.local.lease import Lease
 from berlin_magic.providers.local.models import ModelFile
 from berlin_magic.providers.local.provider import Local
 
@@ -45,7 +45,7 @@ def model_named(folder: Path, name: str) -> ModelFile:
 
 
 def take(model: ModelFile, options: Options | None = None) -> Lease:
-    return engine.take(model, options or Options(), threading.Event())
+    return engine.acquire(model, options or Options(), threading.Event())
 
 
 def until(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -62,7 +62,7 @@ def loaded(model: ModelFile) -> list[int]:
 
 
 def runs(model: ModelFile) -> bool:
-    return engine._runs(engine._paths(model))
+    return engine._is_alive(engine._paths(model))
 
 
 async def test_a_question_is_answered_and_the_next_one_by_the_same_process(fake_engine: Path, order: None):
@@ -109,7 +109,7 @@ ASK = """
 import asyncio, sys, threading
 from berlin_magic.providers.local import engine, models
 from berlin_magic.providers.local.provider import Local
-engine.take(models.find("a"), engine.Options(alone=1), threading.Event())
+engine.acquire(models.find("a"), engine.Options(alone=1), threading.Event())
 async def main():
     print([piece async for piece in Local.create_async_generator("a", [{"role": "user", "content": "who"}])])
     sys.stdout.flush()
@@ -167,7 +167,7 @@ def test_the_engine_outlives_the_process_that_started_it_while_another_uses_it_a
 def test_an_engine_that_is_not_asked_ends_though_its_user_lives(fake_engine: Path):
     model = model_named(fake_engine, "a")
     lease = take(model, Options(idle=0.5))
-    with lease.asked(), pytest.raises(AssertionError):
+    with lease.in_use(), pytest.raises(AssertionError):
         until(lambda: not lease.alive, seconds=1.5)
     until(lambda: not lease.alive)
     assert take(model).alive
@@ -272,43 +272,6 @@ def test_an_engine_that_takes_a_moment_to_be_gone_is_waited_for_whoever_has_its_
         assert take(model).alive
 
 
-def test_another_program_that_answers_in_the_engines_place_is_found_out(fake_engine: Path):
-    model = model_named(fake_engine, "a")
-    heard: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as foreign:
-
-        def pretend() -> None:
-            connection, _ = foreign.accept()
-            with connection:
-                heard.append(connection.recv(4096))
-                connection.sendall(b"0123 0123\n")
-                heard.append(connection.recv(4096))
-
-        thread = threading.Thread(target=pretend)
-        thread.start()
-        found = engine._Found(foreign.getsockname()[1], Secret("canary-of-an-engine"))
-        assert engine._leased(found, engine._paths(model), threading.Event()) is None
-        thread.join()
-    assert heard[-1] == b"" and b"canary" not in heard[0]
-    assert take(model).alive
-
-
-def test_who_does_not_know_the_secret_gets_no_lease(fake_engine: Path):
-    model = model_named(fake_engine, "a")
-    take(model)
-    port = int(next(iter(records().read().values()))["port"])
-    for said in (b"\n\n", b"abc\n0123\n", b"x" * 100_000 + b"\n\n"):
-        with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
-            connection.sendall(said)
-            received = b""
-            try:
-                while piece := connection.recv(4096):
-                    received += piece
-            except ConnectionResetError:
-                pass
-        assert b"url" not in received
-
-
 async def test_settings_reach_the_engine_and_passwords_of_the_environment_do_not(
     fake_engine: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -324,27 +287,12 @@ async def test_settings_reach_the_engine_and_passwords_of_the_environment_do_not
     assert "canary" not in reply.text
 
 
-def test_what_a_model_reads_by_default_is_what_it_was_made_for_and_no_more_than_8192(fake_engine: Path):
-    secret, paths = Secret("s" * 40), engine._Paths("k", fake_engine)
-    small = model_named(fake_engine, "small")
-    large = replace(small, context_length=131_072)
-    unknown = replace(small, context_length=0)
-    for model, wanted, expected in [
-        (small, None, 2048),
-        (large, None, 8192),
-        (unknown, None, 8192),
-        (large, 32_768, 32_768),
-        (small, 32_768, 2048),
-    ]:
-        assert Options(context_length=wanted).order(model, secret, paths)["context_length"] == expected
-
-
 async def test_errors_name_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("BERLIN_MODELS", str(tmp_path))
     assert isinstance((await outcome(Local.create_async_generator("", HELLO))).failure, NotConfiguredError)
     assert isinstance((await outcome(Local.create_async_generator("x", HELLO))).failure, ModelUnknownError)
     model_file(tmp_path / "a.gguf")
-    monkeypatch.setattr(engine.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(engine_options.importlib.util, "find_spec", lambda name: None)
     failure = (await outcome(Local.create_async_generator("a", HELLO))).failure
     assert isinstance(failure, NotConfiguredError) and "berlin-magic[local]" in str(failure)
 
