@@ -14,9 +14,9 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from berlin_magic.credentials.logins import stored_login
-from berlin_magic.credentials.redaction import redacted, untraced, without_secrets_each
+from berlin_magic.credentials.redaction import redacted, without_secrets_each
 from berlin_magic.credentials.secret import Secret
-from berlin_magic.errors import BerlinError, ModelUnknownError, NotAllowedError, NotConfiguredError, PromptError
+from berlin_magic.errors import BerlinError, NotAllowedError, NotConfiguredError, PromptError
 from berlin_magic.messages import Event, Notice, flatten, text_in
 from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.berlin import api
@@ -24,7 +24,7 @@ from berlin_magic.providers.berlin.envelope import UNAUTHORIZED_CODE
 from berlin_magic.providers.berlin.settings import DEFAULT_URL, Access, access_to
 from berlin_magic.providers.berlin.tokens import KeptTokens, shared_token
 from berlin_magic.providers.retries import RETRIES, with_retries
-from berlin_magic.providers.suggestions import with_nearest
+from berlin_magic.providers.safe_errors import safe_error, with_safe_errors
 from berlin_magic.transport.request import REPLY_LIMIT
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_SILENCE", "Berlin"]
@@ -166,7 +166,9 @@ class Berlin(KeptTokens, EventProvider):
         # The whole conversation is in the prompt, so the id is fresh: under a used one the server would prepend
         # what it has stored there, and the context would arrive twice (protocol page, "Chat").
         body = {"prompt": _one_prompt(messages), "parentMessageId": parent or uuid.uuid4().hex, "options": options}
-        return cls._ask(access, body, retries)
+        sent = [*access.secrets]
+        attempts = with_retries(cls._one_try(access, body, sent), retries)
+        return with_safe_errors(attempts, sent, model or DEFAULT_MODEL, lambda: api.models(access))
 
     @classmethod
     def as_sent(cls, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -196,7 +198,7 @@ class Berlin(KeptTokens, EventProvider):
         try:
             return without_secrets_each(await api.models(access), access.secrets)
         except (BerlinError, asyncio.CancelledError) as error:
-            raise _without_secrets(error, access.secrets) from None
+            raise safe_error(error, access.secrets) from None
 
     @classmethod
     async def balance(
@@ -229,27 +231,13 @@ class Berlin(KeptTokens, EventProvider):
         try:
             return await api.balance(access, known) if known else None
         except (BerlinError, asyncio.CancelledError) as error:
-            raise _without_secrets(error, [known, *access.secrets]) from None
+            raise safe_error(error, [known, *access.secrets]) from None
 
     @classmethod
     def configured(cls) -> bool:
         """Say whether the user has named a server or an account, in `Berlin.url` or the environment, or logged in."""
         named = (os.environ.get(name) for name in ("BERLIN_URL", "BERLIN_ACCOUNT", "BERLIN_TOKEN"))
         return cls.url != DEFAULT_URL or any(named) or stored_login() is not None
-
-    @classmethod
-    async def _ask(cls, access: Access, body: Mapping[str, Any], retries: int) -> AsyncGenerator[Event, None]:
-        sent = [*access.secrets]
-        try:
-            async with aclosing(with_retries(cls._one_try(access, body, sent), retries)) as items:
-                async for item in items:
-                    yield item
-        except ModelUnknownError as error:
-            model = str(body["options"]["model"])
-            suggested = await with_nearest(error, model, lambda: api.models(access))
-            raise redacted(suggested, sent) from None
-        except (BerlinError, asyncio.CancelledError) as error:
-            raise _without_secrets(error, sent) from None
 
     @classmethod
     def _one_try(
@@ -323,11 +311,6 @@ def _one_prompt(messages: Sequence[Mapping[str, Any]]) -> str:
         else messages
     )
     return flatten(plain)
-
-
-def _without_secrets(error: BerlinError | asyncio.CancelledError, secrets: Sequence[str]) -> BaseException:
-    """Return `error` without secrets; a cancelled task's error without its frames, which may hold some."""
-    return redacted(error, secrets) if isinstance(error, BerlinError) else untraced(error)
 
 
 def _no_login(access: Access) -> NotConfiguredError:

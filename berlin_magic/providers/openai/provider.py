@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from yarl import URL
 
 from berlin_magic.credentials.redaction import redacted, without_secrets_each
 from berlin_magic.credentials.secret import Secret, hidden_headers
-from berlin_magic.errors import BerlinError, ModelUnknownError, NotConfiguredError, clean
+from berlin_magic.errors import BerlinError, NotConfiguredError, clean
 from berlin_magic.messages import Event, with_parts
 from berlin_magic.providers.base import EventProvider
 from berlin_magic.providers.openai import api
@@ -20,7 +19,7 @@ from berlin_magic.providers.openai.api import Endpoint, endpoint_url
 from berlin_magic.providers.openai.refused_options import RefusedOptions
 from berlin_magic.providers.openai.structured_output import structured_output
 from berlin_magic.providers.retries import RETRIES, with_retries
-from berlin_magic.providers.suggestions import with_nearest
+from berlin_magic.providers.safe_errors import with_safe_errors
 from berlin_magic.transport.request import REPLY_LIMIT, origin_of
 
 __all__ = ["OpenAICompatible"]
@@ -142,7 +141,8 @@ class OpenAICompatible(EventProvider):
             json.dumps(body)
         except (TypeError, ValueError) as error:
             raise ValueError(f"messages and options must be numbers, texts, lists and dicts: {error}") from None
-        return cls._ask(endpoint, body, defaults, retries)
+        attempts = with_retries(_attempt(endpoint, body, RefusedOptions(defaults)), retries)
+        return with_safe_errors(attempts, endpoint.secrets, model, lambda: api.models(endpoint))
 
     @classmethod
     async def models(
@@ -238,26 +238,16 @@ class OpenAICompatible(EventProvider):
             f"{cls.key_variable if cls.address_variable else 'OPENAI_API_KEY'} in its environment."
         )
 
-    @classmethod
-    async def _ask(
-        cls, endpoint: Endpoint, body: Mapping[str, Any], defaults: Mapping[str, Any], retries: int
-    ) -> AsyncGenerator[Event, None]:
-        options = RefusedOptions(defaults)
 
-        async def once() -> AsyncGenerator[Event, None]:
-            asked = {**body, "model": body["model"] or await api.only_model(endpoint)}
-            async with api.chat(endpoint, asked, options) as events:
-                async for event in events:
-                    yield event
+def _attempt(
+    endpoint: Endpoint, body: Mapping[str, Any], options: RefusedOptions
+) -> Callable[[], AsyncGenerator[Event, None]]:
+    """Return a function that asks `body` once."""
 
-        try:
-            async with aclosing(with_retries(once, retries)) as items:
-                async for item in items:
-                    yield item
-        except ModelUnknownError as error:
-            suggested = error
-            if body["model"]:
-                suggested = await with_nearest(error, body["model"], lambda: api.models(endpoint))
-            raise redacted(suggested, endpoint.secrets) from None
-        except BerlinError as error:
-            raise redacted(error, endpoint.secrets) from None
+    async def once() -> AsyncGenerator[Event, None]:
+        asked = {**body, "model": body["model"] or await api.only_model(endpoint)}
+        async with api.chat(endpoint, asked, options) as events:
+            async for event in events:
+                yield event
+
+    return once
