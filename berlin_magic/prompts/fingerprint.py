@@ -8,10 +8,10 @@ import struct
 import sys
 import types
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from functools import cached_property, partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from berlin_magic.prompts.arrays import thinned
@@ -153,24 +153,25 @@ class _Reader:
         self._is_whole = False
 
     def _scalar(self, value: Any) -> bool:
-        if value is None or value is NotImplemented or value is ...:
-            return True
-        if isinstance(value, int):
-            number = int.__index__(value)
-            self._buffer(memoryview(number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)))
-        elif isinstance(value, float):
-            self._bytes(struct.pack("<d", float.__float__(value)))
-        elif isinstance(value, str):
-            self._text(str.__str__(value))
-        elif isinstance(value, bytes | bytearray | memoryview):
-            view = memoryview(value)
-            self._buffer(view if view.c_contiguous else memoryview(view.tobytes()))
-        elif isinstance(value, complex | range | slice) or type(value).__module__ in _BY_REPR:
-            self._bytes(repr(value).encode("utf-8", "replace"))
-        elif isinstance(value, Enum):
-            self._text(value.name)
-        else:
-            return False
+        match value:
+            case None | types.NotImplementedType() | types.EllipsisType():
+                pass
+            case int():
+                number = int.__index__(value)
+                self._buffer(memoryview(number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)))
+            case float():
+                self._bytes(struct.pack("<d", float.__float__(value)))
+            case str():
+                self._text(str.__str__(value))
+            case bytes() | bytearray() | memoryview():
+                view = memoryview(value)
+                self._buffer(view if view.c_contiguous else memoryview(view.tobytes()))
+            case _ if isinstance(value, complex | range | slice) or type(value).__module__ in _BY_REPR:
+                self._bytes(repr(value).encode("utf-8", "replace"))
+            case Enum():
+                self._text(value.name)
+            case _:
+                return False
         return True
 
     def _text(self, text: str) -> None:
@@ -178,30 +179,34 @@ class _Reader:
             self._bytes(text[start:stop].encode("utf-8", "surrogatepass"))
 
     def _container(self, value: Any) -> bool:
-        if isinstance(value, list | tuple | deque):
-            base: Any = next(cls for cls in (list, tuple, deque) if isinstance(value, cls))
-            size, at = base.__len__(value), base.__getitem__
-            most = min(size, max(1, self._left))
-            self._bytes(b"%d" % size)
-            if most < size:  # evenly spaced, the last one included
-                self._is_whole = False
-                most = min(most, _MOST_IN_COLUMN)
-            self._items(at(value, (size - 1) * i // max(1, most - 1)) for i in range(most))
-        elif isinstance(value, dict):
-            size, pairs = dict.__len__(value), dict.items(value)
-            self._bytes(b"%d" % size)
-            if size * 2 <= self._left:
-                self._items(part for pair in pairs for part in pair)
-            else:
-                self._is_whole = False
-                for ends in (pairs, reversed(pairs)):
-                    self._items(part for pair in islice(ends, _MOST_IN_COLUMN) for part in pair)
-        elif isinstance(value, set | frozenset):
-            self._set(value)
-        else:
-            return False
+        match value:
+            case list() | tuple() | deque():
+                self._sequence(value)
+            case dict():
+                size, pairs = dict.__len__(value), dict.items(value)
+                self._bytes(b"%d" % size)
+                if size * 2 <= self._left:
+                    self._items(chain.from_iterable(pairs))
+                else:
+                    self._is_whole = False
+                    for ends in (pairs, reversed(pairs)):
+                        self._items(chain.from_iterable(islice(ends, _MOST_IN_COLUMN)))
+            case set() | frozenset():
+                self._set(value)
+            case _:
+                return False
         self._own_attributes(value)
         return True
+
+    def _sequence(self, value: Any) -> None:
+        base: Any = next(cls for cls in (list, tuple, deque) if isinstance(value, cls))
+        size, at = base.__len__(value), base.__getitem__
+        most = min(size, max(1, self._left))
+        self._bytes(b"%d" % size)
+        if most < size:  # evenly spaced, the last one included
+            self._is_whole = False
+            most = min(most, _MOST_IN_COLUMN)
+        self._items(at(value, (size - 1) * i // max(1, most - 1)) for i in range(most))
 
     def _set(self, value: Any) -> None:
         """Read a set, whose order is another in every process."""
@@ -224,22 +229,13 @@ class _Reader:
 
     def _of_library(self, value: Any) -> bool:
         classes = families(value)
-        table = table_of(value) if ("polars", "LazyFrame") not in classes else None
+        read = next((read for class_, read in _READERS.items() if class_ in classes), None)
         if ("pandas", "RangeIndex") in classes:
             self._items((value.start, value.stop, value.step, value.name))
-        elif table is not None:
+        elif ("polars", "LazyFrame") not in classes and (table := table_of(value)) is not None:
             self._table(table)
-        elif ("numpy", "ndarray") in classes:
-            self._array(value)
-        elif ("numpy", "generic") in classes:
-            self._text(str(value.dtype))
-            self._bytes(value.tobytes())
-        elif ("torch", "Tensor") in classes or ("jax", "Array") in classes:
-            self._tensor(value)
-        elif ("PIL", "Image") in classes:
-            self._picture(value)
-        elif ("matplotlib", "Figure") in classes:
-            self._drawing(value)
+        elif read is not None:
+            read(self, value)
         else:
             return False
         return True
@@ -284,6 +280,10 @@ class _Reader:
         if few.size:
             self._bytes(few.tobytes())
 
+    def _array_item(self, item: Any) -> None:
+        self._text(str(item.dtype))
+        self._bytes(item.tobytes())
+
     def _tensor(self, tensor: Any) -> None:
         numpy = sys.modules.get("numpy")
         few = thinned(tensor, self._most() // 8)
@@ -324,27 +324,28 @@ class _Reader:
                     self.value(path().vertices)
 
     def _code(self, value: Any) -> bool:
-        if isinstance(value, types.FunctionType):
-            self._items((value.__code__, value.__defaults__, value.__kwdefaults__))
-            self._items(cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType())
-        elif isinstance(value, types.CodeType):
-            self._bytes(value.co_code)
-            self._items((value.co_consts, value.co_names, value.co_varnames))
-        elif isinstance(value, types.MethodType):
-            self._items((value.__func__, value.__self__))
-        elif isinstance(value, partial):
-            self._items((value.func, value.args, value.keywords))
-        elif isinstance(value, type):
-            self._text(f"{value.__module__}.{value.__qualname__}")
-            own = {name: one for name, one in vars(value).items() if name not in _NOT_OF_CLASS}
-            self._items(part for pair in own.items() for part in pair)
-        elif isinstance(value, types.ModuleType | types.BuiltinFunctionType):
-            self._text(f"{value.__name__} {vars(value).get('__version__', '') if hasattr(value, '__dict__') else ''}")
-            self._is_whole = False
-        elif isinstance(value, BaseException):
-            self._items((value.args, vars(value)))
-        else:
-            return False
+        match value:
+            case types.FunctionType():
+                self._items((value.__code__, value.__defaults__, value.__kwdefaults__))
+                self._items(cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType())
+            case types.CodeType():
+                self._bytes(value.co_code)
+                self._items((value.co_consts, value.co_names, value.co_varnames))
+            case types.MethodType():
+                self._items((value.__func__, value.__self__))
+            case partial():
+                self._items((value.func, value.args, value.keywords))
+            case type():
+                self._text(f"{value.__module__}.{value.__qualname__}")
+                self._items(chain.from_iterable(one for one in vars(value).items() if one[0] not in _NOT_OF_CLASS))
+            case types.ModuleType() | types.BuiltinFunctionType():
+                version = vars(value).get("__version__", "") if hasattr(value, "__dict__") else ""
+                self._text(f"{value.__name__} {version}")
+                self._is_whole = False
+            case BaseException():
+                self._items((value.args, vars(value)))
+            case _:
+                return False
         return True
 
     def _object(self, value: Any) -> bool:
@@ -370,8 +371,19 @@ class _Reader:
         if not isinstance(attributes, dict):
             return False
         for name, one in attributes.items():
-            # What was worked out from the rest and is kept: it comes by looking at the value.
+            # A cached property appears when somebody looks at the value, which does not change it.
             if not isinstance(getattr(type(value), name, None) if isinstance(name, str) else None, cached_property):
                 self.value(name)
                 self.value(one)
         return True
+
+
+_READERS: Mapping[tuple[str, str], Callable[[_Reader, Any], None]] = {
+    ("numpy", "ndarray"): _Reader._array,  # noqa: SLF001 - its own module
+    ("numpy", "generic"): _Reader._array_item,  # noqa: SLF001
+    ("torch", "Tensor"): _Reader._tensor,  # noqa: SLF001
+    ("jax", "Array"): _Reader._tensor,  # noqa: SLF001
+    ("PIL", "Image"): _Reader._picture,  # noqa: SLF001
+    ("matplotlib", "Figure"): _Reader._drawing,  # noqa: SLF001
+}
+"""How the values of libraries are read, by the library and the name of the class."""
