@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections import ChainMap
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -132,7 +133,8 @@ async def _value(expression: Expression, namespace: MutableMapping[str, Any], mo
     source = f"({expression.code}\n)" if "\n" in expression.code else expression.code
     try:
         code = compile(source, "<prompt>", "eval", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        value = eval(code, _globals(namespace), _Names(namespace, more))  # noqa: S307 - what the user has written
+        globals_ = namespace if isinstance(namespace, dict) else dict(namespace)
+        value = eval(code, globals_, ChainMap(namespace, dict(more)))  # noqa: S307 - what the user has written
         return await value if inspect.isawaitable(value) else value
     except NameError as error:
         known = [*namespace, *more]
@@ -142,25 +144,6 @@ async def _value(expression: Expression, namespace: MutableMapping[str, Any], mo
         raise PromptError(
             f"{_where(expression)} can't be evaluated: {clean(told, 200)}\nCorrect it; nothing was sent."
         ) from error
-
-
-def _globals(namespace: MutableMapping[str, Any]) -> dict[str, Any]:
-    return namespace if isinstance(namespace, dict) else dict(namespace)
-
-
-class _Names(dict[str, Any]):
-    """The names of an expression: the user's, then ours. What is assigned in it is assigned to the user's."""
-
-    def __init__(self, namespace: MutableMapping[str, Any], more: Mapping[str, Any]) -> None:
-        super().__init__()
-        self._namespace = namespace
-        self._more = more
-
-    def __missing__(self, name: str) -> Any:
-        return self._namespace[name] if name in self._namespace else self._more[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._namespace[name] = value
 
 
 def _where(expression: Expression) -> str:
