@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any
 
@@ -23,17 +24,8 @@ def describe_figure(value: Any, level: Limit, bounds: Bounds) -> Description | N
     figure (altair: vl-convert, plotly: kaleido), it imports itself.
     """
     classes = families(value)
-    if ("matplotlib", "Figure") in classes or ("matplotlib", "SubFigure") in classes:
-        return _matplotlib(value, level, bounds)
-    if ("matplotlib", "Axes") in classes or ("seaborn", "Grid") in classes:
-        return _matplotlib(value.figure, level, bounds)
-    if ("plotly", "BaseFigure") in classes:
-        return _plotly(value, level, bounds)
-    if ("altair", "TopLevelMixin") in classes:
-        return _altair(value, level, bounds)
-    if ("PIL", "Image") in classes:
-        return _pillow(value, level, bounds)
-    return None
+    describe = next((describe for class_, describe in _DESCRIBERS.items() if class_ in classes), None)
+    return None if describe is None else describe(value, level, bounds)
 
 
 def _matplotlib(figure: Any, level: Limit, bounds: Bounds) -> Description:
@@ -119,3 +111,19 @@ def _written(kind: str, parts: Any, level: Limit, bounds: Bounds, note: str) -> 
 
 def _nothing(_value: Any) -> None:
     """Leave an item to its repr."""
+
+
+def _matplotlib_part(part: Any, level: Limit, bounds: Bounds) -> Description:
+    return _matplotlib(part.figure, level, bounds)
+
+
+_DESCRIBERS: Mapping[tuple[str, str], Callable[[Any, Limit, Bounds], Description]] = {
+    ("matplotlib", "Figure"): _matplotlib,
+    ("matplotlib", "SubFigure"): _matplotlib,
+    ("matplotlib", "Axes"): _matplotlib_part,
+    ("seaborn", "Grid"): _matplotlib_part,
+    ("plotly", "BaseFigure"): _plotly,
+    ("altair", "TopLevelMixin"): _altair,
+    ("PIL", "Image"): _pillow,
+}
+"""By the library and the name of the class."""
