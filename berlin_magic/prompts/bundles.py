@@ -47,22 +47,16 @@ def parts_of_bundle(bundle: Any, limit: int, image_tokens: int) -> tuple[list[Pa
     if not isinstance(bundle, Mapping):
         return [], ""
     parts: list[Part] = []
-    notes: list[str] = []
-    for mime in _TEXTS:
-        content = bundle.get(mime)
-        if content is None or content == "":
-            continue
-        text, cut = cut_middle(content if isinstance(content, str) else json.dumps(content, default=str), limit)
+    cut = note = ""
+    texts = [content for mime in _TEXTS if (content := bundle.get(mime)) is not None and content != ""]
+    if texts:
+        first = texts[0] if isinstance(texts[0], str) else json.dumps(texts[0], default=str)
+        text, cut = cut_middle(first, limit)
         parts.append(TextPart(text))
-        notes.append(cut)
-        break
-    for mime in _IMAGES:
-        if content := bundle.get(mime):
-            image, note = image_of(_bytes(content), image_tokens)
-            parts += [image] if image is not None else []
-            notes.append(note)
-            break
-    return parts, "; ".join(note for note in notes if note)
+    if data := next(filter(None, map(bundle.get, _IMAGES)), None):
+        image, note = image_of(_bytes(data), image_tokens)
+        parts += [image] if image is not None else []
+    return parts, "; ".join(filter(None, [cut, note]))
 
 
 def _bytes(content: Any) -> bytes:
