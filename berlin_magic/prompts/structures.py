@@ -217,15 +217,17 @@ def _ends(value: Any, most: int) -> tuple[list[Any], int, list[Any]]:
         if size <= _SORTED:
             items.sort(key=_safe_repr)
         return items[:head], size - head - tail, items[len(items) - tail :]
-    if isinstance(value, dict | MappingProxyType):
-        pairs: Any = dict.items(value) if isinstance(value, dict) else value.items()
-        last = list(islice(reversed(pairs), tail))
-        return list(islice(pairs, head)), size - head - tail, last[::-1]
-    if isinstance(value, deque):
-        last = list(islice(reversed(value), tail))
-        return list(islice(value, head)), size - head - tail, last[::-1]
-    at = _base(value).__getitem__
-    return [at(value, i) for i in range(head)], size - head - tail, [at(value, i) for i in range(size - tail, size)]
+    if isinstance(value, list | tuple):
+        at = _base(value).__getitem__
+        return list(at(value, slice(head))), size - head - tail, list(at(value, slice(size - tail, size)))
+    entries = value if isinstance(value, deque) else _pairs(value)
+    last = list(islice(reversed(entries), tail))
+    return list(islice(entries, head)), size - head - tail, last[::-1]
+
+
+def _pairs(value: Any) -> Any:
+    """Return the items of a mapping; of a subclass of `dict` as of its base."""
+    return dict.items(value) if isinstance(value, dict) else value.items()
 
 
 def _safe_repr(value: Any) -> str:
@@ -290,8 +292,7 @@ def _kind(value: Any) -> str:  # noqa: PLR0911 - one for each kind
 def _types(value: Any) -> str:
     """Return the types of the items."""
     if isinstance(value, dict | MappingProxyType):
-        pairs = dict.items(value) if isinstance(value, dict) else value.items()
-        looked_at = list(islice(pairs, _LOOKED_AT))
+        looked_at = list(islice(_pairs(value), _LOOKED_AT))
         keys, values = (_names(pair[i] for pair in looked_at) for i in (0, 1))
         return f": {keys} → {values}" if looked_at else ""
     names = _names(islice(_base(value).__iter__(value), _LOOKED_AT))
