@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"berlin-server: {_listen_error(arguments, error)}", file=sys.stderr)
         return 1
-    _say("Stopped.")
+    _print("Stopped.")
     try:
         sys.stdout.flush()
     except OSError:  # else Python tries once more at its end, and complains
@@ -85,29 +85,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     with suppress(OSError):  # go on if a disk is full, or nobody reads the output
         print(line, flush=True)
 
 
 async def _serve(arguments: argparse.Namespace, engine: Engine, accounts: Accounts, state: State) -> None:
     log_refused_connections(asyncio.get_running_loop())
-    app = application(engine, accounts, state=state, rows=arguments.rows, log=_say if arguments.log else None)
+    app = application(engine, accounts, state=state, rows=arguments.rows, log=_print if arguments.log else None)
     runner, url = await listen(app, (arguments.host, arguments.port), grace=arguments.grace)
     _spare_collector()
     stop, at_once = asyncio.Event(), asyncio.Event()
 
-    def asked_to_stop() -> None:
+    def on_stop_signal() -> None:
         (at_once if stop.is_set() else stop).set()
 
-    _on_signals(asked_to_stop)
+    _on_signals(on_stop_signal)
     try:
         _announce(arguments, url, engine, accounts)
-        saying = asyncio.create_task(_say_models(engine))  # it takes a while to find out that an engine is out of reach
+        printing = asyncio.create_task(_print_models(engine))  # an engine that is out of reach takes a while
         await stop.wait()
-        saying.cancel()
+        printing.cancel()
     finally:
-        _say(f"\nStopping; replies have {arguments.grace:g} s to end (Ctrl-C again: at once).")
+        _print(f"\nStopping; replies have {arguments.grace:g} s to end (Ctrl-C again: at once).")
         cutting = asyncio.create_task(_cut(runner, at_once))
         await runner.cleanup()
         cutting.cancel()
@@ -137,27 +137,29 @@ async def _cut(runner: web.AppRunner, when: asyncio.Event) -> None:
 
 
 def _announce(arguments: argparse.Namespace, url: str, engine: Engine, accounts: Accounts) -> None:
-    said = f"in front of {engine!r}" if arguments.upstream else "with the embedded guide (no language model)"
+    engine_text = f"in front of {engine!r}" if arguments.upstream else "with the embedded guide (no language model)"
     if caution := getattr(engine, "caution", None):
-        said = f"with {engine!r} ({caution})"
-    _say(f"berlin-server listens on {url} {said}.")
-    _say("Ctrl-C ends it. In a notebook, or before it starts:")
-    _say(f"  BERLIN_URL={url}")
+        engine_text = f"with {engine!r} ({caution})"
+    _print(f"berlin-server listens on {url} {engine_text}.")
+    _print("Ctrl-C ends it. In a notebook, or before it starts:")
+    _print(f"  BERLIN_URL={url}")
     if accounts.are_open:
-        _say("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any account: everybody on this machine may ask)")
+        _print("  BERLIN_ACCOUNT=me  BERLIN_PASSWORD=me  (any account: everybody on this machine may ask)")
     else:
-        _say("  BERLIN_ACCOUNT=...  BERLIN_PASSWORD=...  (one of the accounts in the file)")
-    _say(f"Conversations and logins are kept in {clean(str(_state_file(arguments) or 'memory, until it ends'), 200)}.")
+        _print("  BERLIN_ACCOUNT=...  BERLIN_PASSWORD=...  (one of the accounts in the file)")
+    _print(
+        f"Conversations and logins are kept in {clean(str(_state_file(arguments) or 'memory, until it ends'), 200)}."
+    )
 
 
-async def _say_models(engine: Engine) -> None:
+async def _print_models(engine: Engine) -> None:
     try:
         models = await engine.models()
     except EngineError as error:
-        _say(f"The engine does not answer yet: {clean(error.message)}")
+        _print(f"The engine does not answer yet: {clean(error.message)}")
         return
     if models:
-        _say(f"The default model is {clean(default_model(models), 100)}; {len(models)} can be asked.")
+        _print(f"The default model is {clean(default_model(models), 100)}; {len(models)} can be asked.")
 
 
 def _accounts(arguments: argparse.Namespace) -> Accounts:
@@ -169,7 +171,7 @@ def _accounts(arguments: argparse.Namespace) -> Accounts:
             add = f"berlin-server accounts add NAME --accounts {arguments.accounts}"
             raise ValueError(f"{arguments.accounts} has no account yet: {add}")
         return file
-    if not _stays_here(arguments.host):
+    if not _is_loopback_host(arguments.host):
         raise ValueError(f"--host {arguments.host} is open to other machines: it needs --accounts FILE")
     if arguments.upstream is not None and not arguments.open:
         raise ValueError(
@@ -207,7 +209,7 @@ def _state_file(arguments: argparse.Namespace) -> Path | None:
     return Path(arguments.accounts).with_suffix(".db") if arguments.accounts else None
 
 
-def _stays_here(host: str) -> bool:
+def _is_loopback_host(host: str) -> bool:
     try:
         return is_loopback(URL.build(scheme="http", host=host))
     except ValueError:
@@ -240,12 +242,12 @@ def _engine(arguments: argparse.Namespace) -> Engine:
 
 
 def _listen_error(arguments: argparse.Namespace, error: OSError) -> str:
-    where = f"{clean(arguments.host, 100)} port {arguments.port}"
+    address = f"{clean(arguments.host, 100)} port {arguments.port}"
     # No number: asyncio from Python 3.13 on, which tries every address that a name has.
     if isinstance(error, socket.gaierror) or error.errno in {errno.EADDRNOTAVAIL, None}:
-        return f"can't listen on {where}: --host must be an address or a name of this machine"
+        return f"can't listen on {address}: --host must be an address or a name of this machine"
     # The other codes differ between systems, and asyncio wraps them; what to do does not.
-    return f"can't listen on {where} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"
+    return f"can't listen on {address} ({clean(os.strerror(error.errno) if error.errno else str(error))}); try --port 0"
 
 
 def _number(kind: Callable[[str], float], least: float, most: float, what: str) -> Callable[[str], float]:

@@ -1,4 +1,4 @@
-"""The access log: a line for each request, without a word of what was said."""
+"""The access log: one line for each request, without its content."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Writer = Callable[[str], object]
 
 @dataclass(slots=True)
 class LogEntry:
-    """One line of the log, as far as it is known.
+    """The fields of one log line, filled in while the request is answered.
 
     Attributes
     ----------
     account : str
-        Who made the request; empty if nobody is logged in.
+        The account that made the request; empty if it is not logged in.
     outcome : str
-        How a reply ended, if there was one; else why there was none.
+        How the reply ended; if there was no reply, the reason.
     """
 
     account: str = ""
@@ -44,7 +44,7 @@ def log_entry() -> LogEntry:
 
 
 def access_log(write: Writer | None) -> Middleware:
-    """Return a middleware that writes a line for each request with `write`; None for none."""
+    """Return a middleware that writes a line for each request with `write`; None writes nothing."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

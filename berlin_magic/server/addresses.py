@@ -1,4 +1,4 @@
-"""The addresses of a request, as far as they can be believed."""
+"""The client address and the host of a request."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from berlin_magic.transport.request import is_loopback
 
 __all__ = ["address_of", "is_for_this_machine"]
 
-_A_HOME = 64  # bits: a user with one IPv6 address usually has all that begin with them (RFC 6177)
+_IPV6_PREFIX = 64  # bits: a user with one IPv6 address usually has all that begin with them (RFC 6177)
 
 
 def address_of(request: web.Request) -> str:
-    """Return from where `request` comes: an IPv4 address or an IPv6 network.
+    """Return the address of the client: an IPv4 address or an IPv6 network.
 
-    From this machine it is a proxy's word, in ``X-Forwarded-For``; from elsewhere that header is the client's own
-    invention. A proxy adds to what is in it, so that the last address is the one that it has seen itself.
+    A request from this machine may come through a proxy, which names the client in ``X-Forwarded-For``. From any other
+    machine that header is ignored: the client may have invented it. A proxy appends to the header, so the last address
+    in it is the one that the proxy has seen itself.
     """
     peer = _parsed(request.remote or "")
     if peer is not None and peer.is_loopback:
-        told = ",".join(request.headers.getall("X-Forwarded-For", []))
-        peer = _parsed(told.rpartition(",")[2]) or peer
+        forwarded = ",".join(request.headers.getall("X-Forwarded-For", []))
+        peer = _parsed(forwarded.rpartition(",")[2]) or peer
     if isinstance(peer, IPv6Address):
-        return str(peer.ipv4_mapped or ip_network((peer, _A_HOME), strict=False))
+        return str(peer.ipv4_mapped or ip_network((peer, _IPV6_PREFIX), strict=False))
     return str(peer or "")
 
 
 def is_for_this_machine(request: web.Request) -> bool:
-    """Say whether `request` is for a name of this machine, with no web server in front and from no web page.
+    """Return whether `request` is for a name of this machine, with no web server in front and from no web page.
 
     A browser names the page that sends a request in ``Origin`` (RFC 6454). Clients of this protocol send it too, and
     name the server itself.

@@ -84,23 +84,23 @@ def application(
     Parameters
     ----------
     engine : Engine
-        Who answers; closed with the application.
+        The engine that answers; closed with the application.
     accounts : Accounts
-        Who may ask.
+        The accounts that may log in.
     state : State, optional
-        Where conversations and logins are kept, closed with the application; in memory without it.
+        The database of conversations and logins, closed with the application; by default in memory.
     rows : int
         Newest stored rows that are sent before a prompt with the same `parentMessageId`.
     limits : Limits, optional
         Bounds on requests and replies.
     tokens : Tokens, optional
-        Who is logged in.
+        The tokens of the accounts that are logged in.
     tries : LoginLimits, optional
-        How often a wrong password may be tried.
+        The limits on attempts to log in.
     log : callable, optional
-        Takes a line for each request; none is written without it.
+        Called with a line for each request; by default no line is written.
     unnamed : str
-        The model that clients ask for if their user has chosen none; empty if they always say what was chosen.
+        The model that clients name if their user has chosen no model; empty if clients name only chosen models.
     """
     limits = limits or Limits()
     state = state or State()
@@ -118,7 +118,7 @@ def application(
         await tokens.load()
         yield
         await engine.close()
-        await routes.charged()
+        await routes.wait_for_charges()
         await state.close()
 
     app.cleanup_ctx.append(lifespan)
@@ -126,7 +126,7 @@ def application(
 
 
 class _Routes:
-    """The routes of one server and what they share."""
+    """The routes of one server, with their shared state."""
 
     def __init__(
         self,
@@ -172,11 +172,11 @@ class _Routes:
         if wait:
             log_entry().outcome = "refused: too many tries"
             return too_many(f"Too many tries to log in: try again in {wait} s", retry_after=wait)
-        begun, account = self._tries.begin(address, name), None
+        attempt, account = self._tries.begin(address, name), None
         try:
             account = await self._accounts.check(name, password)
         finally:  # a client that does not wait for the answer has tried, too
-            self._tries.end(begun, succeeded=account is not None)
+            self._tries.end(attempt, succeeded=account is not None)
         if account is None:
             raise EngineError("There is no such account, or the password is wrong", status=406, code=-1)
         log_entry().account = account.name
@@ -212,7 +212,7 @@ class _Routes:
         )
 
     async def forget(self, request: web.Request) -> web.Response:
-        """``DELETE /api/user/messages?parent_message_id=``: drops what was said under that id."""
+        """``DELETE /api/user/messages?parent_message_id=``: delete the turns of one conversation."""
         account = self._account(request)
         parent = request.query.get("parent_message_id")
         if parent is None:
@@ -235,7 +235,7 @@ class _Routes:
             if not self._streams[account.id]:
                 del self._streams[account.id]
 
-    async def charged(self) -> None:
+    async def wait_for_charges(self) -> None:
         """Wait until the balances are saved."""
         await asyncio.gather(*self._charging)
 
@@ -252,7 +252,7 @@ class _Routes:
         async def completed(answer: str) -> None:
             # Before the client gets the end: its next question must find the new balance and this turn. And it must
             # not be cancelled half way.
-            if charging := self._charge(account, bill.settle()):
+            if charging := self._charge(account, bill.close()):
                 await asyncio.shield(charging)
             await self._store(account, question.parent, StoredTurn(question.prompt, answer, question.options, asked))
 
@@ -271,7 +271,7 @@ class _Routes:
                         completed=completed,
                     )
             finally:
-                if due := bill.settle():  # of a reply that was cut, or whose client has left
+                if due := bill.close():  # of a reply that was cut, or whose client has left
                     log_entry().outcome = f"{clean(log_entry().outcome, 90)}, {due} tokens"
                     self._charge(account, due)
 

@@ -1,4 +1,4 @@
-"""The open connections of one server, no more than it can hold."""
+"""The limit on the open connections of one server."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 2\r\n"
     b"Content-Length: %d\r\nConnection: close\r\n\r\n%b"
 ) % (len(_BODY), _BODY)
-_OUT_OF = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _LOGGED_AGAIN = 60.0  # seconds
 
 
 class Connections:
-    """Takes connections for an aiohttp server.
+    """Accepts connections for an aiohttp server, up to a maximum.
 
-    Past the most, a new one takes the place of the one that has asked nothing for longest; if each has a request
-    under way, the new one is refused.
+    At the maximum, a new connection replaces the oldest one without a running request; if all have one, the new
+    connection is refused.
 
     Parameters
     ----------
     most : int
-        Connections at a time.
+        The maximum number of connections.
     idle : float
         Seconds after which one that has never asked anything is closed; at the latest after twice as many. Those that
         have asked are aiohttp's to close (`keepalive_timeout`), which does nothing about the others before 3.14.
@@ -47,8 +47,8 @@ class Connections:
         self._idle = idle
         self._asking: set[asyncio.BaseProtocol] = set()
         self._have_asked: set[asyncio.BaseProtocol] = set()
-        self._silent: set[asyncio.BaseProtocol] = set()  # when it was looked last
-        self._looking: asyncio.TimerHandle | None = None
+        self._silent: set[asyncio.BaseProtocol] = set()  # at the last check
+        self._timer: asyncio.TimerHandle | None = None
         self.server: web.Server | None = None
 
     @web.middleware
@@ -64,28 +64,28 @@ class Connections:
     def accept(self) -> asyncio.BaseProtocol:
         """Return the protocol for a new connection."""
         assert self.server is not None  # noqa: S101 - `listen` has set it
-        if len(self.server.connections) >= self._most and len(there := self._open()) >= self._most:
-            idle = next((transport for each, transport in there if each not in self._asking), None)
+        if len(self.server.connections) >= self._most and len(connections := self._open()) >= self._most:
+            idle = next((transport for each, transport in connections if each not in self._asking), None)
             if idle is None:
                 return _Refused()
             idle.abort()
-        if self._looking is None:
-            self._looking = asyncio.get_running_loop().call_later(self._idle, self._close_silent)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._idle, self._close_silent)
         return self.server()
 
     def _open(self) -> list[tuple[asyncio.BaseProtocol, asyncio.Transport]]:
-        there = self.server.connections if self.server is not None else []
-        return [(each, each.transport) for each in there if each.transport and not each.transport.is_closing()]
+        connections = self.server.connections if self.server is not None else []
+        return [(each, each.transport) for each in connections if each.transport and not each.transport.is_closing()]
 
     def _close_silent(self) -> None:
-        there = self.server.connections if self.server is not None else []
-        self._have_asked.intersection_update(there)
-        silent = {each for each in there if each not in self._have_asked}
+        connections = self.server.connections if self.server is not None else []
+        self._have_asked.intersection_update(connections)
+        silent = {each for each in connections if each not in self._have_asked}
         for each in silent & self._silent:
             if each.transport is not None:
                 each.transport.abort()
         self._silent = set(silent)
-        self._looking = asyncio.get_running_loop().call_later(self._idle, self._close_silent) if there else None
+        self._timer = asyncio.get_running_loop().call_later(self._idle, self._close_silent) if connections else None
 
 
 class _Refused(asyncio.Protocol):
@@ -102,7 +102,7 @@ def log_refused_connections(loop: asyncio.AbstractEventLoop) -> None:
     def log_error(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         nonlocal logged_at
         error = context.get("exception")
-        if not (isinstance(error, OSError) and error.errno in _OUT_OF):
+        if not (isinstance(error, OSError) and error.errno in _EXHAUSTED):
             loop.default_exception_handler(context)
         elif time.monotonic() - logged_at >= _LOGGED_AGAIN:
             logged_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""The context: what was said under one `parentMessageId`, kept by the server."""
+"""The context: the turns of each conversation (`parentMessageId`), kept by the server."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Context:
     Parameters
     ----------
     state : State
-        Where they are kept.
+        The database that keeps them.
     rows : int
         Newest rows that are kept and sent with the next prompt; two make a turn, and a turn is never halved.
     most_characters : int
@@ -97,22 +97,22 @@ class Context:
         self._most_of_a_turn = most_characters // 2
 
     async def messages(self, account: str, parent: str) -> list[AnyMessage]:
-        """Return what is to be sent before the next prompt, oldest first."""
+        """Return the messages to send before the next prompt, oldest first."""
         turns = await self.conversations(account, parent) if self._turns else []
         return [
             {"role": role, "content": text}
-            for _, said in turns
-            for turn in said[-self._turns :]
+            for _, stored in turns
+            for turn in stored[-self._turns :]
             for role, text in (("user", turn.question), ("assistant", turn.answer))
         ]
 
     async def append(self, account: str, parent: str, turn: StoredTurn) -> None:
-        """Store a finished turn under `parent`; one that would drive out most others is not kept."""
+        """Store a finished turn under `parent`, unless it is too large."""
         if self._turns and turn.size <= self._most_of_a_turn:
             await self._state.run(lambda connection: self._append(connection, account, parent, turn))
 
     async def drop(self, account: str, parent: str) -> int:
-        """Forget what was said under `parent`; return how many turns that were."""
+        """Delete the turns under `parent`; return their number."""
         return await self._state.run(lambda connection: _drop(connection, account, _stored(parent)))
 
     async def conversations(self, account: str, parent: str | None = None) -> list[tuple[str, Sequence[StoredTurn]]]:

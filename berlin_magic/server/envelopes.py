@@ -54,10 +54,10 @@ async def errors_in_envelopes(request: web.Request, handler: Handler) -> web.Str
 
 
 async def body_of(request: web.Request, *, most: int, within: float | None = None) -> Any:
-    """Return the JSON of a request, which has to say that it is JSON.
+    """Return the JSON of a request, whose Content-Type must be JSON.
 
     A web page can have a browser send any text to a server on its user's machine; what calls itself JSON is sent only
-    after the server was asked for leave, which this one never gives (the Fetch Standard, "CORS-preflight fetch").
+    if the server has allowed it, which this one never does (the Fetch Standard, "CORS-preflight fetch").
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ async def body_of(request: web.Request, *, most: int, within: float | None = Non
     most : int
         The most bytes that it may have.
     within : float, optional
-        Seconds within which it has to be there.
+        Seconds within which it must have arrived.
 
     Raises
     ------

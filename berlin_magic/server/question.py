@@ -12,7 +12,7 @@ from berlin_magic.server.options import check_options
 __all__ = ["DEFAULT_MODEL", "Question", "default_model"]
 
 DEFAULT_MODEL = "gpt-3.5-turbo"
-"""What every client of the family asks for when its user chose no model (protocol page, "Chat")."""
+"""The model that every client names if its user has chosen no model (protocol page, "Chat")."""
 
 _LONGEST_ID = 200
 _LIMITS = ("max_tokens", "max_completion_tokens")
@@ -28,7 +28,7 @@ def default_model(served: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What one client asks.
+    """One question of a client.
 
     Attributes
     ----------
@@ -102,5 +102,5 @@ class Question:
             return asked or default_model(served)
         if asked == unnamed:
             return default_model(served)
-        told = f"Model {asked[:_LONGEST_ID]} is not supported{f': {advice}' if advice else ''}"
-        raise EngineError(told, reason="no such model")
+        message = f"Model {asked[:_LONGEST_ID]} is not supported{f': {advice}' if advice else ''}"
+        raise EngineError(message, reason="no such model")

@@ -1,4 +1,4 @@
-"""The reply: an engine's events, sent to one client until the last word or the cut."""
+"""The reply: an engine's events, sent to one client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["send_reply"]
 
 _UNREAD = 2**14  # bytes that asyncio's transports take at once
 _TOO_LONG = "length"
-"""OpenAI's word for a reply that has reached its limit; used for one that has reached the server's, too."""
+"""OpenAI's finish reason for a reply that has reached its limit; used for the server's limit, too."""
 
 
 async def send_reply(
@@ -34,24 +34,24 @@ async def send_reply(
     is_covered: Callable[[], bool],
     completed: Callable[[str], Awaitable[None]],
 ) -> web.StreamResponse:
-    """Send `events` as they come, and return the finished response.
+    """Send `events` as they arrive; return the finished response.
 
     Parameters
     ----------
     request : web.Request
-        Whose answer it is.
+        The request to answer.
     events : async generator
-        The engine's; closed by the caller.
+        The engine's events; closed by the caller.
     segments : Segments
-        Writes them.
+        The writer of the stream's objects.
     bill : Bill
-        Counts them.
+        The count of the tokens.
     stall : float
-        Seconds that the client may leave them unread.
+        Seconds that the client may leave data unread.
     most : int
-        Characters, thoughts included, after which the reply is ended: some models never find an end.
+        Characters, reasoning included, after which the reply is ended: some models never stop.
     is_covered : callable
-        Whether what is left pays for the reply so far; if it does not, the reply is ended likewise.
+        Return whether the balance pays for the reply so far; if it does not, the reply is ended, too.
     completed : callable
         Awaited with the whole text at its end, before the client gets the end.
 
@@ -62,7 +62,7 @@ async def send_reply(
         the reply for whole.
     """
     log_entry().outcome = "left by its client"
-    # Nothing is sent before the engine has said something: until then a refusal can have its own HTTP status.
+    # Nothing is sent before the first event of the engine: until then a refusal can have its own HTTP status.
     event = await _first(events, bill)
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream;charset=utf-8", "Cache-Control": "no-cache"}
@@ -77,7 +77,7 @@ async def send_reply(
         async with asyncio.timeout(stall):
             await write(data)
 
-    text, said, reason = io.StringIO(newline=""), 0, ""
+    text, characters, reason = io.StringIO(newline=""), 0, ""
     opening = segments.start()  # goes out with the first piece if that is there: each write is a system call
     try:
         await response.prepare(request)
@@ -89,12 +89,12 @@ async def send_reply(
             if isinstance(event, Finish):
                 reason = clean(event.reason, 40)
             elif isinstance(event, Text | Reasoning):
-                word = event.text if isinstance(event, Text) else ""  # an empty one says that the model thinks
-                said += len(event.text)
-                text.write(word)
-                await send(opening + segments.text(word))
+                piece = event.text if isinstance(event, Text) else ""  # an empty one says that the model thinks
+                characters += len(event.text)
+                text.write(piece)
+                await send(opening + segments.text(piece))
                 opening = b""
-                if said > most or not is_covered():
+                if characters > most or not is_covered():
                     reason = _TOO_LONG
                     await events.aclose()
                     break
@@ -118,7 +118,7 @@ async def _first(events: AsyncGenerator[Event, None], bill: Bill) -> Event | Non
         while isinstance(event := await anext(events, None), Usage):
             bill.add(event)
     except Exception:
-        bill.waive()
+        bill.cancel()
         raise
     return event
 

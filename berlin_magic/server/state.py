@@ -1,4 +1,4 @@
-"""The state: what a server knows about conversations and logins, in one SQLite database."""
+"""The state of a server: its conversations and logins in one SQLite database."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Failure:
 
 
 class State:
-    """One database, in a file or in memory, that one server has for itself.
+    """A database in a file or in memory, used by one server alone.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The tokens of those who are logged in."""
+"""The tokens of the accounts that are logged in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LIFETIME = 30 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Whose token it is.
+    """The login that a token stands for.
 
     Attributes
     ----------
@@ -48,12 +48,12 @@ class Login:
 
 
 class Tokens:
-    """Gives out tokens, one for an account at a time, and remembers only their hashes.
+    """Issues tokens, one for an account at a time; only their hashes are kept.
 
     Parameters
     ----------
     state : State
-        Where they are kept for the next start.
+        The database that keeps them for the next start.
     lifetime : float
         Seconds that a token lives.
     most : int
@@ -78,14 +78,14 @@ class Tokens:
         self._by_account: OrderedDict[str, Login] = OrderedDict()
 
     async def load(self) -> None:
-        """Take up the logins of the server's earlier starts."""
+        """Load the logins that earlier runs of the server have stored."""
         rows = await self._state.run(
             lambda connection: connection.execute(
                 "SELECT account, name, mark, digest, expiry FROM logins ORDER BY expiry"
             ).fetchall()
         )
         for account, name, mark, digest, expiry in rows:
-            self._take(Login(account, name.decode("utf-8", "surrogatepass"), mark, digest, expiry))
+            self._add(Login(account, name.decode("utf-8", "surrogatepass"), mark, digest, expiry))
 
     async def issue(self, account: Account) -> str:
         """Return a new token (32 hexadecimal digits) for `account` and end the one that it had.
@@ -94,7 +94,7 @@ class Tokens:
         """
         token = secrets.token_hex(16)
         login = Login(account.id, account.name, account.mark, _digest(token), self._clock() + self._lifetime)
-        ended = self._take(login)
+        ended = self._add(login)
         values = (login.account, login.name.encode("utf-8", "surrogatepass"), login.mark, login.digest, login.expiry)
 
         def write(connection: sqlite3.Connection) -> None:
@@ -113,21 +113,21 @@ class Tokens:
         # Looked up by its hash, how long this takes says nothing about any token that is valid.
         login = self._by_digest.get(_digest(token))
         if login is not None and self._clock() >= login.expiry:
-            self._end(login.account)
+            self._remove(login.account)
             return None
         return login
 
-    def _take(self, login: Login) -> list[str]:
-        """Let `login` be its account's only one; return the accounts that are logged out to make room."""
-        self._end(login.account)
+    def _add(self, login: Login) -> list[str]:
+        """Add the only login of its account; return the accounts that are logged out because there are too many."""
+        self._remove(login.account)
         self._by_account[login.account] = self._by_digest[login.digest] = login
         ended: list[str] = []
         while len(self._by_account) > self._most:
             ended.append(next(iter(self._by_account)))
-            self._end(ended[-1])
+            self._remove(ended[-1])
         return ended
 
-    def _end(self, account: str) -> None:
+    def _remove(self, account: str) -> None:
         login = self._by_account.pop(account, None)
         if login is not None:
             del self._by_digest[login.digest]

@@ -45,14 +45,14 @@ _KEY_REFUSED = (
     "The engine does not accept this server's key or its account is used up{status}: whoever runs the server must "
     "look at it"
 )
-_SAID: Mapping[type[BerlinError], str] = {
+_MESSAGES: Mapping[type[BerlinError], str] = {
     IncompleteReplyError: "The engine broke its reply off, or the connection to it",
     ReplyTooLargeError: "The engine's reply is too large",
 }
 
 
 class Upstream:
-    """Answers with what an OpenAI-compatible server says.
+    """Asks an OpenAI-compatible server.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ class Upstream:
             passing = isinstance(error, ServerUnreachableError) and error.passing
             reason = f"{'the connection failed: ' if passing else ''}{str(error).splitlines()[0]}"
             return EngineError(f"request to {self._endpoint.where} failed, reason: {reason}")
-        return EngineError(_SAID.get(type(error), "The engine gave an incorrect answer"))
+        return EngineError(_MESSAGES.get(type(error), "The engine gave an incorrect answer"))
 
     def _key_refused(self, status: int | None) -> EngineError:
         shown = f" (HTTP {status})" if status else ""
@@ -182,14 +182,14 @@ class Upstream:
 
 
 def _refusal(error: ServerError) -> EngineError:
-    told = {"message": error.body or "", **({} if error.code is None else {"code": error.code})}
+    engine_error = {"message": error.body or "", **({} if error.code is None else {"code": error.code})}
     # Not its words: they may be what the user has said.
-    named = isinstance(error.code, str) and _IDENTIFIER.fullmatch(error.code)
+    is_code = isinstance(error.code, str) and _IDENTIFIER.fullmatch(error.code)
     return EngineError(
         "",
         status=error.status or HTTPStatus.INTERNAL_SERVER_ERROR,
         code=-1,
-        data={"error": told},
+        data={"error": engine_error},
         retry_after="" if error.retry_after is None else str(math.ceil(error.retry_after)),
-        reason=str(error.code) if named else f"HTTP {error.status or int(HTTPStatus.INTERNAL_SERVER_ERROR)}",
+        reason=str(error.code) if is_code else f"HTTP {error.status or int(HTTPStatus.INTERNAL_SERVER_ERROR)}",
     )

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from server.scripted_engine import ScriptedEngine
 
-from berlin_magic.server.__main__ import _say_models, main
+from berlin_magic.server.__main__ import _print_models, main
 from berlin_magic.server.accounts.database import AccountFile
 
 pytestmark = pytest.mark.slow
@@ -154,7 +154,7 @@ def test_a_reader_of_the_output_that_is_gone_costs_no_answer_and_no_complaint_at
 
 @pytest.mark.parametrize(("models", "default"), [(["a", "gpt-3.5-turbo"], "gpt-3.5-turbo"), (["a", "b"], "a")])
 async def test_who_names_no_model_gets_what_is_announced(capsys, models, default):
-    await _say_models(ScriptedEngine(models=models))
+    await _print_models(ScriptedEngine(models=models))
     assert f"default model is {default};" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""What the running replies of an account cost, compared with what it has left."""
+"""The cost of the running replies of an account, compared with its balance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Bill:
     Parameters
     ----------
     messages : sequence
-        What the engine is sent.
+        The messages that the engine is sent.
     limit : int, optional
         The most tokens that the engine may reply with, if the question names them.
     """
@@ -50,12 +50,12 @@ class Bill:
 
     @property
     def open_tokens(self) -> int:
-        """What it costs so far, until it is paid or waived."""
+        """What it costs so far, until the bill is closed."""
         return 0 if self._closed else self.tokens
 
     @property
     def reserved_tokens(self) -> int:
-        """What it may cost in the end, as far as that is known, until it is paid or waived."""
+        """What it may cost in the end, as far as that is known, until the bill is closed."""
         return 0 if self._closed else max(self.tokens, self.prompt_tokens + (self.limit or 0))
 
     @property
@@ -63,12 +63,12 @@ class Bill:
         """What the question costs with its context."""
         return self._usage.prompt_tokens or self._sent // _BYTES_A_TOKEN
 
-    def waive(self) -> None:
-        """Ask nothing for a question that was refused after all."""
+    def cancel(self) -> None:
+        """Close the bill with nothing to pay: the engine refused the question."""
         self._due, self._closed = False, True
 
-    def settle(self) -> int:
-        """Return what is to be paid, once: 0 the second time, and if the engine has given nothing."""
+    def close(self) -> int:
+        """Close the bill; return the tokens to pay: 0 if it was closed before, or if the engine has sent nothing."""
         due, self._due, self._closed = self._due, False, True
         return self.tokens if due else 0
 
@@ -83,7 +83,7 @@ class Spending:
     Parameters
     ----------
     accounts : Accounts
-        Who has how much left.
+        The accounts with their balances.
     """
 
     def __init__(self, accounts: Accounts) -> None:
@@ -103,7 +103,7 @@ class Spending:
         """
         bills = self._open[account.id]
         try:
-            self._make_room(account, bill, bills)
+            self._reserve(account, bill, bills)
             bills.append(bill)
             try:
                 yield
@@ -114,14 +114,14 @@ class Spending:
                 self._open.pop(account.id, None)
 
     def is_covered(self, account: Account, bill: Bill) -> bool:
-        """Whether what is left pays for the reply so far, and for what other running ones have reserved."""
+        """Return whether the balance pays for the reply so far, and for what other running ones have reserved."""
         if account.balance is None:  # a balance that it is given meanwhile counts from the next question on
             return True
         left = self._left(account)
         others = sum(one.reserved_tokens for one in self._open[account.id] if one is not bill)
         return left is None or bill.open_tokens + others <= left
 
-    def _make_room(self, account: Account, bill: Bill, others: Sequence[Bill]) -> None:
+    def _reserve(self, account: Account, bill: Bill, others: Sequence[Bill]) -> None:
         left = self._left(account)
         if left is None:
             return

@@ -1,4 +1,4 @@
-"""How often a password may be tried."""
+"""The limits on attempts to log in."""
 
 from __future__ import annotations
 
@@ -74,25 +74,25 @@ class LoginLimits:
 
     def begin(self, address: str, account: str) -> Attempt:
         """Count one attempt, whose password is to be checked now."""
-        begun = Attempt(self._clock(), address, account[:_NAME])
-        self._tries.append(begun)
-        return begun
+        attempt = Attempt(self._clock(), address, account[:_NAME])
+        self._tries.append(attempt)
+        return attempt
 
-    def end(self, begun: Attempt, *, succeeded: bool) -> None:
-        """Say how `begun` has ended; a success is not counted any more."""
-        begun.pending = False
-        if succeeded and begun in self._tries:
-            self._tries.remove(begun)
+    def end(self, attempt: Attempt, *, succeeded: bool) -> None:
+        """Record how `attempt` ended; one that succeeded no longer counts."""
+        attempt.pending = False
+        if succeeded and attempt in self._tries:
+            self._tries.remove(attempt)
 
     def _waits(self, address: str, account: str, now: float) -> Iterator[float]:
-        here = [one for one in self._tries if one.address == address]
-        theirs = [one for one in self._tries if one.account == account]
-        both = [one for one in here if one.account == account]
-        for tries, most in ((both, self._each), (theirs, self._account), (here, self._address)):
+        from_address = [one for one in self._tries if one.address == address]
+        on_account = [one for one in self._tries if one.account == account]
+        both = [one for one in from_address if one.account == account]
+        for tries, most in ((both, self._each), (on_account, self._account), (from_address, self._address)):
             if len(tries) >= most:
                 # Those that are being checked may yet be right, and count no more then.
                 checked = any(one.pending for one in tries[-most:])
                 yield _SOON if checked else tries[-most].at + self._window - now
-        for tries, most in ((here, self._address_checks), (list(self._tries), self._checks)):
+        for tries, most in ((from_address, self._address_checks), (list(self._tries), self._checks)):
             if sum(one.pending for one in tries) >= most:
                 yield _SOON

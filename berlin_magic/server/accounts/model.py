@@ -23,9 +23,9 @@ class Account:
     balance : int or None
         Tokens that it may still use; None for no limit.
     id : str
-        What is its own is kept under this; another account of the same name, at another time, has another.
+        The key of its stored data; a later account with the same name has another id.
     mark : str
-        Changes with the password, and ends the logins made before.
+        Changes with the password; logins with an older mark have ended.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Accounts(Protocol):
 
 
 class OpenAccounts:
-    """Every name is an account and every password is right: for one's own machine, with nothing to protect."""
+    """Accept every name with every password: for a machine with one user and nothing to protect."""
 
     are_open = True
 

@@ -26,7 +26,7 @@ def hash_password(password: str) -> str:
 
 
 def is_password(password: str, hashed: str) -> bool:
-    """Say whether `hashed`, as `hash_password` returned it, is the hash of `password`."""
+    """Return whether `hashed`, as `hash_password` returned it, is the hash of `password`."""
     try:
         kind, n, r, p, salt, digest = hashed.split("$")
         computed = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))

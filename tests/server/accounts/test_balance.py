@@ -32,9 +32,9 @@ def test_half_a_surrogate_pair_can_be_counted():
 
 
 def test_it_is_settled_once_and_only_where_the_engine_has_given_something():
-    assert bill().settle() == 0
+    assert bill().close() == 0
     given = bill("")
-    assert [given.settle(), given.settle()] == [20, 0]
+    assert [given.close(), given.close()] == [20, 0]
     empty = Bill([])
     empty.add("")
-    assert empty.settle() == 1
+    assert empty.close() == 1
