@@ -133,10 +133,29 @@ _HALF = re.compile("[\ud800-\udfff]")
 class _Careful(ResponseHandler):
     """Serve no second request after an error, or if anything is left of the first; parse a head before its body.
 
+    For the limit on silence, aiohttp makes a new timer at each read. Here one timer runs on; when it ends, the time of
+    the last read says how long to wait on.
+
     Servers close a connection after an error without saying so, and the next question would meet that.
     A parser in C (aiohttp 3.14) that meets broken framing drops the response that began in the same read, and all words
     of it: with a Content-Length that is a few bytes short, a whole reply.
     """
+
+    _last_read = 0.0
+
+    def _reschedule_timeout(self) -> None:
+        self._last_read = self._loop.time()
+        timer, limit = self._read_timeout_handle, self._read_timeout
+        if timer is None or not limit or timer.when() > self._last_read + limit:
+            super()._reschedule_timeout()
+
+    def _on_read_timeout(self) -> None:
+        self._read_timeout_handle = None
+        left = self._last_read + (self._read_timeout or 0.0) - self._loop.time()
+        if left > 0:
+            self._read_timeout_handle = self._loop.call_later(left, self._on_read_timeout)
+        else:
+            super()._on_read_timeout()
 
     def is_connected(self) -> bool:
         """Say whether it can be used; the pool asks nothing else of a connection that was idle."""

@@ -253,6 +253,28 @@ async def test_a_slow_but_living_stream_has_no_limit(server):
     assert data == b"x" * 10
 
 
+async def test_silence_is_counted_from_the_last_read_not_from_the_first(server):
+    server.on("/", [HEAD, *(step for _ in range(4) for step in (b"x", 0.1)), Then.HOLD])
+    data, error = await fetched(server.url, silence=0.3)
+    assert type(error) is errors.SilentTooLongError
+    assert data == b"x" * 4
+
+
+async def test_the_limit_on_silence_makes_no_timer_for_each_read(server, monkeypatch):
+    loop, delays = asyncio.get_running_loop(), []
+    call_later = loop.call_later
+
+    def counted(delay: float, *rest, **more) -> asyncio.TimerHandle:
+        delays.append(delay)
+        return call_later(delay, *rest, **more)
+
+    monkeypatch.setattr(loop, "call_later", counted)
+    server.on("/", [HEAD, *(step for _ in range(20) for step in (b"x", 0.01))])
+    data, error = await fetched(server.url, silence=77.0)
+    assert (data, error) == (b"x" * 20, None)
+    assert 1 <= delays.count(77.0) < 5
+
+
 @pytest.mark.parametrize(
     ("end", "kind"),
     [
