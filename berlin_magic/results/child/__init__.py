@@ -1,1 +1,1 @@
-"""The programs of the process that a check runs in; each is run by its path, and imports nothing of the package."""
+"""The programs that run a check in processes of their own; they import nothing else of the package."""

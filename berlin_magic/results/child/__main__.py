@@ -1,6 +1,6 @@
 """Run a program of this folder by its path: ``python -I __main__.py judge``.
 
-The folder becomes a package of its own, so that nothing else of `berlin_magic` is imported.
+The folder is imported as a package of its own, so that nothing else of `berlin_magic` is imported.
 """
 
 import importlib

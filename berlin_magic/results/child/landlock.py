@@ -1,8 +1,9 @@
-"""Landlock: a process of Linux gives up rights, for itself and for all that it starts.
+"""Take rights from this process with Landlock, a part of Linux.
 
-From Linux 5.13 on any process may do so (docs.kernel.org/userspace-api/landlock.html). What is given up here is to
-write outside of a folder, to look into processes from before (their memory, environment and open files), and, from
-Linux 6.12 on, to send signals to them; and what root may do beyond that.
+From Linux 5.13 on any process can give up rights, for itself and for the processes that it starts
+(docs.kernel.org/userspace-api/landlock.html). Here it gives up the right to write outside of a folder, to read the
+memory, environment and open files of processes that ran before, from Linux 6.12 on to send them signals, and the
+further rights of root.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ _TRUNCATE, _SIGNALS = 3, 6  # versions of Landlock
 _WRITING = 1 << 1 | 1 << 4 | 1 << 5 | 0x7F << 6
 _TO_TRUNCATE, _TO_FILES = 1 << 14, 1 << 1
 _SCOPE_SIGNAL = 1 << 1
-_OF_ALL = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
-_OF_SEMAPHORES = "/dev/shm"  # noqa: S108 - where those of `multiprocessing` are
+_WRITABLE_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108 - the semaphores of `multiprocessing` are there
 _CAPABILITIES = 0x20080522  # _LINUX_CAPABILITY_VERSION_3, of linux/capability.h
 
 
 def confine(folder: str) -> bool:
-    """Let this process write in `folder` alone; return whether the system can do that."""
+    """Let this process write only in `folder`; return whether the system supports that."""
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -42,11 +43,11 @@ def confine(folder: str) -> bool:
     if rules < 0:
         return False
     files = writing & (_TO_FILES | _TO_TRUNCATE)
-    for path, rights in [(folder, writing), (_OF_SEMAPHORES, writing), *((name, files) for name in _OF_ALL)]:
+    for path, rights in [(folder, writing), (_SHARED_MEMORY, writing), *((name, files) for name in _WRITABLE_DEVICES)]:
         if Path(path).exists():
-            where = os.open(path, os.O_PATH)
-            libc.syscall(_ADD, rules, _PATH_BENEATH, struct.pack("=Qi", rights, where), 0)
-            os.close(where)
+            descriptor = os.open(path, os.O_PATH)
+            libc.syscall(_ADD, rules, _PATH_BENEATH, struct.pack("=Qi", rights, descriptor), 0)
+            os.close(descriptor)
     libc.prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     libc.capset(
         struct.pack("Ii", _CAPABILITIES, 0), bytes(24)

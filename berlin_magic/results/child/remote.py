@@ -1,4 +1,4 @@
-"""The code of a reply as the judge sees it: objects that another process keeps, and data."""
+"""Objects of the worker process, for the check that runs in the judge's."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from typing import Any
 
 from . import values
 
-__all__ = ["Gone", "Names", "Remote", "ReplyError", "Worker", "shown"]
+__all__ = ["Names", "Remote", "ReplyError", "Worker", "WorkerEndedError", "shown"]
 
-_LARGEST = 16_000_000  # bytes of one answer of the worker
-_LONGEST = 3000  # characters of an error
-_CALLS = 5  # the last ones are told if the check fails
+_ANSWER_LIMIT = 16_000_000  # bytes of one answer of the worker
+_ERROR_LIMIT = 3000  # characters of an error
+_CALLS_SHOWN = 5  # the last calls, if the check fails
 
 
-class Gone(BaseException):
-    """The worker has ended, or was ended, before the check had."""
+class WorkerEndedError(BaseException):
+    """The worker ended, or was ended, before the check."""
 
 
 class ReplyError(Exception):
-    """An error of the code's that no built-in class stands for."""
+    """An error of the code whose class is not a built-in one."""
 
 
 class Worker:
-    """The process of the code: it does as it is asked, and gives what comes of it.
+    """The process of the code, which takes requests.
 
     Parameters
     ----------
     process : Popen
-        It runs `worker.main`.
+        The process, which runs `worker.main`.
 
     Attributes
     ----------
     calls : list of str
-        What the last calls gave.
+        The last calls of the code, and what they returned.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -46,50 +46,50 @@ class Worker:
         self.calls: list[str] = []
 
     def begin(self, limits: Any) -> None:
-        """Tell the process what it may use."""
+        """Send the limits of the process, which it reads first."""
         self._send(limits)
 
     def ask(self, do: str, *args: Any, keep: bool = False, **more: Any) -> Any:
-        """Have a function of `operator` or a built-in one called; `keep` leaves its result where it is."""
-        given = {key: self._encode(one) for key, one in more.items()}
-        request = {"do": do, "args": [self._encode(one) for one in args], "more": given, "keep": keep}
+        """Call a function of `operator`, or a built-in one, in the worker; with `keep` its result stays there."""
+        encoded = {key: self._encode(one) for key, one in more.items()}
+        request = {"do": do, "args": [self._encode(one) for one in args], "more": encoded, "keep": keep}
         try:
             answer = self.request(request)
         except Exception as error:
             if do == "call":
-                self._tell(f"{_shown_call(args, more)} raised {type(error).__name__}")
+                self._log(f"{_shown_call(args, more)} raised {type(error).__name__}")
             raise
         for number, record in (answer.get("changed") or {}).items():
-            _change(args[int(number)], self.decode(record))
+            _update(args[int(number)], self.decode(record))
         result = self.decode(answer.get("value"))
         if do == "call":
-            self._tell(f"{_shown_call(args, more)} gave {shown(result)}")
+            self._log(f"{_shown_call(args, more)} gave {shown(result)}")
         return result
 
-    def _tell(self, call: str) -> None:
+    def _log(self, call: str) -> None:
         self.calls.append(call)
-        del self.calls[:-_CALLS]
+        del self.calls[:-_CALLS_SHOWN]
 
     def request(self, request: Any) -> Any:
-        """Send a request and return its answer; raise the error that it tells of."""
+        """Send a request and return its answer; raise the error that is in it."""
         self._send(request)
         while "callback" in (answer := self._receive()):
             self._send(self._call_back(answer))
         if error := answer.get("error"):
             raised: Any = _error_of(error)
-            raised.trace = str(error.get("trace"))[: 2 * _LONGEST]
+            raised.trace = str(error.get("trace"))[: 2 * _ERROR_LIMIT]
             raise raised
         return answer
 
     def decode(self, record: Any) -> Any:
-        """Return the value, or what stands here for an object that the worker keeps."""
-        return values.decode(record, self._other)
+        """Return the value; for an object that the worker keeps, a `Remote`."""
+        return values.decode(record, self._decode_other)
 
-    def _other(self, record: Any) -> Any:
+    def _decode_other(self, record: Any) -> Any:
         if record.get("$") == "callback":
             return self._callbacks[record["id"]]
         if record.get("$") != "object":
-            raise ReplyError("the code gave what is no value")
+            raise ReplyError("the code returned a record that is not a value")
         return Remote(self, int(record["id"]), str(record.get("kind"))[:100], str(record.get("repr"))[:200])
 
     def _encode(self, value: Any) -> Any:
@@ -110,7 +110,7 @@ class Worker:
             function = self._callbacks[int(request["callback"])]
             given = {str(key): self.decode(one) for key, one in request["more"].items()}
             return {"value": self._encode(function(*[self.decode(one) for one in request["args"]], **given))}
-        except Exception as error:  # noqa: BLE001 - goes to whoever has called
+        except Exception as error:  # noqa: BLE001 - the worker raises it again
             return {"error": {"kind": type(error).__name__, "said": str(error)}}
 
     def _send(self, request: Any) -> None:
@@ -119,39 +119,39 @@ class Worker:
             self._to.write(json.dumps(request).encode() + b"\n")
             self._to.flush()
         except OSError:
-            raise Gone from None
+            raise WorkerEndedError from None
 
     def _receive(self) -> Any:
         assert self._from is not None  # noqa: S101 - it is a pipe
-        line = self._from.readline(_LARGEST)
+        line = self._from.readline(_ANSWER_LIMIT)
         if not line.endswith(b"\n"):
-            if len(line) < _LARGEST:
-                raise Gone
-            raise ReplyError(f"the code gave a value of more than {_LARGEST // 1_000_000} MB")
+            if len(line) < _ANSWER_LIMIT:
+                raise WorkerEndedError
+            raise ReplyError(f"the code returned a value of more than {_ANSWER_LIMIT // 1_000_000} MB")
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            raise ReplyError("the code has written into what only its answers go into")
+            raise ReplyError("the code has written into the pipe of its answers")
         return answer
 
 
-def _change(mine: Any, now: Any) -> None:
-    """Change a list, dict or set of the check as the code has changed its copy."""
-    if (type(mine) is list and type(now) is list) or (type(mine) is bytearray and type(now) is bytearray):
-        mine[:] = now
-    elif (type(mine) is dict and type(now) is dict) or (type(mine) is set and type(now) is set):
+def _update(mine: Any, changed: Any) -> None:
+    """Give a list, dict or set of the check the contents that the code has given its copy."""
+    if (type(mine) is list and type(changed) is list) or (type(mine) is bytearray and type(changed) is bytearray):
+        mine[:] = changed
+    elif (type(mine) is dict and type(changed) is dict) or (type(mine) is set and type(changed) is set):
         mine.clear()
-        mine.update(now)
+        mine.update(changed)
 
 
 def _error_of(record: Any) -> Exception:
-    """Return an error like one of the code's: of the nearest built-in class, with the same name and text."""
+    """Return an error with the name and text of one of the code, and of its nearest built-in class."""
     kinds = [str(kind)[:100] for kind in record.get("kinds") or ()]
     known = [getattr(builtins, kind, None) for kind in kinds]
     base = next((one for one in known if isinstance(one, type) and issubclass(one, Exception)), ReplyError)
-    said = str(record.get("said"))[:_LONGEST]
+    said = str(record.get("said"))[:_ERROR_LIMIT]
     if not kinds or base.__name__ == kinds[0]:
         kind = base
     else:
@@ -160,7 +160,7 @@ def _error_of(record: Any) -> Exception:
         )
     try:
         return kind(said)
-    except TypeError:  # UnicodeDecodeError and the like take more
+    except TypeError:  # UnicodeDecodeError and the like need further arguments
         return ReplyError(f"{kinds[0]}: {said}")
 
 
@@ -179,7 +179,7 @@ class Remote:
         self.__ask("setattr", self, name, value)
 
     def __call__(self, *args: Any, **more: Any) -> Any:
-        """Have the worker call it."""
+        """Call the object in the worker."""
         return self.__worker.ask("call", self, *args, **more)
 
     def __repr__(self) -> str:
@@ -221,7 +221,7 @@ def _named(value: Any, name: str) -> Any:
     return value
 
 
-def _asked(do: str, *, keep: bool) -> Callable[..., Any]:
+def _requested(do: str, *, keep: bool) -> Callable[..., Any]:
     def method(self: Remote, *args: Any) -> Any:
         return _field(self, "worker").ask(do, self, *args, keep=keep)
 
@@ -234,8 +234,8 @@ def _compared(do: str) -> Callable[[Remote, Any], Any]:
             return _field(self, "worker").ask(do, self, other)
         kind = _field(self, "kind")
         raise TypeError(
-            f"an object of the class {kind} is compared with {shown(other)}: what the code's own objects say of "
-            "themselves is not believed; compare its parts, or convert it (int, str, list, …)"
+            f"an object of the class {kind} is compared with {shown(other)}: the result of its own comparison "
+            "is not trusted; compare its parts, or convert it (int, str, list, …)"
         )
 
     return method
@@ -249,10 +249,10 @@ def _reflected(do: str) -> Callable[[Remote, Any], Any]:
 
 
 for _do in ("len", "next", "int", "float", "index", "hash", "getitem", "setitem", "delitem"):
-    setattr(Remote, f"__{_do}__", _asked(_do, keep=False))
-# What an operator gives stays in the worker: `x - 4` shows it what is expected, and a `0` from there proves nothing.
+    setattr(Remote, f"__{_do}__", _requested(_do, keep=False))
+# The result of an operator stays in the worker: `x - 4` tells the code the expected value, and its `0` proves nothing.
 for _do in ("neg", "pos", "abs", "invert", "round"):
-    setattr(Remote, f"__{_do}__", _asked(_do, keep=True))
+    setattr(Remote, f"__{_do}__", _requested(_do, keep=True))
 for _do in (
     "add",
     "sub",
@@ -268,23 +268,23 @@ for _do in (
     "or_",
     "xor",
 ):
-    setattr(Remote, f"__{_do.rstrip('_')}__", _asked(_do, keep=True))
+    setattr(Remote, f"__{_do.rstrip('_')}__", _requested(_do, keep=True))
     setattr(Remote, f"__r{_do.rstrip('_')}__", _reflected(_do))
 for _do in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Remote, f"__{_do}__", _compared(_do))
 
 
 class Names(dict[str, Any]):
-    """The namespace of the check: the user's names, and those of the code, which are asked for when they are used."""
+    """The namespace of the check: the user's names, and those of the code, which are requested when they are used."""
 
-    def __init__(self, worker: Worker, theirs: set[str]) -> None:
+    def __init__(self, worker: Worker, of_code: set[str]) -> None:
         super().__init__(__name__="__check__")
         self._worker = worker
-        self._theirs = theirs
+        self._of_code = of_code
         self.used: set[str] = set()
 
     def __missing__(self, name: str) -> Any:
-        if name not in self._theirs:
+        if name not in self._of_code:
             raise KeyError(name)
         if hasattr(builtins, name):
             raise NameError(f"the code must not define {name}, a built-in name which the check uses")
@@ -293,7 +293,7 @@ class Names(dict[str, Any]):
 
 
 def shown(value: Any) -> str:
-    """Return the beginning of what a value looks like."""
+    """Return the beginning of the `repr` of a value."""
     return _REPR.repr(value)
 
 

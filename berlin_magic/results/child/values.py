@@ -1,8 +1,8 @@
-"""Values as JSON, and back: data alone, of which nothing runs when it is read.
+"""Convert values to JSON and back, without running code when they are read.
 
-Pickle is no way to read what the code of a reply has made: reading it runs what its writer wants. Here only values of
-known types are written, and only these are made again. Numbers, texts, `None`, and lists stand for themselves; anything
-else is a dict with its kind under ``$``.
+Pickle must not read what the code of a reply has written: unpickling runs any code that the writer wants. Here only
+values of known types are written and read. Numbers, texts, `None` and lists are JSON as they are; any other value is a
+dict with its kind under ``$``.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ Other = Callable[[Any], Any]
 
 
 class NotDataError(TypeError):
-    """A value is an object of another kind than those that are copied as data."""
+    """The value is not of a type that is copied as data."""
 
 
 def refused(value: object) -> Any:
-    """Refuse a value that is not data."""
+    """Raise the error for a value that is not data."""
     raise NotDataError(f"an object of the class {type(value).__qualname__} is not copied as data")
 
 
 def encode(value: Any, other: Other = refused) -> Any:
-    """Return a value as what `json.dumps` takes.
+    """Return a value in a form that `json.dumps` takes.
 
     Parameters
     ----------
     value : object
-        A subclass of a known type is not that type: it may compare as it likes.
+        The value. One of a subclass of a known type is not data: it can define its own comparison.
     other : callable
-        Returns what stands for a value that is not data.
+        Returns the record of a value that is not data, or raises.
 
     Raises
     ------
     NotDataError
-        If it is not data, and `other` does not know it.
+        If it is not data, and there is no `other`.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -60,13 +60,13 @@ def encode(value: Any, other: Other = refused) -> Any:
         return {"$": kind.__name__, "v": _WRITTEN[kind](value)}
     try:
         library = _library_value(value, kind.__module__.partition(".")[0], other)
-    except (TypeError, ValueError, AttributeError, KeyError, ImportError):  # a table of a form that is not known here
+    except (TypeError, ValueError, AttributeError, KeyError, ImportError):  # a table with a form that is not supported
         library = None
     return other(value) if library is None else library
 
 
-def decode(record: Any, other: Other = refused) -> Any:  # noqa: PLR0911 - as above
-    """Return the value that `encode` has written; `other` makes that of an unknown kind."""
+def decode(record: Any, other: Other = refused) -> Any:  # noqa: PLR0911 - one for each kind
+    """Return the value that `encode` has written; `other` returns the value of a record of an unknown kind."""
     if isinstance(record, list):
         return [decode(item, other) for item in record]
     if not isinstance(record, dict):
@@ -123,8 +123,8 @@ _READ: dict[str, Callable[[Any], Any]] = {
 _DTYPE = re.compile(r"[<>|=]?[biufcSUMm?]\d*(\[\w+\])?")
 
 
-def _library_value(value: Any, library: str, other: Other) -> Any:  # noqa: PLR0911 - likewise
-    """Return a value of NumPy, pandas or polars; None for what is not known of them."""
+def _library_value(value: Any, library: str, other: Other) -> Any:  # noqa: PLR0911 - one for each type
+    """Return the record of a value of NumPy, pandas or polars; None if it is of another type."""
     name = type(value).__name__
     if library == "numpy":
         if name == "ndarray":
@@ -167,7 +167,9 @@ def _column(series: Any, other: Other) -> dict[str, Any]:
     if type(series.dtype).__module__.startswith("numpy") and series.dtype.kind != "O":
         return {"v": _array(series.to_numpy(), other)}
     missing = series.isna()
-    cells = [None if gone else encode(one, other) for one, gone in zip(series.tolist(), missing, strict=True)]
+    cells = [
+        None if is_missing else encode(one, other) for one, is_missing in zip(series.tolist(), missing, strict=True)
+    ]
     return {"v": cells, "dtype": str(series.dtype)}
 
 
@@ -184,7 +186,7 @@ def _array_of(record: Any, other: Other) -> Any:
             array[number] = decode(one, other)
         return array.reshape(shape)
     if not _DTYPE.fullmatch(record["dtype"]):
-        raise ValueError("this is not the type of an array of data")
+        raise ValueError("the dtype of the array is not one of plain data")
     return numpy.frombuffer(b64decode(record["v"]), dtype=record["dtype"]).reshape(shape).copy()
 
 

@@ -1,4 +1,4 @@
-"""What the code of a check has started: its processes, watched and ended."""
+"""Watch the processes that a check has started."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess
 
 
 class Printed:
-    """What was printed: its beginning and its end, and how much it was."""
+    """Printed output, of which the beginning and the end are kept."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -26,7 +26,7 @@ class Printed:
         self._tail = b""
 
     def add(self, data: bytes) -> None:
-        """Take more."""
+        """Append printed bytes."""
         self.count += len(data)
         room = _HEAD - len(self._head)
         if room > 0:
@@ -34,7 +34,7 @@ class Printed:
         self._tail = (self._tail + data)[-_TAIL:]
 
     def write(self, text: str) -> int:
-        """Take what the check prints."""
+        """Append text that the check prints."""
         self.add(text.encode(errors="replace"))
         return len(text)
 
@@ -48,7 +48,7 @@ class Printed:
 
 
 class Watch:
-    """Everything that the check has started, with its limits; it ends what exceeds them."""
+    """The processes that the check has started, and their limits."""
 
     def __init__(self, order: Any, folder: Path) -> None:
         import psutil  # noqa: PLC0415 - found by the paths of the order
@@ -59,9 +59,9 @@ class Watch:
         self.ended = threading.Event()
         self._order = order
         self._folder = folder
-        self._me = psutil.Process()
+        self._own_process = psutil.Process()
         self._seen: set[Any] = set()
-        self._latest = time.monotonic() + order["seconds"]
+        self._deadline = time.monotonic() + order["seconds"]
         self.worker = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-I", "-B", "-X", "utf8", str(Path(__file__).with_name("__main__.py")), "worker"],
             stdin=subprocess.PIPE,
@@ -72,68 +72,68 @@ class Watch:
             creationflags=_WINDOWS_FLAGS,
         )
 
-    def look(self) -> str:
-        """Return which limit is exceeded; empty for none."""
+    def exceeded_limit(self) -> str:
+        """Return a sentence about the limit that is exceeded; empty if none is."""
         order = self._order
-        if time.monotonic() > self._latest:
+        if time.monotonic() > self._deadline:
             return f"It did not end within {order['seconds']:g} seconds."
         if self.printed.count > order["output"]:
             return f"It printed more than {order['output'] // 1000:,} kB."
         alive = self.alive()
         if len(alive) > order["children"]:
             return f"It started more than {order['children']} processes."
-        held = 0
-        for one in alive:
+        used = 0
+        for process in alive:
             with contextlib.suppress(self.psutil.Error):
-                held += one.memory_info().rss
-        if held > order["memory"]:
+                used += process.memory_info().rss
+        if used > order["memory"]:
             return f"It used more than {order['memory'] // 1_000_000:,} MB of memory."
         if _size(self._folder, order["disk"]) > order["disk"]:
             return f"It wrote more than {order['disk'] // 1_000_000:,} MB of files."
         return ""
 
     def alive(self) -> list[Any]:
-        """Return the processes that the code has started and that have not ended, its own included."""
+        """Return the processes of the code that still run, the worker included."""
         with contextlib.suppress(self.psutil.Error):
-            self._seen.update(self._me.children(recursive=True))
-        return [one for one in self._seen if self._is_alive(one)]
+            self._seen.update(self._own_process.children(recursive=True))
+        return [process for process in self._seen if self._is_alive(process)]
 
-    def _is_alive(self, one: Any) -> bool:
+    def _is_alive(self, process: Any) -> bool:
         try:
-            return bool(one.is_running() and one.status() != self.psutil.STATUS_ZOMBIE)
+            return bool(process.is_running() and process.status() != self.psutil.STATUS_ZOMBIE)
         except self.psutil.Error:
             return False
 
     def end(self, reason: str) -> None:
-        """End the code and all that it has started, if that has not been done; `reason` says why."""
+        """End the processes of the code; the first `reason` is kept."""
         self.reason = self.reason or reason
         self.kill()
 
     def kill(self) -> None:
-        """Kill what the code has started, until nothing is left of it."""
+        """Kill the processes of the code until none is left."""
         if hasattr(os, "killpg"):
             with contextlib.suppress(OSError):
                 os.killpg(self.worker.pid, 9)
         for _ in range(500):
             if not (alive := self.alive()):
                 break
-            for one in alive:
+            for process in alive:
                 with contextlib.suppress(self.psutil.Error):
-                    one.kill()
+                    process.kill()
             time.sleep(0.002)
 
 
 def _size(folder: Path, most: int) -> int:
-    """Return the bytes in the files of a folder; a file counts for one block at least."""
+    """Return the bytes in the files of a folder, each at least one block; stop counting above `most`."""
     size = 0
-    waiting = [folder]
-    while waiting and size <= most:
-        with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
+    folders = [folder]
+    while folders and size <= most:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
                     size += max(entry.stat(follow_symlinks=False).st_size, 4096)
                     if entry.is_dir(follow_symlinks=False):
-                        waiting.append(Path(entry.path))
+                        folders.append(Path(entry.path))
                 if size > most:
                     break
     return size

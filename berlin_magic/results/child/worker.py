@@ -1,8 +1,7 @@
-"""The program that runs the code of a reply, and does with what it defines as the judge asks.
+"""The program that runs the code of a reply for the judge.
 
-It is believed in nothing: it gives values, as data, and the judge draws its own conclusions (`judge`). On standard
-input it reads one line of JSON for each request, and answers each with one; what the code prints goes to standard
-error.
+The judge trusts nothing of it: it sends values, as data, and the judge compares them. On standard input it reads one
+line of JSON for each request, and answers each with one; what the code prints goes to standard error.
 """
 
 from __future__ import annotations
@@ -11,26 +10,26 @@ import builtins
 import contextlib
 import importlib
 import json
-import linecache
 import operator
 import os
 import sys
-import traceback
 import types
 from pathlib import Path
 from typing import Any
 
-from . import landlock, values
+from . import landlock, source, values
+from .source import trace
 
 __all__ = ["Worker", "main"]
 
 NAME = "<reply>"
-_KILL, _DIES_WITH_PARENT = 9, 1  # SIGKILL, and PR_SET_PDEATHSIG of prctl(2)
-_REPR = 200  # characters
+_OWN_FILES = {__file__, source.__file__}
+_KILL, _SET_PDEATHSIG = 9, 1  # SIGKILL, and PR_SET_PDEATHSIG of prctl(2)
+_REPR_LIMIT = 200  # characters
 
 
 class Worker:
-    """The namespace of the code, and the objects of it that the judge holds."""
+    """The namespace of the code, and those of its objects that the judge refers to."""
 
     def __init__(self, requests: Any, answers: Any, *, confined: bool) -> None:
         self._confined = confined
@@ -45,7 +44,7 @@ class Worker:
         while request := self._read():
             self._write(self._answer(request))
             if request["do"] == "end":
-                os._exit(0)  # what the code has left running, such as a thread, is not waited for
+                os._exit(0)  # threads of the code that still run are not waited for
 
     def _answer(self, request: Any) -> Any:
         try:
@@ -56,7 +55,7 @@ class Worker:
             return {"error": _error_record(error)}
 
     def prepare(self, request: Any) -> bool:
-        """Put the variables and modules in place that the code may use; return whether this process is confined."""
+        """Define the variables and modules that the code may use; return whether this process is confined."""
         names = vars(self._module)
         for name, module in request["modules"].items():
             with contextlib.suppress(ImportError):
@@ -66,22 +65,19 @@ class Worker:
         return self._confined
 
     def run(self, request: Any) -> None:
-        """Run the code of the reply as a cell's is run."""
-        code: str = request["code"]
-        lines = f"{code}\n".splitlines(keepends=True)  # without the last line break the marks below are one off (3.11)
-        linecache.cache[NAME] = (len(code), None, lines, NAME)
+        """Run the code of the reply as the code of a cell is run."""
         sys.modules["__main__"] = self._module
-        exec(compile(code, NAME, "exec", dont_inherit=True), vars(self._module))  # noqa: S102 - what it is for
+        source.run(request["code"], NAME, vars(self._module))
 
     def get(self, request: Any) -> Any:
-        """Return what a name of the code stands for."""
+        """Return the value of a name of the code."""
         try:
             return self._encode(vars(self._module)[request["name"]])
         except KeyError:
             raise NameError(f"name {request['name']!r} is not defined") from None
 
     def end(self, _request: Any) -> None:
-        """End well."""
+        """Do nothing: `serve` ends the process after the answer."""
 
     def _apply(self, request: Any) -> Any:
         name, given = request["do"], request["args"]
@@ -103,10 +99,10 @@ class Worker:
     def _reference(self, value: Any) -> Any:
         self._objects.append(value)
         try:
-            shown = repr(value)[:_REPR]
+            text = repr(value)[:_REPR_LIMIT]
         except Exception:  # noqa: BLE001 - it is the code's own
-            shown = f"<{type(value).__qualname__}>"
-        return {"$": "object", "id": len(self._objects) - 1, "kind": type(value).__qualname__, "repr": shown}
+            text = f"<{type(value).__qualname__}>"
+        return {"$": "object", "id": len(self._objects) - 1, "kind": type(value).__qualname__, "repr": text}
 
     def _decode(self, record: Any) -> Any:
         return values.decode(record, self._other)
@@ -135,7 +131,7 @@ class Worker:
 
     def _write(self, answer: Any) -> None:
         if os.getpid() != self._pid:
-            os._exit(1)  # a copy of this process, which the code has made
+            os._exit(1)  # a fork of this process, which the code has made
         with contextlib.suppress(Exception):
             sys.stdout.flush()
         self._answers.write(json.dumps(answer).encode() + b"\n")
@@ -143,19 +139,16 @@ class Worker:
 
 
 def _error_record(error: BaseException) -> Any:
-    """Return an error as data: its classes, its text, and the traceback as far as it is the code's."""
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if one.filename != __file__]
-    stack = "".join(traceback.format_list(traceback.StackSummary.from_list(frames)))
-    said = "".join(traceback.format_exception_only(error))
+    """Return an error as data: its classes, its text, and the traceback without our own frames."""
     return {
         "kinds": [one.__name__ for one in type(error).__mro__],
         "said": str(error),
-        "trace": f"Traceback (most recent call last):\n{stack}{said}" if stack else said,
+        "trace": trace(error, lambda name: name not in _OWN_FILES),
     }
 
 
 def _limit(order: Any) -> None:
-    """Set the limits that this system has; the judge watches those that it has not."""
+    """Set the limits that this system supports; the judge watches all of them."""
     try:
         import resource  # noqa: PLC0415 - not on Windows
     except ImportError:
@@ -174,16 +167,16 @@ def _limit(order: Any) -> None:
 
 
 def main() -> None:
-    """Serve the judge."""
+    """Answer the requests of the judge."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what is printed is no answer
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what was printed is told, however it ends
+    os.dup2(2, 1)  # what is printed must not be taken for an answer
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # nothing printed is lost, however the process ends
     order = json.loads(requests.readline())
     if sys.platform == "linux":
         import ctypes  # noqa: PLC0415 - only there
 
-        ctypes.CDLL(None).prctl(_DIES_WITH_PARENT, _KILL)
+        ctypes.CDLL(None).prctl(_SET_PDEATHSIG, _KILL)
     sys.path.extend(order["paths"])
     sys.argv = [NAME]
     _limit(order)

@@ -102,5 +102,5 @@ def test_what_is_read_makes_only_values_of_known_kinds() -> None:
     for record in ({"$": "object", "id": 1}, {"$": "eval", "v": "1"}, {"a": 1}, {"$": ["set"], "v": []}):
         with pytest.raises(NotDataError):
             decode(record)
-    with pytest.raises(ValueError, match="type of an array"):
+    with pytest.raises(ValueError, match="dtype of the array"):
         decode({"$": "ndarray", "dtype": "O8", "shape": [1], "v": "AAAAAAAAAAA="})
