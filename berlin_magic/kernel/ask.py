@@ -90,7 +90,7 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
         secrets=options.allow_secrets,
         template=template,
     )
-    composed = replace(composed, parts=wanted.asked_in(composed.parts))
+    composed = replace(composed, parts=wanted.add_instruction(composed.parts))
     checking = None
     if options.check is not None:
         from berlin_magic.kernel.check import checking_of  # noqa: PLC0415 - as above

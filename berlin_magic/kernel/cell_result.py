@@ -100,9 +100,9 @@ class CellResult:
         """The options of the question that the engine is told."""
         return {} if self.spec is None else self.spec.options
 
-    def asked_in(self, question: tuple[Part, ...]) -> tuple[Part, ...]:
+    def add_instruction(self, question: tuple[Part, ...]) -> tuple[Part, ...]:
         """Return the parts of a question, with what is asked for."""
-        return question if self.spec is None else self.spec.asked_in(question)
+        return question if self.spec is None else self.spec.add_instruction(question)
 
     @property
     def repair(self) -> str:

@@ -129,7 +129,7 @@ class Costs:
                 await in_thread(lambda: self._reserve(budget, request))
         except BaseException:
             if ceiling is not None:
-                ceiling.settle(taken, Cost(billionths=0))
+                ceiling.record(taken, Cost(billionths=0))
             raise
 
         def settle(refused: bool) -> None:
@@ -138,7 +138,7 @@ class Costs:
             if sent and turn.prompt_tokens:  # a server adds words of its own, and has another tokenizer
                 self._excess = max(self._excess, turn.prompt_tokens - sent)
             if ceiling is not None:
-                ceiling.settle(taken, cost)
+                ceiling.record(taken, cost)
             if settled is not None:
                 settled(cost)
             if refused:

@@ -32,7 +32,7 @@ from berlin_magic.kernel.prompt import compose_prompt
 from berlin_magic.messages import TextPart
 from berlin_magic.prompts.compose import Composed, compose
 from berlin_magic.prompts.describe import describe
-from berlin_magic.results.asking import Answer, Asking, Gate, Progress
+from berlin_magic.results.asking import Answer, Asking, Pauses, Progress
 from berlin_magic.results.budget import Budget, Ceiling, Cost, money
 from berlin_magic.results.conversation import worth_repair
 from berlin_magic.results.rows import Rows, rows_in
@@ -260,8 +260,8 @@ class _Run:
         self._progress = Progress(len(questions))
         loop = asyncio.get_running_loop()
         self._clock = loop.time
-        self._gate = Gate(loop.time, random.random)
-        self._asking = Asking(self._answer, self._gate, self._progress)
+        self._pauses = Pauses(loop.time, random.random)
+        self._asking = Asking(self._answer, self._pauses, self._progress)
         self._started = 0.0
         self._task: asyncio.Task[None] | None = None
         self._ended_by_user = False
@@ -435,7 +435,7 @@ class _Run:
             full = _BAR * count // progress.total
             yield f"{'█' * full}{'░' * (_BAR - full)} {100 * count // progress.total} %"
         yield from self._counts()
-        if (pause := self._gate.until - self._clock()) > 0:
+        if (pause := self._pauses.until - self._clock()) > 0:
             yield f"the server is busy: going on in {pause:.0f} s"
         elif (left := progress.seconds_left(elapsed)) is not None:
             yield f"{_duration(left)} left"
@@ -524,7 +524,7 @@ def _with_instruction(composed: Composed, spec: TypedSpec | None) -> Composed:
     """Return a question that says what its reply has to be."""
     if spec is None:
         return composed
-    return replace(composed, parts=spec.asked_in(composed.parts or (TextPart(composed.source),)))
+    return replace(composed, parts=spec.add_instruction(composed.parts or (TextPart(composed.source),)))
 
 
 async def _fill_in(magics: BerlinMagics | None, template: str, row: Any) -> Composed:

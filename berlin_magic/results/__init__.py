@@ -1,1 +1,1 @@
-"""What comes out of a reply: its code, typed values, checks, rows."""
+"""Results of a reply: its code, typed values, checks, rows."""

@@ -1,6 +1,6 @@
-"""Ask one question for each of many rows: at the same time, with one pause for all.
+"""Ask one question for each of many rows, several at the same time.
 
-No sockets here, and no clock: who calls gives one.
+It has neither sockets nor a clock; the caller passes a clock.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from berlin_magic.errors import (
 )
 from berlin_magic.providers.retries import RETRIES, delay
 
-__all__ = ["Answer", "Asking", "Gate", "Progress"]
+__all__ = ["Answer", "Asking", "Pauses", "Progress"]
 
-_LONGEST_PAUSE = 600.0
-"""Seconds that a server may ask for: nobody watches a table so closely as a cell, and a limit is often one a minute."""
+_PAUSE_LIMIT = 600.0
+"""The most seconds that a server may ask for: rows can wait longer than a cell, and many limits are for a minute."""
 
 _FOR_ALL = (NotConfiguredError, LoginRefusedError, NotAllowedError, NoBalanceError, ModelUnknownError, BudgetError)
-"""Errors that every further row would have, too."""
+"""Errors that every other row would have, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class Answer:
     Attributes
     ----------
     value : object
-        What the row gives: the reply as a `str`, or the value that it was asked as.
+        The reply as a `str`, or the value of the type that was asked for.
     tokens : int
-        Of prompt and reply.
+        The tokens of prompt and reply.
     billionths, currency : int, str
-        What it has cost, if that is known.
+        Its cost, if that is known.
     stored : bool
-        Whether it was stored, and not asked.
+        Whether it was read from the store, and not asked.
     """
 
     value: Any
@@ -56,16 +56,16 @@ class Answer:
 
 @dataclass(slots=True)
 class Progress:
-    """How far the rows are.
+    """The number of rows that are done.
 
     Attributes
     ----------
     total, done, stored, failed : int
         Rows: all, those with a reply, those of them whose reply was stored, those with an error.
     tokens : int
-        Of the replies that were asked.
+        The tokens of the replies that were asked.
     billionths : dict
-        What they have cost, by currency.
+        Their cost, by currency.
     """
 
     total: int
@@ -75,7 +75,7 @@ class Progress:
     tokens: int = 0
     billionths: dict[str, int] = field(default_factory=dict)
 
-    def take(self, answer: Answer) -> None:
+    def count(self, answer: Answer) -> None:
         """Count a reply."""
         self.done += 1
         if answer.stored:
@@ -86,32 +86,32 @@ class Progress:
             self.billionths[answer.currency] = self.billionths.get(answer.currency, 0) + answer.billionths
 
     def seconds_left(self, elapsed: float) -> float | None:
-        """Return about how many seconds the rest takes, after `elapsed`; None before the first reply."""
+        """Return an estimate of the seconds that are left, after `elapsed`; None before the first reply."""
         asked = self.done - self.stored + self.failed
         return elapsed / asked * (self.total - self.done - self.failed) if asked else None
 
 
-class Gate:
-    """Holds all requests back while the server wants a pause.
+class Pauses:
+    """The pauses that a server asks for, which are the same for all requests.
 
-    Of the requests that were on their way when the pause began, each may be refused, too. They make it no longer than
-    the longest of them asks for: the pause is one for all.
+    Requests that were already sent when a pause began may be refused, too. They lengthen the pause to the longest time
+    that one of them asks for, and do not begin another.
 
     Parameters
     ----------
     clock : callable
         Monotonic time in seconds.
     jitter : callable
-        Returns a random number from 0 to 1: clients of a server that were told the same time don't all come at once.
+        Returns a random number from 0 to 1, so that the clients of a server do not all retry at the same moment.
     sleep : callable
-        Waits for so many seconds of that clock.
+        Waits for that number of seconds.
 
     Attributes
     ----------
     until : float
-        When the pause is over, by the clock.
-    pauses : int
-        How many there have been.
+        The time at which the pause ends.
+    count : int
+        The number of pauses so far.
     """
 
     def __init__(
@@ -124,82 +124,82 @@ class Gate:
         self._jitter = jitter
         self._sleep = sleep
         self.until = 0.0
-        self.pauses = 0
-        self._in_a_row = 0
-        self._noise = 0.0
+        self.count = 0
+        self._without_reply = 0
+        self._current_jitter = 0.0
 
-    async def opened(self) -> int:
-        """Wait until the pause is over; return how many pauses there have been."""
+    async def wait(self) -> int:
+        """Wait until the pause is over; return the number of pauses so far."""
         while (wait := self.until - self._clock()) > 0:
             await self._sleep(wait)
-        return self.pauses
+        return self.count
 
-    def passed(self) -> None:
-        """Take note of a reply."""
-        self._in_a_row = 0
+    def reset(self) -> None:
+        """Note that a reply has come: the server answers again."""
+        self._without_reply = 0
 
-    def paused(self, error: BerlinError, attempt: int, sent_after: int) -> bool:
-        """Begin a pause after `error`, or let it last longer; say whether the row is to be asked again.
+    def begin(self, error: BerlinError, attempt: int, count_when_sent: int) -> bool:
+        """Begin a pause after `error`, or lengthen the current one; return whether the row is to be asked again.
 
         Parameters
         ----------
         error : BerlinError
             Why a request was refused.
         attempt : int
-            How often its row was asked again before.
-        sent_after : int
-            How many pauses there had been when it was sent.
+            The retries of its row so far.
+        count_when_sent : int
+            The number of pauses when it was sent.
         """
-        new = sent_after == self.pauses
+        new = count_when_sent == self.count
         if new:
-            self._noise = self._jitter()
-        wait = self._wait(error, attempt)
+            self._current_jitter = self._jitter()
+        wait = self._seconds(error, attempt)
         if wait is None:
             return False
         if new:
-            self.pauses += 1
-            self._in_a_row += 1
+            self.count += 1
+            self._without_reply += 1
         self.until = max(self.until, self._clock() + wait)
         return True
 
     @property
-    def is_hopeless(self) -> bool:
-        """Whether so many pauses have followed each other without a reply that the server takes nothing any more."""
-        return self._in_a_row > RETRIES
+    def server_refuses_all(self) -> bool:
+        """Whether so many pauses have passed without a reply that further requests are of no use."""
+        return self._without_reply > RETRIES
 
-    def _wait(self, error: BerlinError, attempt: int) -> float | None:
+    def _seconds(self, error: BerlinError, attempt: int) -> float | None:
         asked_for = error.retry_after
         if isinstance(error, RateLimitError) and asked_for is not None:
-            return asked_for + self._noise if attempt < RETRIES and asked_for <= _LONGEST_PAUSE else None
-        return delay(error, attempt, 0.0, self._noise)
+            return asked_for + self._current_jitter if attempt < RETRIES and asked_for <= _PAUSE_LIMIT else None
+        return delay(error, attempt, 0.0, self._current_jitter)
 
 
 class Asking:
-    """Asks each of many rows, so many at a time.
+    """The questions to many rows, several at a time.
 
     Parameters
     ----------
     ask : callable
-        Returns the reply to the row of that number, from 0 on, or raises why there is none. An error that every row
-        would have ends the whole: what is running is waited for, and nothing more is asked.
-    gate : Gate
-        Makes the pauses.
+        Returns the reply to the row with that number, from 0 on, or raises. After an error that every row would have,
+        running requests are awaited, and no other is sent.
+    pauses : Pauses
+        The pauses that the server asks for.
     progress : Progress
-        Is kept up to date.
+        The counts, which are kept up to date.
 
     Attributes
     ----------
     values : list
-        The replies so far, each at its row's place; None for none.
+        The replies so far, by the number of the row; None for a row without one.
     errors : dict
-        Why rows have no reply, by their numbers.
+        The errors of the other rows, by their numbers.
     stopped : BerlinError or None
-        What has ended the whole early.
+        The error after which no other row was asked.
     """
 
-    def __init__(self, ask: Callable[[int], Awaitable[Answer]], gate: Gate, progress: Progress) -> None:
+    def __init__(self, ask: Callable[[int], Awaitable[Answer]], pauses: Pauses, progress: Progress) -> None:
         self._ask = ask
-        self._gate = gate
+        self._pauses = pauses
         self._progress = progress
         self._running = 0
         self._one_ended = asyncio.Event()
@@ -208,43 +208,43 @@ class Asking:
         self.stopped: BerlinError | None = None
 
     async def run(self, concurrency: int) -> None:
-        """Ask all rows, at most `concurrency` at a time; cancelling it leaves what has arrived."""
+        """Ask all rows, at most `concurrency` at a time. If it is cancelled, the replies so far are kept."""
         numbers = iter(range(self._progress.total))
 
         async def work() -> None:
             for number in numbers:
-                await self._take(number)
+                await self._ask_row(number)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, self._progress.total)):
                 group.create_task(work())
 
-    async def _take(self, number: int) -> None:
+    async def _ask_row(self, number: int) -> None:
         try:
             answer = await self._answer(number)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the other rows are not its business
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other rows go on
             self.errors[number] = error
             self._progress.failed += 1
         else:
             self.values[number] = answer.value
-            self._progress.take(answer)
+            self._progress.count(answer)
 
     async def _answer(self, number: int) -> Answer:
-        """Return the reply to a row, after as many tries as it takes."""
+        """Return the reply to a row, after retries if they are needed."""
         attempt = 0
         while self.stopped is None:
-            pauses = await self._gate.opened()
+            count = await self._pauses.wait()
             try:
                 return await self._once(number)
             except BudgetError as error:
                 if not self._running:
                     self._stop(error)
                     raise
-                self._one_ended.clear()  # what is reserved for a running request may be left over
+                self._one_ended.clear()  # a running request may cost less than is reserved for it
                 await self._one_ended.wait()
             except BerlinError as error:
-                again = self._gate.paused(error, attempt, pauses)
-                if isinstance(error, _FOR_ALL) or self._gate.is_hopeless:
+                again = self._pauses.begin(error, attempt, count)
+                if isinstance(error, _FOR_ALL) or self._pauses.server_refuses_all:
                     self._stop(error)
                 if not again or self.stopped is not None:
                     raise
@@ -263,7 +263,7 @@ class Asking:
             self._running -= 1
             if sent:
                 self._one_ended.set()
-        self._gate.passed()
+        self._pauses.reset()
         return answer
 
     def _stop(self, error: BerlinError) -> None:

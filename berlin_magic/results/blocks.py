@@ -13,13 +13,13 @@ __all__ = ["block_tokens"]
 
 
 def block_tokens(text: str) -> list[Token]:
-    """Return the tokens of the blocks of a text; what is in a paragraph or cell is not parsed, and costs nothing."""
+    """Return the tokens of the blocks of a text. To save time, the text in paragraphs and cells is not parsed."""
     return _parser().parse(text)
 
 
 @cache
 def _parser() -> MarkdownIt:
-    from markdown_it import MarkdownIt  # noqa: PLC0415 - loading the extension does not wait for it
+    from markdown_it import MarkdownIt  # noqa: PLC0415 - a slow import
 
     parser = MarkdownIt("commonmark").enable("table")
     parser.core.ruler.enableOnly(["normalize", "block"])

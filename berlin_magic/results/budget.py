@@ -1,4 +1,4 @@
-"""A budget: how many tokens, or how much money, may be spent.
+"""Budgets of tokens and of money.
 
 Pure: no network, kernel or clock.
 """
@@ -16,10 +16,10 @@ from berlin_magic.results.prices import BILLION, Price
 __all__ = ["USUAL_REPLY", "Budget", "Ceiling", "Cost", "Period", "money", "reserved"]
 
 Period = Literal["", "day", "notebook"]
-"""What a budget is for: one call, a day in all notebooks, a notebook."""
+"""The period of a budget: one call, a day in all notebooks, or a notebook."""
 
 USUAL_REPLY = 1000
-"""The tokens that are reserved for a reply whose length nobody limits."""
+"""The tokens that are reserved for a reply without a limit."""
 
 _BUDGET = re.compile(r"\s*([0-9][0-9_,]*(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*(?:/\s*([a-z]+)\s*)?")
 _TOKENS = {"token", "tokens"}
@@ -28,7 +28,7 @@ _FORMS = '"2.00 USD/day" or "100000 tokens/notebook"'
 
 
 def money(billionths: int, currency: str) -> str:
-    """Return an amount of money as text, with as many digits as a small one needs."""
+    """Return an amount of money as text, with more digits the smaller it is."""
     amount = Decimal(billionths) / BILLION
     digits = 2 if not billionths or amount >= 1 else 4 if amount >= Decimal("0.001") else 6
     return f"{amount:,.{digits}f} {currency}".rstrip()
@@ -45,7 +45,7 @@ class Cost:
     billionths : int or None
         Money; None if the price is not known.
     currency : str
-        Of that money; empty for what costs nothing.
+        The currency; empty for a price of 0.
     """
 
     prompt: int = 0
@@ -55,7 +55,7 @@ class Cost:
 
     @classmethod
     def at(cls, price: Price | None, prompt: int, reply: int) -> Self:
-        """Return what so many tokens cost at `price`."""
+        """Return the cost of that number of tokens at `price`."""
         if price is None:
             return cls(prompt, reply)
         return cls(prompt, reply, price.of(prompt, reply), price.currency)
@@ -99,9 +99,9 @@ class Budget:
         Parameters
         ----------
         text : str or int
-            A number alone is one of tokens.
+            The budget. An `int` is a number of tokens.
         with_period : bool
-            Whether it must name a day or a notebook; if not, it must not: it is for one call.
+            Whether it must name a period. If not, it must not name one: it is for one call.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class Budget:
         return money(amount, self.currency) if self.currency else f"{amount:,} tokens"
 
     def share(self, cost: Cost) -> int:
-        """Return what `cost` takes of this budget.
+        """Return `cost` in the unit of this budget.
 
         Raises
         ------
@@ -148,7 +148,7 @@ class Budget:
         return cost.billionths
 
     def exceeded(self, used: int, cost: Cost) -> BudgetError:
-        """Return the error about a request that would break the budget, of which `used` is spent or reserved."""
+        """Return the error for a request that would exceed the budget, of which `used` is spent or reserved."""
         return BudgetError(
             f"This request was not sent: it may cost {cost} ({cost.prompt:,} of them for the prompt), and "
             f"{self.shown(used)} of the budget of {self} are spent or reserved.\n"
@@ -159,23 +159,23 @@ class Budget:
 def reserved(
     price: Price | None, budget: Budget | None, prompt: int, max_tokens: int | None, *, spent: int = 0, longest: int = 0
 ) -> Cost:
-    """Return what is reserved for a request: its prompt, and the longest reply that it may have.
+    """Return the cost to reserve for a request: its prompt, and the longest reply that it may have.
 
-    If nobody limits the reply, that is `USUAL_REPLY`. It is less if the budget has less left, but not less than the
-    longest reply so far.
+    Without a limit, that reply has `USUAL_REPLY` tokens. It has fewer if less of the budget is left, but not fewer than
+    the longest reply so far.
 
     Parameters
     ----------
     price : Price or None
-        The model's, if it is known.
+        The price of the model, if it is known.
     budget : Budget or None
-        Which has to pay it.
+        The budget that the request counts against.
     prompt : int
         Tokens of the prompt.
     max_tokens : int or None
         The limit of the reply.
     spent : int
-        What of the budget is spent.
+        The part of the budget that is spent.
     longest : int
         Tokens of the longest reply so far.
 
@@ -193,7 +193,7 @@ def reserved(
 
 
 class Ceiling:
-    """A budget for one call, of which running requests have reserved their part.
+    """The budget of one call, and what running requests have reserved of it.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class Ceiling:
     Attributes
     ----------
     spent, running : int
-        What has been spent, and what is reserved for requests that are running, in the budget's unit.
+        What is spent, and what is reserved for running requests, in the budget's unit.
     """
 
     def __init__(self, budget: Budget) -> None:
@@ -213,12 +213,12 @@ class Ceiling:
         self._longest = 0
 
     def reserve(self, price: Price | None, prompt: int, max_tokens: int | None) -> Cost:
-        """Reserve what a request may cost, and return it.
+        """Reserve the most that a request may cost, and return it.
 
         Raises
         ------
         BudgetError
-            If that would break the budget; nothing is reserved.
+            If that would exceed the budget; nothing is reserved then.
         """
         cost = reserved(price, self.budget, prompt, max_tokens, spent=self.spent, longest=self._longest)
         used = self.spent + self.running
@@ -227,8 +227,8 @@ class Ceiling:
         self.running += self.budget.share(cost)
         return cost
 
-    def settle(self, before: Cost, cost: Cost) -> None:
-        """Replace what was reserved for a request by what it has cost."""
-        self.running -= self.budget.share(before)
+    def record(self, reserved: Cost, cost: Cost) -> None:
+        """Replace what was reserved for a request by its cost."""
+        self.running -= self.budget.share(reserved)
         self.spent += self.budget.share(cost)
         self._longest = max(self._longest, cost.reply)

@@ -1,4 +1,4 @@
-"""What a check takes along from a namespace, as data and as source."""
+"""Copy the names that a check uses from a namespace, as data or as source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Names", "names_for"]
 
 @dataclass(slots=True)
 class Names:
-    """What goes into the two processes.
+    """The names that the two processes of a check get.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Names:
     variables : dict
         Variables that only the check uses, as data.
     modules : dict
-        What only the check imports: module, and name in it or "".
+        Modules and names in them that only the check imports: the module, and the name or "".
     definitions : list of str
         Source of functions and classes that only the check uses.
     left_out : dict
@@ -48,17 +48,17 @@ class Names:
 
 
 def names_for(check: Check, code: str, namespace: Mapping[str, Any], shared: Iterable[str] = ()) -> Names:
-    """Return what a check of `code` takes along.
+    """Return the names that a check of `code` needs.
 
     Parameters
     ----------
     check : Check
-        It uses its own names from the namespace: variables, modules, functions by their source. A name that the code
-        defines is the code's.
+        The check. Variables, modules and the source of functions are copied for it from the namespace, but not a name
+        that the code defines.
     code : str
         The code of the reply.
     namespace : mapping
-        The user's; nothing in it is changed.
+        The user's namespace; it is not changed.
     shared : iterable of str
         The variables that the code may use: those that were named in the question.
     """
@@ -73,12 +73,12 @@ def names_for(check: Check, code: str, namespace: Mapping[str, Any], shared: Ite
     used = {check.function} if check.function else names_used_in(check.statement)
     if check.function:
         names.theirs.discard(check.function)
-    _Collected(names, namespace).add(used)
+    _Collector(names, namespace).add(used)
     return names
 
 
-class _Collected:
-    """Follows names to what they stand for, and what that uses."""
+class _Collector:
+    """Adds names, and the names that their source uses."""
 
     def __init__(self, names: Names, namespace: Mapping[str, Any]) -> None:
         self._names = names

@@ -1,4 +1,4 @@
-"""Start the process that judges a check, and read its verdict."""
+"""Run a check in a process of its own."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from berlin_magic.results.child.judge import proof
 __all__ = ["environment_of_child", "run_check"]
 
 _PROGRAM = Path(__file__).parent / "child" / "__main__.py"
-_PATIENCE = 30.0  # seconds more than the code has: for the judge's own start, and its last word
-_CLOSING = 2.0  # seconds for the judge to end what it has started, before it is ended itself
-_LARGEST = 4_000_000  # bytes of a verdict
+_JUDGE_TIMEOUT = 30.0  # seconds beside those of the code, for the judge to start and to end
+_END_TIMEOUT = 2.0  # seconds for the judge to end its processes, before it is killed
+_VERDICT_LIMIT = 4_000_000  # bytes of a verdict
 _WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
-# What a program needs to run at all. Nothing that a user or a service has put there is passed on.
+# The variables without which a program can't run. Nothing that a user or a service has set is passed on.
 _ALLOWED = {
     *("PATH", "LANG", "LANGUAGE", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),
     *("SYSTEMROOT", "SYSTEMDRIVE", "WINDIR", "COMSPEC", "PATHEXT", "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE"),
@@ -42,7 +42,7 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VE
 async def run_check(
     check: Check, reply: str, code: str, names: Names, *, limits: Limits, python: str = sys.executable
 ) -> Verdict:
-    """Run a check, and return what it found; if this is cancelled, everything that it has started is ended at once.
+    """Run a check, and return its verdict. If this is cancelled, all its processes are ended at once.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ async def run_check(
     reply, code : str
         The reply, and the code in it.
     names : Names
-        What goes along from the user's namespace.
+        The names from the user's namespace.
     limits : Limits
         What the code may use.
     python : str
@@ -77,7 +77,7 @@ async def run_check(
 
 
 def environment_of_child(environ: Mapping[str, str], folder: str) -> dict[str, str]:
-    """Return the environment of the process: no credential, and `folder` as its home."""
+    """Return the environment of the process, with no credential, and with `folder` as its home."""
     kept = {name: value for name, value in environ.items() if name.upper() in _ALLOWED or name.startswith("LC_")}
     homes = dict.fromkeys(("HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "MPLCONFIGDIR"), folder)
     return {**kept, **homes, **dict.fromkeys(_ONE_THREAD, "1"), "MPLBACKEND": "Agg"}
@@ -100,7 +100,7 @@ class _Process:
         with self._lock:
             if self._ended:
                 return Verdict("ended", "It was stopped.")
-            # Resolved: the code sees the folder by this name, and it is taken out of what it says.
+            # Resolved, as the code sees its name: it is removed from the verdict's texts.
             self._folder = str(Path(tempfile.mkdtemp(prefix="berlin-check-")).resolve())
             process = self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [self._python, "-I", "-B", "-X", "utf8", str(_PROGRAM), "judge"],
@@ -114,17 +114,17 @@ class _Process:
             )
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         assert process.stdout is not None  # noqa: S101 - it is a pipe
-        backstop = threading.Timer(self._order["seconds"] + _PATIENCE, self._kill)
-        backstop.daemon = True
-        backstop.start()
+        timer = threading.Timer(self._order["seconds"] + _JUDGE_TIMEOUT, self._kill)
+        timer.daemon = True
+        timer.start()
         try:
             order = {**self._order, "folder": self._folder, "secret": secret}
             with contextlib.suppress(OSError):  # it has ended already
                 process.stdin.write(json.dumps(order).encode() + b"\n")
                 process.stdin.flush()
-            line = process.stdout.readline(_LARGEST)
+            line = process.stdout.readline(_VERDICT_LIMIT)
         finally:
-            backstop.cancel()
+            timer.cancel()
         with contextlib.suppress(ValueError, TypeError, AttributeError):
             text, proven = json.loads(line)
             if hmac.compare_digest(proven, proof(secret, text)):
@@ -132,7 +132,7 @@ class _Process:
         return Verdict("error", "The process that runs the check ended without a verdict.")
 
     def end(self) -> None:
-        """End the judge and all that it has started; does not wait."""
+        """End the judge and its processes, without waiting."""
         with self._lock:
             self._ended = True
         threading.Thread(target=self._close, name="berlin_magic end of a check", daemon=True).start()
@@ -144,26 +144,26 @@ class _Process:
         with contextlib.suppress(OSError):
             process.stdin.close()  # type: ignore[union-attr]  # it is a pipe; the judge ends everything when it is closed
         try:
-            process.wait(_CLOSING)
+            process.wait(_END_TIMEOUT)
         except subprocess.TimeoutExpired:
             self._kill()
             process.wait()
         process.stdout.close()  # type: ignore[union-attr]  # it is a pipe
-        if process.returncode != 0:  # the code has ended its judge
-            self._end_strays()
+        if process.returncode != 0:  # the code has killed the judge
+            self._kill_orphans()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _end_strays(self) -> None:
-        """Kill what the judge has not ended: it is known by its home."""
+    def _kill_orphans(self) -> None:
+        """Kill the processes that the judge has not ended; they have its folder as their home."""
         import psutil  # noqa: PLC0415 - seldom needed
 
-        for one in psutil.process_iter():
+        for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, OSError):
-                if one.environ().get("HOME") == self._folder:
-                    one.kill()
+                if process.environ().get("HOME") == self._folder:
+                    process.kill()
 
     def _kill(self) -> None:
-        """Kill the judge and its children, if it does not do so itself."""
+        """Kill the judge and its children."""
         import psutil  # noqa: PLC0415 - seldom needed
 
         process = self._process

@@ -1,4 +1,4 @@
-"""A check of the code in a reply: what it asks, what it found, and what the model is told of that.
+"""Checks of the code in a reply.
 
 Pure: the processes are started in `check_process`.
 """
@@ -26,15 +26,15 @@ __all__ = [
 ]
 
 Kind = Literal["passed", "failed", "ended", "error"]
-"""It passed; it or the code failed; a limit or the user ended it; it could not be run."""
+"""It passed; it or the code failed; a limit or the user ended it; or it could not be run."""
 
-_LONGEST = 4000  # characters of a failure that the model is told
+_FAILURE_LIMIT = 4000  # characters of a failure that are sent to the model
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{4,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What is checked.
+    """A check that the user wrote.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Check:
         Raises
         ------
         ValueError
-            If it is none of these.
+            If it is neither of them, or asserts nothing.
         """
         stripped = text.strip()
         if stripped.isidentifier() and not keyword.iskeyword(stripped):
@@ -77,7 +77,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the code of a reply may use.
+    """The limits for the code of a reply.
 
     Attributes
     ----------
@@ -104,14 +104,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check has found.
+    """The result of a check.
 
     Attributes
     ----------
     kind : Kind
         Whether it passed.
     said : str
-        Why not. It quotes what the code printed and gave: untrusted text.
+        Why it did not pass. It quotes output and values of the code, which are untrusted text.
     printed : str
         The beginning and the end of what code and check printed.
     used : tuple of str
@@ -141,12 +141,12 @@ class Verdict:
         Raises
         ------
         ValueError
-            If it is none.
+            If it is not a verdict.
         """
         kind: Any = record.get("kind")
         used, seconds = record.get("used"), record.get("seconds")
         if kind not in get_args(Kind) or not isinstance(used, list) or not isinstance(seconds, int | float):
-            raise ValueError("this is no verdict")
+            raise ValueError("this is not a verdict")
         return cls(
             kind,
             _ADDRESS.sub("0x…", str(record.get("said", ""))),  # the same failure is the same text, and so is replayed
@@ -157,34 +157,33 @@ class Verdict:
         )
 
     def record(self, check: Check, code: str) -> dict[str, Any]:
-        """Return what the turn keeps of it; JSON."""
+        """Return the record of the verdict that is stored in the turn, as JSON."""
         return {"check": check.text, "code": code, "verdict": self.kind, "said": self.said, "seconds": self.seconds}
 
 
 def not_prevented(verdict: Verdict) -> str:
-    """Return what the code of a verdict was not kept from, in one sentence."""
+    """Return a sentence about what the code was not prevented from."""
     if verdict.confined:
         return "Reading files elsewhere and using the network were not prevented; writing elsewhere was."
     return "It had the rights of your account: files elsewhere, other processes and the network were not out of reach."
 
 
 def repair_question(check: Check, verdict: Verdict, *, quoted: bool = True) -> str:
-    """Return what the model is told of a failure, and asked to do.
+    """Return the question that sends a failure to the model, and asks for corrected code.
 
-    Nothing in it changes from run to run, such as a time: the same failure makes the same question, which can be
-    replayed.
+    Nothing in it changes from run to run, such as a time: the same failure is the same question, and is replayed.
 
     Parameters
     ----------
     check, verdict : Check and Verdict
-        What failed.
+        The check, and its failure.
     quoted : bool
-        Whether what came out is quoted; it may hold values of the notebook.
+        Whether the failure is quoted; it may hold values of the notebook.
     """
     asked = f"\n\n{_fenced(check.statement, 'python')}" if check.statement else f" (`{check.function}`)."
     said = verdict.said.strip() if quoted else "(It may hold data, and is not sent.)"
-    if len(said) > _LONGEST:
-        said = f"{said[: _LONGEST // 2]}\n…\n{said[-_LONGEST // 2 :]}"
+    if len(said) > _FAILURE_LIMIT:
+        said = f"{said[: _FAILURE_LIMIT // 2]}\n…\n{said[-_FAILURE_LIMIT // 2 :]}"
     return (
         f"The Python code of your reply was run, and a check of it failed{'.' if check.statement else ''}{asked}\n\n"
         f"What came out:\n\n{_fenced(said, 'text')}\n\n"
@@ -204,10 +203,9 @@ def names_used_in(source: str) -> set[str]:
 
 
 def names_defined_in(code: str) -> set[str]:
-    """Return the names that code binds on its own level: functions, classes, variables.
+    """Return the names that code defines at its top level: functions, classes, variables.
 
-    What it imports is not among them: a check that took a library from the code would believe whatever the code calls
-    by that name.
+    Imported names are not among them: the code could give any object the name of a library, and the check would use it.
     """
     try:
         body = ast.parse(code).body
@@ -236,7 +234,7 @@ def _nodes(source: str) -> Iterator[ast.AST]:
 
 
 def limits_here(limits: Limits, system: str = sys.platform) -> str:
-    """Return how the limits are kept on a system, in one sentence."""
+    """Return a sentence about the limits, and how they are enforced on a system."""
     if system == "linux":
         return f"Limits, kept by the operating system and by a watch: {limits}."
     return f"Limits, kept by a watch that looks 20 times a second: {limits}."

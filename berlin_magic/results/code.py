@@ -19,7 +19,7 @@ class CodeBlock(NamedTuple):
     Attributes
     ----------
     language : str
-        What stands behind the opening fence, in lower case; empty for none, and for indented code.
+        The word after the opening fence, in lower case; empty without one, and for indented code.
     text : str
         The code, without the line break at its end.
     """
@@ -50,7 +50,7 @@ def code_blocks(text: str) -> list[CodeBlock]:
 
 
 def python_code(blocks: Iterable[CodeBlock]) -> str:
-    """Return the Python among code blocks as one text: those that say so; if none does, those that name no language."""
+    """Return the Python code blocks as one text; if there is none, those without a language."""
     found = list(blocks)
     named = [block.text for block in found if block.language in _PYTHON]
     return "\n\n".join(named or [block.text for block in found if not block.language])

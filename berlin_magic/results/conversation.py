@@ -1,4 +1,4 @@
-"""A conversation that is asked for results: a reply that knows more, or a value of a type."""
+"""The public class `Conversation`, whose questions return a reply or a value of a type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Conversation", "Presenter", "worth_repair"]
 
 
 def worth_repair(turn: Turn) -> bool:
-    """Say whether a reply that does not fit is asked for once more: not if it was stopped, or ended at its limit."""
+    """Return whether to ask again for a reply that does not fit: not if it was stopped, or ended at its limit."""
     return turn.finish == "complete" and turn.reason != "length"
 
 
@@ -35,28 +35,28 @@ class Presenter(Protocol):
         awaited: bool,
         readable: Callable[[str], str] | None,
     ) -> None:
-        """Read `events` to their end, show them, and raise what goes wrong.
+        """Read `events` to their end, show them, and raise their error, if there is one.
 
         Parameters
         ----------
         talk, turn : Conversation and Turn
-            Whose events they are.
+            The conversation and the turn of the events.
         events : async generator
             The reply.
         awaited : bool
-            Whether the caller is awaited on the kernel's loop.
+            Whether the caller is a coroutine on the kernel's loop.
         readable : callable, optional
-            Returns how the finished reply is shown, as Markdown, in place of its text.
+            Returns the Markdown that is shown for the finished reply, in place of its text.
         """
         ...
 
     def shown(self, value: object) -> None:
-        """Take the result of what has been shown, so that it is not shown once more."""
+        """Note the result of what has been shown, so that it is not shown again."""
         ...
 
 
 class Conversation(conversation.Conversation):
-    """Questions and answers that build on each other, from code as from cells.
+    """Questions and answers, each with those before it as its context.
 
     It is a sequence of turns: iterate over it, index it; a slice is a conversation of its own, to be continued.
     Parameters and attributes are those of `berlin_magic.conversations.conversation.Conversation`: ``system``,
@@ -108,7 +108,7 @@ class Conversation(conversation.Conversation):
         PromptError
             If `as_` is not a type of which there is a schema; nothing was sent.
         BerlinError
-            What kept the reply from being whole; what had arrived is kept, in the conversation too.
+            If the reply is not complete. What had arrived is kept, also in the conversation.
         """
         options = hide_secrets(options)
         return await self._result(prompt, as_, options, show=show, awaited=True)
@@ -129,7 +129,7 @@ class Conversation(conversation.Conversation):
             return Reply(await self._answered(prompt, options, show=show, awaited=awaited))
         spec = schema_of(as_)
         options = {**options, **spec.options}
-        question = spec.asked_in((TextPart(prompt),))
+        question = spec.add_instruction((TextPart(prompt),))
         readable = spec.readable
         turn = await self._answered(prompt, options, show=show, awaited=awaited, question=question, readable=readable)
         try:
@@ -161,7 +161,7 @@ class Conversation(conversation.Conversation):
         async with aclosing(self.answer(turn, **where)) as events:
             async for event in events:
                 if show and isinstance(event, Text):
-                    print(event.text, end="", flush=True)  # noqa: T201 - it is what the caller asks for
+                    print(event.text, end="", flush=True)  # noqa: T201 - the caller wants it printed
         if show:
             print()  # noqa: T201 - as above
         return turn

@@ -23,14 +23,14 @@ _MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a model costs.
+    """The price of a model.
 
     Attributes
     ----------
     currency : str
         Three letters, such as ``USD``.
     of : callable
-        Returns what a number of prompt tokens and a number of reply tokens cost, in billionths.
+        Returns the cost of a number of prompt tokens and a number of reply tokens, in billionths.
     """
 
     currency: str
@@ -43,7 +43,7 @@ class Price:
         Raises
         ------
         ValueError
-            If it is not of this form.
+            If it does not have this form.
         """
         try:
             prompt, reply, currency = text.split()
@@ -55,11 +55,11 @@ class Price:
                 f"{clean(text, 60)!r} is not a price: write the price of a million prompt tokens, of a million reply "
                 'tokens, and the currency, such as "2.50 10.00 USD"'
             )
-        return cls(currency, lambda asked, told: round((each[0] * asked + each[1] * told) * BILLION / _MILLION))
+        return cls(currency, lambda asked, answered: round((each[0] * asked + each[1] * answered) * BILLION / _MILLION))
 
 
-FREE = Price("", lambda _asked, _told: 0)
-"""The price of what runs on this machine: nothing, in every currency."""
+FREE = Price("", lambda _asked, _answered: 0)
+"""The price of a model on this machine: 0 in every currency."""
 
 
 def read_table(table: Mapping[str, str]) -> dict[str, Price]:
@@ -89,16 +89,15 @@ def vendor_price(model: str, where: str, now: datetime) -> Price | None:
     model : str
         The model.
     where : str
-        The address that it is asked at. At any other address than the vendor's, its price is the business of whoever
-        runs the server.
+        The address that it is asked at. At any other address than the vendor's, the price is not known.
     now : datetime
-        Prices change with time.
+        The time, as prices change.
     """
     from yarl import URL  # noqa: PLC0415 - loading the extension needs no addresses
 
     host = URL(where).host or ""
     if "." not in host or host.replace(".", "").isdigit() or ":" in host:
-        return None  # no vendor's: a server here or in this network; so its first question need not wait for the import
+        return None  # a server here or in this network, not a vendor's: its first question need not wait for the import
     try:
         prices: Any = import_module("genai_prices")  # of the extra `prices`
         snapshot: Any = import_module("genai_prices.data_snapshot").get_snapshot()
@@ -109,11 +108,11 @@ def vendor_price(model: str, where: str, now: datetime) -> Price | None:
     except LookupError:
         return None
     found = re.match(vendor.api_pattern, where)
-    if found is None or URL(found[0]).host != URL(where).host:  # https://api.openai.com.example.org is somebody else
+    if found is None or URL(found[0]).host != URL(where).host:  # https://api.openai.com.example.org is another server
         return None
 
-    def of(asked: int, told: int) -> int:
-        usage = prices.Usage(input_tokens=asked, output_tokens=told)
+    def of(asked: int, answered: int) -> int:
+        usage = prices.Usage(input_tokens=asked, output_tokens=answered)
         calculated = info.calc_price(usage, vendor, genai_request_timestamp=now, auto_update_timestamp=None)
         return round(Decimal(calculated.total_price) * BILLION)
 

@@ -1,4 +1,4 @@
-"""A reply as a text that knows more: its turn, its code, its tables."""
+"""A reply: its text, with its turn, code and tables as attributes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["Reply"]
 
 
 class Reply(str):
-    """The text of a reply, with what is known of it.
+    """The text of a reply, with its turn, code and tables.
 
-    It is a `str`, and compares, prints and is saved as one; pickled or copied, it is the text alone.
+    It is a `str`: it compares, prints and is saved as one. Pickled or copied, it is only the text.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Reply(str):
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens of the question and of the reply, as the engine counted them; None if it did not tell."""
+        """The tokens of the question and of the reply, as the engine counted them; None if it did not."""
         turn = self.turn
         counted = turn.prompt_tokens is not None or turn.completion_tokens is not None
         return Usage(turn.prompt_tokens, turn.completion_tokens) if counted else None
@@ -56,7 +56,7 @@ class Reply(str):
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it answered, if the provider tells."""
+        """The model's reasoning, if the provider gives it."""
         return self.turn.reasoning
 
     @property

@@ -1,4 +1,4 @@
-"""The rows of a table, and the replies to them."""
+"""The rows of a table, with their replies."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Rows(list[Any]):
     Attributes
     ----------
     errors : dict
-        By the number of a row, from 0 on, why it has no reply.
+        The errors of the rows without a reply, by the number of the row, from 0 on.
     stopped : BerlinError or None
-        What has ended the whole before the last row, such as a budget. The rows that were not asked have it as their
-        error, too.
+        The error after which no other row was asked, such as that of a budget. It is the error of the rows that were
+        not asked, too.
     """
 
     def __init__(
@@ -53,25 +53,25 @@ class Rows(list[Any]):
         """
         columns = reply_columns(self)
         if self.errors:
-            told = [self.errors.get(number) for number in range(len(self))]
-            columns["error"] = [None if error is None else f"{type(error).__name__}: {error}" for error in told]
+            errors = [self.errors.get(number) for number in range(len(self))]
+            columns["error"] = [None if error is None else f"{type(error).__name__}: {error}" for error in errors]
         if _is_of("polars", self._source):
             series = import_module("polars").Series
-            named = _named_beside(columns, self._source.columns)
+            named = _with_free_names(columns, self._source.columns)
             return self._source.with_columns(**{name: series(values, strict=False) for name, values in named})
         pd = import_module("pandas")
 
         frame = self._source if _is_of("pandas", self._source) else pd.DataFrame(_columns_of(self._source))
-        new = dict(_named_beside(columns, frame.columns))
+        new = dict(_with_free_names(columns, frame.columns))
         return frame.assign(**{name: pd.Series(values, index=frame.index, dtype=None) for name, values in new.items()})
 
 
 def reply_columns(values: Sequence[Any]) -> dict[str, list[Any]]:
     """Return replies as columns: one for each field, if all are records with the same fields, else ``reply``."""
     records = [None if value is None else _record(value) for value in values]
-    there = [record for record, value in zip(records, values, strict=True) if value is not None]
-    names = next(iter(there), None)
-    if names and all(record is not None and record.keys() == names.keys() for record in there):
+    present = [record for record, value in zip(records, values, strict=True) if value is not None]
+    names = next(iter(present), None)
+    if names and all(record is not None and record.keys() == names.keys() for record in present):
         return {name: [record and record[name] for record in records] for name in names}
     return {"reply": list(values)}
 
@@ -85,7 +85,7 @@ def _record(value: Any) -> dict[str, Any] | None:
     return None if fields is None else {name: getattr(value, name) for name in fields}
 
 
-def _named_beside(columns: Mapping[str, list[Any]], taken: Any) -> Iterator[tuple[str, list[Any]]]:
+def _with_free_names(columns: Mapping[str, list[Any]], taken: Any) -> Iterator[tuple[str, list[Any]]]:
     """Yield columns under names that are not `taken`: ``reply``, else ``reply_2``."""
     names = {str(name) for name in taken}
     for name, values in columns.items():
@@ -148,5 +148,5 @@ def _columns_of(source: Any) -> dict[str, list[Any]]:
 
 
 def _is_of(library: str, value: Any) -> bool:
-    """Say whether a value is of a library's class, without importing it."""
+    """Return whether the class of a value is from that library, without importing it."""
     return type(value).__module__.partition(".")[0] == library

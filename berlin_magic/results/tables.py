@@ -44,12 +44,12 @@ def tables_in(text: str) -> list[Table]:
 
 
 def frame_library(*, needed: bool = False) -> str:
-    """Return the library to make DataFrames with: pandas or polars, whichever is imported; empty for none.
+    """Return the library for DataFrames, pandas or polars, that is imported; empty for none.
 
     Parameters
     ----------
     needed : bool
-        Whether one has to be there: then one that is installed will do.
+        Whether one is required: then it is imported if it is installed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Typed replies: what a type asks of a model, and the value of that type that its reply holds."""
+"""Typed replies: the JSON schema of a type, and the values that replies hold."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from berlin_magic.results.code import code_blocks
 __all__ = ["TypedSpec", "any_json", "any_rows", "schema_of"]
 
 _VALUE = "value"
-"""The key that holds a value which is no object: servers take schemas of objects alone."""
+"""The key of a value that is not an object: servers take only schemas of objects."""
 
-_MOST_FAULTS = 8  # that are told, to the user and to the model
-_MOST_STARTS = 100  # places in a reply at which JSON is looked for
+_FAULTS_SHOWN = 8  # to the user and to the model
+_STARTS_TRIED = 100  # places in a reply at which JSON may begin
 
 Validate = Callable[[Any], Any]
-"""Makes the value of plain JSON, or raises `_MisfitError`."""
+"""Returns the value for plain JSON, or raises `_MisfitError`."""
 
 
 class _MisfitError(ValueError):
-    """The JSON does not fit; its faults, each with its place in the JSON."""
+    """The JSON does not fit. Each of its faults names its place in the JSON."""
 
     def __init__(self, faults: Iterable[str]) -> None:
         super().__init__()
@@ -39,15 +39,15 @@ class _MisfitError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class TypedSpec:
-    """What a type asks of a reply.
+    """The type of a reply.
 
     Attributes
     ----------
     name : str
         The type's name, for messages.
     json_schema : mapping
-        The JSON schema that the reply has to fit. That of an object: a list and the like are in its `value`. Empty if
-        any JSON will do.
+        The JSON schema that the reply has to fit. It is that of an object, which has other values, such as a list, as
+        its `value`. Empty for any JSON.
     plain : callable
         Returns a value of the type as plain JSON again: dicts, lists, texts, numbers.
     """
@@ -60,7 +60,7 @@ class TypedSpec:
 
     @property
     def reply_schema(self) -> dict[str, Any] | None:
-        """The option `reply_schema` of a question, for providers that can hold a reply to it; None without a schema."""
+        """The option `reply_schema` of a question, for providers that can enforce a schema; None without a schema."""
         if not self.json_schema:
             return None
         name = re.sub(r"[^\w-]+", "_", self.name, flags=re.ASCII).strip("_")[:64] or "reply"
@@ -68,18 +68,18 @@ class TypedSpec:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The options of a question that asks for it."""
+        """The options of a question that asks for this type."""
         return {} if self.reply_schema is None else {"reply_schema": self.reply_schema}
 
     @property
     def instruction(self) -> str:
-        """What a prompt says of it; also for providers that take `reply_schema`, as a model answers better then."""
+        """The instruction for the prompt. Also with `reply_schema`, as a model answers better then."""
         if not self.json_schema:
             return "Answer with JSON alone, with no word before or after it."
         schema = json.dumps(self.json_schema, ensure_ascii=False)
         return f"Answer with JSON alone, with no word before or after it. It has to fit this JSON schema:\n{schema}"
 
-    def asked_in(self, question: Sequence[Part]) -> tuple[Part, ...]:
+    def add_instruction(self, question: Sequence[Part]) -> tuple[Part, ...]:
         """Return the parts of a question with the instruction after them."""
         *before, last = question
         if isinstance(last, TextPart):
@@ -103,7 +103,7 @@ class TypedSpec:
         """
         values = [*_json_in(text)]
         if not values and self._wrapped and text.strip():
-            values = [text.strip()]  # a choice, or a text: models like to give it alone
+            values = [text.strip()]  # a choice, or a text: models often give it without JSON around it
         if not values:
             self._refuse(["there is no whole JSON in it" if cut else "there is no JSON in it"], cut=cut)
         faults: tuple[str, ...] = ()
@@ -116,9 +116,9 @@ class TypedSpec:
 
     @staticmethod
     def readable(text: str) -> str:
-        """Return a reply as it is shown, as Markdown: JSON stands indented in a code block, all else as it is.
+        """Return a reply as the Markdown that is shown: JSON is indented in a code block, all else is unchanged.
 
-        Its letters and digits stay the same, so that what is read back from a notebook file is what it shows.
+        Its letters and digits stay the same, so that what is read from a notebook file is what it shows.
         """
         if any(block.language in {"", "json"} for block in code_blocks(text)):
             return text
@@ -131,7 +131,7 @@ class TypedSpec:
         return f"{text[:start].rstrip()}\n\n```json\n{shown}\n```\n\n{text[end:].lstrip()}".strip("\n") + "\n"
 
     def repair(self, error: ReplyFormatError) -> str:
-        """Return the question that has a model correct a reply which `parse` refused."""
+        """Return the question that asks a model to correct a reply that `parse` has refused."""
         wrong = "\n".join(f"- {fault}" for fault in error.faults)
         return (
             f"Your last reply does not fit what was asked for ({self.name}):\n{wrong}\n\n"
@@ -145,13 +145,13 @@ class TypedSpec:
             return self._validate(value[_VALUE])
         except _MisfitError:
             try:
-                return self._validate(value)  # what looks like the wrapping is the value
+                return self._validate(value)  # the value itself has one key of that name
             except _MisfitError:
                 pass
             raise
 
     def _refuse(self, faults: Sequence[str], *, cut: bool) -> NoReturn:
-        shown = list(faults[:_MOST_FAULTS])
+        shown = list(faults[:_FAULTS_SHOWN])
         if more := len(faults) - len(shown):
             shown.append(f"… and {more} more")
         advice = (
@@ -166,7 +166,7 @@ class TypedSpec:
 
 
 def schema_of(type_: Any, name: str = "") -> TypedSpec:
-    """Return what `type_` asks of a reply.
+    """Return the spec of `type_`.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def schema_of(type_: Any, name: str = "") -> TypedSpec:
     Raises
     ------
     PromptError
-        If it is nothing of the kind, or the package that it needs is not installed; nothing was sent.
+        If it is none of these, or the package that it needs is not installed; nothing was sent.
     """
     if isinstance(type_, Mapping):
         return _of_json_schema(type_, name)
@@ -187,12 +187,12 @@ def schema_of(type_: Any, name: str = "") -> TypedSpec:
 
 
 def any_json() -> TypedSpec:
-    """Return what asks for JSON of any form."""
+    """Return the spec of any JSON."""
     return TypedSpec("JSON", {}, _same, _same)
 
 
 def any_rows() -> TypedSpec:
-    """Return what asks for a list of objects: the rows of a table."""
+    """Return the spec of a list of objects: the rows of a table."""
     rows = {"type": "array", "items": {"type": "object"}}
 
     def validate(value: Any) -> Any:
@@ -227,7 +227,7 @@ def _of_json_schema(schema: Mapping[str, Any], name: str) -> TypedSpec:
     except (jsonschema.SchemaError, TypeError, ValueError) as error:
         why = getattr(error, "message", str(error))
         raise PromptError(f"{clean(name, 60)} is not a JSON schema: {clean(why)}; nothing was sent.") from None
-    checker = kind(schema, registry=referencing.Registry())  # one of its own: no schema is fetched from elsewhere
+    checker = kind(schema, registry=referencing.Registry())  # an empty registry, so that no schema is fetched
 
     def validate(value: Any) -> Any:
         try:
@@ -277,7 +277,7 @@ def _of_type(type_: Any, name: str) -> TypedSpec:
 
 
 def _spec(name: str, schema: Mapping[str, Any], validate: Validate, plain: Callable[[Any], Any]) -> TypedSpec:
-    """Return the spec of a schema, in an object if it is not that of one."""
+    """Return the spec of a schema; if it is not that of an object, it is put into one."""
     target = schema
     if isinstance(reference := schema.get("$ref"), str) and reference.startswith("#/$defs/"):
         target = schema.get("$defs", {}).get(reference.removeprefix("#/$defs/"), {})
@@ -291,7 +291,7 @@ def _spec(name: str, schema: Mapping[str, Any], validate: Validate, plain: Calla
 
 
 def _name(type_: Any) -> str:
-    """Return how a type is called: ``Invoice``, ``list[Invoice]``, ``Literal['a', 'b']``."""
+    """Return the name of a type: ``Invoice``, ``list[Invoice]``, ``Literal['a', 'b']``."""
     if isinstance(type_, type) and not get_origin(type_):
         return type_.__name__
     if arguments := get_args(type_):
@@ -306,14 +306,14 @@ def _is_form(type_: Any) -> bool:
 
 
 def _for_pydantic(type_: Any) -> Any:
-    """Return `type_` with its TypedDicts as those of typing_extensions: pydantic takes no others before Python 3.12."""
+    """Return `type_` with the TypedDicts of typing_extensions: before Python 3.12, pydantic takes no others."""
     if sys.version_info >= (3, 12):
         return type_
     origin, arguments = get_origin(type_), get_args(type_)
     if is_typeddict(type_) and type(type_).__module__ == "typing":
         extensions: Any = importlib.import_module("typing_extensions")  # pydantic cannot be without it
         hints = get_type_hints(type_, include_extras=True)
-        fields = {key: _for_pydantic(_bare(hint)) for key, hint in hints.items()}
+        fields = {key: _for_pydantic(_unqualified(hint)) for key, hint in hints.items()}
         optional = {key: typing.NotRequired[fields[key]] for key in type_.__optional_keys__}
         return extensions.TypedDict(type_.__name__, {**fields, **optional})
     if not arguments or origin is Literal:
@@ -324,8 +324,8 @@ def _for_pydantic(type_: Any) -> Any:
     return type_ if same else generic[changed]
 
 
-def _bare(hint: Any) -> Any:
-    """Return what ``Required[…]`` or ``NotRequired[…]`` stands around."""
+def _unqualified(hint: Any) -> Any:
+    """Return the type inside ``Required[…]`` or ``NotRequired[…]``."""
     return get_args(hint)[0] if get_origin(hint) in {typing.Required, typing.NotRequired} else hint
 
 
@@ -349,7 +349,7 @@ def _fault(place: Iterable[str | int], message: str) -> str:
 
 
 def _json_in(text: str) -> Iterator[Any]:
-    """Yield the JSON values that a reply may mean: all of it, else its code blocks, else what stands between words."""
+    """Yield the JSON values that a reply may mean: the whole, else its code blocks, else those between words."""
     texts = [text, *(block.text for block in code_blocks(text) if block.language in {"", "json"})]
     found = False
     for candidate in texts:
@@ -365,10 +365,10 @@ def _json_in(text: str) -> Iterator[Any]:
 
 
 def _embedded(text: str) -> Iterator[tuple[int, int, Any]]:
-    """Yield the JSON objects and lists between the words of a text: where each begins and ends, and its value."""
+    """Yield the JSON objects and lists between the words of a text, each as its start, end and value."""
     decoder = json.JSONDecoder()
     at = 0
-    for _ in range(_MOST_STARTS):
+    for _ in range(_STARTS_TRIED):
         start = re.compile(r"[\[{]").search(text, at)
         if start is None:
             return

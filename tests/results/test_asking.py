@@ -16,7 +16,7 @@ from berlin_magic.errors import (
     ServerError,
     ServerUnreachableError,
 )
-from berlin_magic.results.asking import Answer, Asking, Gate, Progress
+from berlin_magic.results.asking import Answer, Asking, Pauses, Progress
 
 
 class Clock:
@@ -39,12 +39,12 @@ class Run:
 
     def __init__(self, total: int, ask: Callable[[int], Awaitable[Answer]]) -> None:
         self.clock = Clock()
-        self.gate = Gate(self.clock, lambda: 0.5, self.clock.sleep)
+        self.pauses = Pauses(self.clock, lambda: 0.5, self.clock.sleep)
         self.progress = Progress(total)
         self.asked: Counter[int] = Counter()
         self.at_once = self.most_at_once = 0
         self._ask = ask
-        self.asking = Asking(self._counted, self.gate, self.progress)
+        self.asking = Asking(self._counted, self.pauses, self.progress)
 
     async def _counted(self, number: int) -> Answer:
         self.asked[number] += 1
@@ -100,7 +100,7 @@ async def test_a_429_with_retry_after_slows_all_once() -> None:
 
     run._ask = ask
     await run.asking.run(8)
-    assert run.gate.pauses == 1 and run.clock() == 130.5
+    assert run.pauses.count == 1 and run.clock() == 130.5
     assert run.asking.errors == {} and len(refused) <= 8
     assert sum(run.asked.values()) == 40 + len(refused)
 
@@ -194,9 +194,9 @@ def test_the_time_left_counts_what_was_asked_alone() -> None:
     progress = Progress(100)
     assert progress.seconds_left(5.0) is None
     for _ in range(50):
-        progress.take(Answer("stored", stored=True))
+        progress.count(Answer("stored", stored=True))
     assert progress.seconds_left(5.0) is None
     for _ in range(10):
-        progress.take(Answer("asked", tokens=2))
+        progress.count(Answer("asked", tokens=2))
     assert progress.seconds_left(5.0) == 20.0
     assert progress.tokens == 20

@@ -46,7 +46,7 @@ def test_a_call_has_a_budget_without_a_period_and_a_number_alone_is_tokens() -> 
 
 def test_a_request_that_would_break_the_budget_is_refused_with_what_it_would_have_cost() -> None:
     ceiling = Ceiling(Budget(1000))
-    ceiling.settle(ceiling.reserve(None, 100, 400), Cost(100, 350))
+    ceiling.record(ceiling.reserve(None, 100, 400), Cost(100, 350))
     assert (ceiling.spent, ceiling.running) == (450, 0)
     ceiling.reserve(None, 100, 400)
     with pytest.raises(
@@ -100,8 +100,8 @@ def test_what_is_spent_never_exceeds_a_budget_that_the_server_keeps_to(
             running.append((ceiling.reserve(None, prompt, limit), reply))
         if ends and running:
             taken, said = running.pop(0)
-            ceiling.settle(taken, Cost(taken.prompt, min(said, taken.reply)))
+            ceiling.record(taken, Cost(taken.prompt, min(said, taken.reply)))
         assert ceiling.spent + ceiling.running <= amount
     for taken, said in running:
-        ceiling.settle(taken, Cost(taken.prompt, min(said, taken.reply)))
+        ceiling.record(taken, Cost(taken.prompt, min(said, taken.reply)))
     assert ceiling.running == 0 and ceiling.spent <= amount

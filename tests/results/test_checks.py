@@ -54,7 +54,7 @@ def test_the_question_after_a_failure_has_the_check_and_the_traceback_and_nothin
 
 def test_what_is_no_verdict_is_not_taken_for_one() -> None:
     for record in ({}, {"kind": "fine", "used": [], "seconds": 1}, {"kind": "passed", "used": None, "seconds": 1}):
-        with pytest.raises(ValueError, match="no verdict"):
+        with pytest.raises(ValueError, match="not a verdict"):
             Verdict.of(record)
     assert not Verdict.of({"kind": "ended", "used": [], "seconds": 1}).passed
 
