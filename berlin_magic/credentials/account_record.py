@@ -1,4 +1,7 @@
-"""Keep an account's record out of messages: a Berlin server sends it with every login, and others print it."""
+"""Remove an account's record from messages.
+
+A Berlin server sends it with every login, and other servers print it.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from berlin_magic.errors import clean
 __all__ = ["HIDDEN", "quotable", "without_record"]
 
 HIDDEN = "<secret>"
-"""What stands in place of a secret."""
+"""The replacement of a secret."""
 
-_LOOKED_AT = 20_000  # characters of an answer; only its beginning is quoted
+_SEARCHED = 20_000  # characters of an answer, of which only the beginning is quoted
 
 _TOKENS = r"(?:access_?|refresh_?|id_?|auth_?|session_?)?token"
 _OTHERS = (
@@ -24,27 +27,27 @@ _FIELD = re.compile(
       (?:{_TOKENS}|{_OTHERS})["']\s*(?::|=>?)[\s+]*(?!(?:null|none|true|false|undefined)\b)(?=\S)  # of an object
     | (?:{_TOKENS}|{_OTHERS})=(?!(?:null|none|true|false|undefined)\b)(?=[^\s&;\#]{{4}})           # of a query
     | (?:{_OTHERS})\s*(?::|=>?)\s*(?=["'][^"']{{2}}|[\[{{]|(?:Bearer|Basic)\s|[^\s,;]{{20}}|(?=[^\s,;]*\d)[^\s,;]{{4}})
-    # What parsers and models call a token lets nobody in: "unexpected token: 'endfor'", "token: 4097".
+    # The token of a parser or a model is not a secret: "unexpected token: 'endfor'", "token: 4097".
     | {_TOKENS}\s*(?::|=>?)\s*(?:Bearer\s)?
       (?=["']?[^\s"']{{20}}|["']?(?=[^\s"']*\d)(?=[^\s"']*[a-z])[^\s"']{{8}}|["'][^"']*\Z|[\[{{])
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
 _WORD = re.compile(r"\S+\s*|\s+")
-# The end of an object that was cut: at `errors.clean`'s words for that, or with a line that is not an object's.
+# The end of an object that was cut: at the note of `errors.clean`, or at a line that is not part of an object.
 _END = re.compile(r"(?=\n(?![\s\"'{}\[\]\\&%])| … \(\d+ more characters\))")
 
 
 def quotable(text: str, limit: int = 300) -> str:
-    """Return what a server said as one line to be quoted: as `errors.clean`, and without the fields of an account."""
-    return clean(without_record(text[:_LOOKED_AT]) + text[_LOOKED_AT:], limit)
+    """Return a server's text as one line to quote: as `errors.clean`, and without the fields of an account."""
+    return clean(without_record(text[:_SEARCHED]) + text[_SEARCHED:], limit)
 
 
 def without_record(text: str) -> str:
     """Return `text` without a ``token``, ``password``, ``ip``, ``user_info`` or the like, and all that follows it.
 
-    They are found in JSON, in what programs print of their objects, and in the query of an address, however that is
-    escaped. What follows belongs to the same record, or can't be told from it; the lines after it stay.
+    They are found in JSON, in printed objects and in the query of an address, whatever the escapes. What follows may
+    belong to the same record; the lines after it stay.
     """
     return "".join(map(_up_to_record, _END.split(text)))
 

@@ -1,4 +1,4 @@
-"""Undo the escapes in which programs repeat a text: those of URLs, HTML, JSON, Python and JavaScript."""
+"""Undo the escapes of URLs, HTML, JSON, Python and JavaScript."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _HIGHEST = 0x10FFFF
 
 
 def unescaped(text: str) -> str:
-    """Return `text` with its escapes undone, also those that were escaped again; other backslashes are left out.
+    """Return `text` with its escapes undone, also nested ones, and without other backslashes.
 
-    It is for comparing texts: of two that differ in their escapes alone, the same comes out.
+    It is for comparing texts: two that differ only in their escapes have the same result.
     """
     text = unquote(re.sub("%(?:25)+", "%", text))
     text = html.unescape(re.sub("&(?:amp;)+", "&", text))

@@ -20,10 +20,10 @@ _SLOW = 5.0  # seconds that a drive may take to answer
 
 
 @contextmanager
-def file_lock(path: Path, *, timeout: float = 5.0, given_up: Callable[[], bool] | None = None) -> Iterator[None]:
-    """Hold the lock for the time of a ``with``, and block until it is free.
+def file_lock(path: Path, *, timeout: float = 5.0, cancelled: Callable[[], bool] | None = None) -> Iterator[None]:
+    """Hold the lock during a ``with``; block until it is free.
 
-    The operating system holds it, by a file that stays: a process that dies with it, however suddenly, gives it back.
+    It is a lock of the operating system on a file that stays: it is released when the process ends, however that ends.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def file_lock(path: Path, *, timeout: float = 5.0, given_up: Callable[[], bool] 
         The file; made if it is not there.
     timeout : float
         Seconds to wait at most.
-    given_up : callable, optional
-        Is asked while the lock is waited for; if it returns true, the wait ends as after the timeout.
+    cancelled : callable, optional
+        Is called during the wait; if it returns true, the wait ends as after the timeout.
 
     Raises
     ------
@@ -42,8 +42,8 @@ def file_lock(path: Path, *, timeout: float = 5.0, given_up: Callable[[], bool] 
     lock = FileLock(path, timeout=timeout, mode=0o600)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire(cancel_check=given_up)
-    except NotImplementedError as error:  # filelock's word for a drive that has no locks
+        lock.acquire(cancel_check=cancelled)
+    except NotImplementedError as error:  # from filelock, for a drive without locks
         raise OSError(str(error)) from error
     try:
         yield
@@ -53,7 +53,7 @@ def file_lock(path: Path, *, timeout: float = 5.0, given_up: Callable[[], bool] 
 
 @asynccontextmanager
 async def file_lock_in_thread(path: Path, *, timeout: float) -> AsyncIterator[bool]:  # noqa: ASYNC109 - it gives False
-    """Hold the lock for the time of an ``async with``; give whether it was free within `timeout` seconds.
+    """Hold the lock during an ``async with``; give whether it was free within `timeout` seconds.
 
     Raises
     ------
@@ -64,8 +64,8 @@ async def file_lock_in_thread(path: Path, *, timeout: float) -> AsyncIterator[bo
     over = threading.Event()
 
     def hold() -> None:
-        # One thread takes the lock, holds it and gives it back, so that giving up can't meet it half-way.
-        with suppress(Timeout), file_lock(path, timeout=timeout, given_up=over.is_set):
+        # One thread acquires, holds and releases the lock, so that a cancellation can't come between these steps.
+        with suppress(Timeout), file_lock(path, timeout=timeout, cancelled=over.is_set):
             taken.set_result(True)
             over.wait()
 

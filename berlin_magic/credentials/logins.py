@@ -1,4 +1,4 @@
-"""Store the login for a server, with its password in the keyring or in a file that only the user can read."""
+"""Store logins for servers, in the keyring or in a file that only the user can read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 _FILE = "logins.json"
 _TIMEOUT = 60.0  # seconds: a keyring may ask the user to unlock it, or wait for ever if there is no screen
-_USABLE = 1  # keyring's own mark of a recommended backend; below are those that keep plain text, or nothing
+_USABLE = 1  # keyring's priority of a recommended backend; others store plain text, or nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class StoredLogin:
 def stored_login(server: str | None = None) -> StoredLogin | None:
     """Return the login for the server at that address, or the latest of all; None if there is none.
 
-    A file that can't be read counts as none. It waits for nothing: it is called on the user's loop.
+    A file that can't be read counts as empty. It does not block, as it is called on the user's loop.
     """
     try:
         records = PrivateFile(_path()).read()
@@ -63,12 +63,12 @@ def stored_login(server: str | None = None) -> StoredLogin | None:
 
 
 async def store(server: str, account: str, password: Secret) -> bool:
-    """Store a login for a server, in place of the former one; return whether its password went into the keyring.
+    """Store a login for a server, in place of the former one; return whether its password is in the keyring.
 
     Parameters
     ----------
     server : str
-        Its whole address: another path of the same host may be another's server.
+        Its whole address: another path of the same host may be another server.
     account, password
         The login.
 
@@ -77,23 +77,23 @@ async def store(server: str, account: str, password: Secret) -> bool:
     OSError
         If nothing could be stored.
     """
-    kept = await _in_keyring(lambda keyring: _put(keyring, server, account, password), otherwise=False)
+    in_keyring = await _in_keyring(lambda keyring: _put(keyring, server, account, password), otherwise=False)
 
     def put(records: Records) -> None:
         records.pop(server, None)  # so that it is the latest
         records[server] = {"url": Secret(server), "account": Secret(account)}
-        if not kept:
+        if not in_keyring:
             records[server]["password"] = password
 
     file = PrivateFile(_path())
     await in_thread(lambda: file.change(put), timeout=_TIMEOUT)
-    return kept
+    return in_keyring
 
 
 async def forget(server: str) -> bool:
     """Delete the login for a server, in file and keyring; return whether there was one.
 
-    A damaged file that was set aside is deleted too: nobody can tell whose passwords it holds.
+    A damaged file that was renamed is deleted too, as it may hold this password.
 
     Raises
     ------
@@ -114,7 +114,7 @@ async def password_from_keyring(server: str, account: str) -> Secret:
     Raises
     ------
     NotConfiguredError
-        If the keyring does not give it.
+        If the keyring does not return it.
     """
     password = await _in_keyring(lambda keyring: keyring.get_password(_service(server), account), otherwise=None)
     if not password:
@@ -131,16 +131,16 @@ def _put(keyring: Any, server: str, account: str, password: Secret) -> bool:
 
 
 async def _in_keyring(work: Callable[[Any], T], *, otherwise: T) -> T:
-    """Return what `work` returns for the keyring; `otherwise` if there is none, it refuses, or nobody answers it.
+    """Return the result of `work` with the keyring; `otherwise` if there is none, it refuses, or it does not answer.
 
-    keyring is slow to import, and a backend may ask the user: both happen in a thread, with a limit.
+    keyring is slow to import, and a backend may ask the user: both happen in a thread, with a timeout.
     """
 
     def run() -> T:
         try:
             keyring = importlib.import_module("keyring").get_keyring()
             return work(keyring) if keyring.priority >= _USABLE else otherwise
-        except Exception:  # noqa: BLE001 - backends raise whatever their system does, with the password in their frames
+        except Exception:  # noqa: BLE001 - the errors differ by system, and their frames hold the password
             return otherwise
 
     try:

@@ -1,4 +1,4 @@
-"""Keep small records of secrets in a file that only its user can read."""
+"""Store small records of secrets in a file that only its user can read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Records = dict[str, dict[str, Secret]]
 
 T = TypeVar("T")
 
-_OTHERS = 0o077
+_RIGHTS_OF_OTHERS = 0o077
 _TRIES = 20
 
 
@@ -39,14 +39,14 @@ def state_folder() -> Path:
 
 
 class PrivateFile:
-    """JSON, mode 0600: an object of objects of strings, shared by the user's processes.
+    """A JSON file with mode 0600, which the user's processes share: an object of objects of strings.
 
-    On Windows, which has no modes, the folder in the user's profile keeps others out.
+    On Windows, which has no modes, other users can't open the folder in the user's profile.
 
     Parameters
     ----------
     path : Path
-        The file; it and its folder are made when something is written.
+        The path of the file; file and folder are created at the first write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,8 +55,8 @@ class PrivateFile:
     def read(self) -> Records:
         """Return all records, in the order in which they were written; none if there is no file.
 
-        A damaged file has none either, and a warning says so. This waits for nothing and changes nothing, but that it
-        closes to others a file that they can read.
+        A damaged file counts as empty, with a warning. This does not block. If others can read the file, its mode is
+        corrected.
 
         Raises
         ------
@@ -67,24 +67,24 @@ class PrivateFile:
         if records is None:
             warnings.warn(f"berlin_magic: {self.path} is damaged, and what was stored there is lost", stacklevel=2)
         with suppress(OSError):
-            if os.name != "nt" and self.path.stat().st_mode & _OTHERS:
+            if os.name != "nt" and self.path.stat().st_mode & _RIGHTS_OF_OTHERS:
                 self.path.chmod(0o600)
         return records or {}
 
     def change(self, change: Callable[[Records], object]) -> None:
-        """Read the file, let `change` change the records, and put the result in its place.
+        """Read the file, let `change` change the records, and replace the file.
 
-        A damaged file is set aside first, with a warning.
+        A damaged file is renamed first, with a warning.
 
         Raises
         ------
         OSError
-            If it can't be written; it is what it was before.
+            If it can't be written; it is not changed then.
         """
         with self._locked():
             records = self._read()
             if records is None:
-                _patiently(lambda: self.path.replace(self._damaged))
+                _with_retries(lambda: self.path.replace(self._damaged))
                 message = f"berlin_magic: {self.path} was damaged; it is now {self._damaged.name}, and a new one begins"
                 warnings.warn(message, stacklevel=2)
                 records = {}
@@ -92,7 +92,7 @@ class PrivateFile:
             write_json(self.path, records)
 
     def forget(self, unwanted: Callable[[str], bool]) -> None:
-        """Delete the records whose name is `unwanted`, and a damaged file that was set aside, whatever it holds.
+        """Delete the records whose name is `unwanted`, and a damaged file that was renamed.
 
         Raises
         ------
@@ -102,7 +102,7 @@ class PrivateFile:
         if self.path.exists():
             self.change(lambda records: [records.pop(name) for name in list(filter(unwanted, records))])
         with suppress(FileNotFoundError, NotADirectoryError):
-            _patiently(self._damaged.unlink)
+            _with_retries(self._damaged.unlink)
 
     @property
     def _damaged(self) -> Path:
@@ -111,7 +111,7 @@ class PrivateFile:
     def _read(self) -> Records | None:
         """Return the records; None if the file is damaged."""
         try:
-            value = json.loads(_patiently(self.path.read_bytes))
+            value = json.loads(_with_retries(self.path.read_bytes))
             return {name: {key: Secret(_text(item)) for key, item in record.items()} for name, record in value.items()}
         except FileNotFoundError:
             return {}
@@ -123,20 +123,20 @@ class PrivateFile:
 
 
 def write_json(path: Path, value: object) -> None:
-    """Put a file with `value` as JSON in the place of the one at `path`, for its owner alone.
+    """Replace the file at `path` by one with `value` as JSON, which only its owner can read.
 
-    Whoever reads meanwhile reads the old one or the new one, whole.
+    A reader meanwhile gets the whole old file or the whole new one.
 
     Raises
     ------
     OSError
-        If it can't be written; the old one is still there.
+        If it can't be written; the old file stays.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")  # with mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(value, file, indent=1)
-        _patiently(lambda: Path(temporary).replace(path))
+        _with_retries(lambda: Path(temporary).replace(path))
     except BaseException:
         with suppress(OSError):
             Path(temporary).unlink()
@@ -149,8 +149,8 @@ def _text(value: object) -> str:
     return value
 
 
-def _patiently(work: Callable[[], T]) -> T:
-    """Return what `work` returns. Windows refuses for a moment what another process has just opened."""
+def _with_retries(work: Callable[[], T]) -> T:
+    """Return the result of `work`, with retries on Windows, which locks a file that another process has just opened."""
     for _ in range(_TRIES):
         try:
             return work()

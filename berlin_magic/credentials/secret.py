@@ -1,4 +1,4 @@
-"""Hold a secret in memory as a string that shows itself nowhere."""
+"""Keep secrets in memory as strings with a `repr` that does not show them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Self
 
 __all__ = ["Secret", "hidden_headers", "secrets_among", "secrets_of_environment", "unseen"]
 
-# Settings that hold no secret; any other may hold one.
+# Settings without a secret; any other may hold one.
 _HARMLESS = {"url", "account", "provider", "retries", "reply_limit", "silence", "context", "parent"}
 _HARMLESS_HEADERS = {
     "accept",
@@ -31,18 +31,18 @@ _HARMLESS_HEADERS = {
 
 
 _TOKEN_LIKE = re.compile(r"\b(?:Bearer|Basic)\s|(?=[\w-]*\d)(?=[\w-]*[a-z])[\w-]{16}", re.IGNORECASE)
-_FEATURES = {"anthropic-beta", "openai-beta"}  # whose names look like a token: prompt-caching-2024-07-31
+_FEATURES = {"anthropic-beta", "openai-beta"}  # with values that look like a token: prompt-caching-2024-07-31
 
 _SECRET_VARIABLES = ("KEY", "TOKEN", "PASSWORD", "SECRET")  # what their names end in
 _PLACE = re.compile(r"\w+://|~?/.*/|[a-z]:[/\\]", re.IGNORECASE)  # the path of a key, for example
-_LONG = 8  # characters; what is shorter there is a word rather than a secret
+_LONG = 8  # characters; a shorter value is rather a word than a secret
 
 
 class Secret(str):
-    """A token or password whose `repr` says nothing; to send it, use it as the string that it is.
+    """A token or password whose `repr` does not show it; to send it, use it as a string.
 
-    Verbose tracebacks, debuggers and notebooks show values through `repr`. Pickling is refused, so that no secret
-    lands in a cache or a saved session unseen.
+    Verbose tracebacks, debuggers and notebooks show values through `repr`. It can't be pickled, so that no
+    secret is written into a cache or a saved session.
     """
 
     __slots__ = ()
@@ -57,7 +57,7 @@ class Secret(str):
         return self
 
     def __deepcopy__(self, memo: Mapping[int, object]) -> Self:
-        return self  # traitlets copies the settings that it is in, and copying would pickle it otherwise
+        return self  # traitlets copies the settings, and copying would pickle it
 
 
 def unseen(name: str, value: Any) -> Any:
@@ -72,8 +72,8 @@ def unseen(name: str, value: Any) -> Any:
 def hidden_headers(headers: Mapping[str, str], key: str = "") -> dict[str, str]:
     """Return `headers` with their values as secrets, except for those that only name the client or the format.
 
-    What is hidden is also taken out of messages, where ``User-Agent`` or ``X-Title`` would take a word of the
-    sentence along. One with `key` in it, or with anything that looks like a token, is hidden too.
+    Hidden values are also removed from messages, where ``User-Agent`` or ``X-Title`` may be an ordinary word. A header
+    with `key`, or with a value that looks like a token, is hidden too.
     """
     return {
         name: value if not isinstance(value, str) or _is_harmless(name.strip().lower(), value, key) else Secret(value)
@@ -87,7 +87,7 @@ def _is_harmless(name: str, value: str, key: str) -> bool:
 
 
 def secrets_among(values: Iterable[Any]) -> list[Secret]:
-    """Return the secrets among `values`, and among the values of the mappings that are there."""
+    """Return the secrets among `values` and in the mappings among them."""
     found: list[Secret] = []
     for value in values:
         if isinstance(value, Secret):
@@ -98,6 +98,6 @@ def secrets_among(values: Iterable[Any]) -> list[Secret]:
 
 
 def secrets_of_environment() -> list[Secret]:
-    """Return what the environment holds under names such as ``SCHOOL_API_KEY``: a provider may send any of it."""
+    """Return the environment's values under names such as ``SCHOOL_API_KEY``, which a provider may send."""
     named = (value for name, value in os.environ.items() if name.upper().endswith(_SECRET_VARIABLES))
     return [Secret(value) for value in named if len(value) >= _LONG and not _PLACE.match(value)]

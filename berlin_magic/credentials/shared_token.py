@@ -21,20 +21,20 @@ T = TypeVar("T")
 _FILE = "tokens.json"
 _FILE_TIMEOUT = 10.0  # seconds
 _LOGIN_TIMEOUT = 30.0  # seconds to wait for another process that logs in
-_unusable: set[Path] = set()  # folders that can't be used, and the user has been warned of
+_unusable: set[Path] = set()  # folders that can't be used, of which the user was warned
 
 
 class SharedToken:
-    """The token for one account of one server, in a file of the user's.
+    """The token for one account of one server, in a file of the user.
 
-    If the file can't be used there is a warning, once, and nothing is shared; nothing is raised.
+    If the file can't be used, one warning is given, and the token is not shared; no error is raised.
 
     Parameters
     ----------
     key : tuple of str
-        A server's address and an account: a token is for these, and for no other.
+        A server's address and an account; the token is sent only to that server.
     folder : Path, optional
-        The folder of the file. With None, nothing is kept anywhere.
+        The folder of the file. With None, the token is not stored.
     """
 
     def __init__(self, key: tuple[str, str], folder: Path | None) -> None:
@@ -47,7 +47,7 @@ class SharedToken:
         return self._folder is not None and self._folder not in _unusable
 
     async def read(self) -> Secret:
-        """Return the token that was written last, by any process; an empty one if there is none."""
+        """Return the latest token that a process has written; an empty one if there is none."""
         records: Records = await self._with_file(PrivateFile.read, {})
         return records.get(self._name, {}).get("token", Secret())
 
@@ -62,10 +62,9 @@ class SharedToken:
 
     @asynccontextmanager
     async def login_lock(self) -> AsyncIterator[None]:
-        """Keep the other processes from logging in for the time of an ``async with``; wait while one of them does.
+        """Prevent other processes from logging in during an ``async with``; wait while one of them does.
 
-        The wait has a limit: a process that waits for a server that is slow to let others in has to try by itself in
-        the end.
+        The wait has a limit, so that a login of another process that hangs does not prevent this one.
         """
         async with AsyncExitStack() as stack:
             if self._folder is not None:
