@@ -1,4 +1,4 @@
-"""Check which of the installed providers answer."""
+"""Check which installed providers answer."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ async def _check(name: str, settings: Mapping[str, Any]) -> Availability:
         answer = "is not set up" if needs else "can't be used"
         why = _first_line(error)
     except ServerUnreachableError as error:
-        why = "" if error.passing else _first_line(error)  # nothing listens there, the usual case
+        why = "" if error.passing else _first_line(error)  # nothing listens there, as is usual
     except BerlinError as error:
         why = _first_line(error)
-    except Exception as error:  # noqa: BLE001 - of another package: its message may hold a secret
+    except Exception as error:  # noqa: BLE001 - from another package; its message may hold a secret
         why = clean(type(error).__name__, 60)
     return Availability(clean(name, 40), answer, where, why, needs)
 

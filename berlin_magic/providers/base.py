@@ -39,7 +39,7 @@ class Provider(ABC):
     """The usual address of its server; empty if there is none."""
 
     needs: ClassVar[str] = ""
-    """What the user must set or start before it can answer, in a few words: an environment variable, a program."""
+    """What the user has to set or start first, in a few words: an environment variable, a program."""
 
     takes_files: ClassVar[bool] = False
     """Whether its servers take a PDF file as a part of a message, as OpenAI's do."""
@@ -107,7 +107,7 @@ class Provider(ABC):
 
     @classmethod
     def where(cls, *, url: str | None = None, **settings: Any) -> str:
-        """Return the address that these settings lead to, for messages; empty if there is none."""
+        """Return the server's address with these settings, for messages; empty if there is none."""
         del settings
         return url or cls.url
 
@@ -120,36 +120,36 @@ class Provider(ABC):
 
     @classmethod
     async def models(cls, proxy: str | None = None, **kwargs: Any) -> list[str]:
-        """Return the names of the models that the server offers; an empty list if it does not tell them."""
+        """Return the names of the server's models; an empty list if it does not list them."""
         del proxy, kwargs
         return []
 
     @classmethod
     def usual_model(cls) -> str:
-        """Return the model that is asked if none is named; empty if only the server knows. It may read files."""
+        """Return the model to ask if none is named; empty if the server chooses it. May read files."""
         return ""
 
     @classmethod
     def about(cls, model: str) -> str:
-        """Return what is known of a model before it is asked, in a few words: its size. It may read files."""
+        """Return a few words about a model, such as its size. May read files."""
         del model
         return ""
 
     @classmethod
     def caution(cls, model: str) -> str:
-        """Return what users must know of a model's answers; the status line says it. It may read files."""
+        """Return a warning about a model's answers for the status line; empty if there is none. May read files."""
         del model
         return ""
 
     @classmethod
     async def balance(cls, proxy: str | None = None, **kwargs: Any) -> float | None:
-        """Return the balance of the user's account, in the server's own unit; None if it does not tell it."""
+        """Return the balance of the user's account, in the server's own unit; None if the server does not give it."""
         del proxy, kwargs
         return None
 
 
 class EventProvider(Provider):
-    """A provider that has `stream`, and whose text alone is taken out of that."""
+    """A provider that implements `stream`; its text is that of the events."""
 
     @classmethod
     @abstractmethod
@@ -162,9 +162,9 @@ class EventProvider(Provider):
     def create_async_generator(
         cls, model: str, messages: Sequence[Mapping[str, Any]], proxy: str | None = None, **kwargs: Any
     ) -> AsyncGenerator[str, None]:
-        """Ask `messages` and yield the reply's text alone; parameters and errors are those of `stream`.
+        """Ask `messages` and yield only the reply's text; parameters and errors are those of `stream`.
 
-        Text can't announce a wait, so there are no retries unless `retries` asks for them.
+        A wait can't be announced in text, so there are no retries unless `retries` is given.
         """
         usual = {"retries": 0} if "retries" in inspect.signature(cls.stream).parameters else {}
         try:
@@ -173,7 +173,7 @@ class EventProvider(Provider):
             del proxy, kwargs  # a verbose traceback of what is raised here would show the secrets among them
 
 
-@functools.lru_cache(100)  # a provider is asked for them with every question
+@functools.lru_cache(100)  # they are needed for every question
 def _parameters(*functions: Callable[..., object]) -> frozenset[str]:
     return frozenset(name for function in functions for name in inspect.signature(function).parameters)
 

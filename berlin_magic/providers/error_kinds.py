@@ -1,4 +1,4 @@
-"""Tell the kind of a server's error from its status and its words."""
+"""Classify a server's error by its status and its text."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TOO_LONG = (
 )
 """Advice if a conversation is too long for the model or the server."""
 
-# wire/chat-no-balance; then how engines say it.
+# wire/chat-no-balance; then the texts of engines.
 _NO_BALANCE = re.compile("积分余额不足|超级会员使用|insufficient balance|insufficient_quota|balance is|more credits")
 # wire/chat-unknown-model; then OpenAI, vLLM, Ollama, LiteLLM; OpenRouter, DeepSeek; Gemini; Claude.
 _MODEL_UNKNOWN = re.compile(
@@ -51,42 +51,42 @@ def error_kind(status: int | None, words: str) -> type[ServerError]:
     status : int or None
         The HTTP status, or the one that an error within a stream gives; None if it gives none.
     words : str
-        What the server says: message, code and type of its error.
+        The text of the error: its message, code and type.
     """
-    said = words.casefold()
-    if _NO_BALANCE.search(said):
+    text = words.casefold()
+    if _NO_BALANCE.search(text):
         return NoBalanceError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     for pattern, kind in ((_MODEL_UNKNOWN, ModelUnknownError), (_WRONG_KEY, NotAllowedError)):
-        if pattern.search(said):
+        if pattern.search(text):
             return kind
-    return RateLimitError if status is None and _TOO_MANY.search(said) else ServerError
+    return RateLimitError if status is None and _TOO_MANY.search(text) else ServerError
 
 
-def _says(pattern: str) -> Callable[[str], bool]:
-    """Return a function that says whether a server's words mean a thing."""
+def _matches(pattern: str) -> Callable[[str], bool]:
+    """Return a function that returns whether a text matches `pattern`, whatever its case."""
     compiled = re.compile(pattern)
     return lambda words: compiled.search(words.casefold()) is not None
 
 
 # OpenAI, vLLM; llama.cpp; Claude; Gemini; Ollama.
-is_too_long = _says(
+is_too_long = _matches(
     "context[_ ]length|maximum context|context[_ ]size|context window|prompt is too long|input token count"
     "|request entity too large"
 )
-"""Say whether a server says that the conversation is longer than the model can read."""
+"""Return whether an error means that the conversation is too long for the model."""
 
-concerns_region = _says(
+concerns_region = _matches(
     "unsupported_country|country, region|region,? or territory|location is not supported|your region"
 )
-"""Say whether a server says that it does not serve the user's country (OpenAI, Gemini)."""
+"""Return whether an error means that the user's country is not served (OpenAI, Gemini)."""
 
-concerns_key = _says(r"\bkey\b|api[_-]key|token|credential|authenticat|authoriz|permission|scope|project")
-"""Say whether an error is about the key, or about what the key may do."""
+concerns_key = _matches(r"\bkey\b|api[_-]key|token|credential|authenticat|authoriz|permission|scope|project")
+"""Return whether an error is about the key or its permissions."""
 
-is_prohibited = _says("敏感词|违反了我们的规定")  # ChatGPT-Web's check of the prompt
-"""Say whether a Berlin server says that its administrator has forbidden words of the prompt."""
+is_prohibited = _matches("敏感词|违反了我们的规定")  # ChatGPT-Web's check of the prompt
+"""Return whether an error of a Berlin server means that its administrator forbids words of the prompt."""
 
-is_loading = _says("loading model|model is (still )?(being )?load")
-"""Say whether a server says that its model is not in memory yet (llama.cpp, with a 503)."""
+is_loading = _matches("loading model|model is (still )?(being )?load")
+"""Return whether an error means that the model is not in memory yet (llama.cpp, with a 503)."""

@@ -16,9 +16,9 @@ SERVER_SETTINGS = frozenset({"url", "account", "password", "token", "key", "head
 ENGINE_SETTINGS = frozenset({"local_threads", "local_context", "local_gpu_layers", "local_idle"})
 """The settings of the engine of a local model."""
 
-_HOW = frozenset({"provider", "proxy", "silence", "retries", "reply_limit"})
-CONNECTION_SETTINGS = _HOW | SERVER_SETTINGS | ENGINE_SETTINGS
-"""The settings that say which server to ask, and how. They are never recorded with a question: some are secret."""
+_FOR_ANY_SERVER = frozenset({"provider", "proxy", "silence", "retries", "reply_limit"})
+CONNECTION_SETTINGS = _FOR_ANY_SERVER | SERVER_SETTINGS | ENGINE_SETTINGS
+"""The settings of the connection to a server. They are never stored with a question: some are secret."""
 
 
 def hide_secrets(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ __all__ = ["GROUP", "installed", "load", "named_provider", "refresh_installed"]
 GROUP = "berlin_magic.providers"
 """The group of entry points, each ``NAME = "package.module:ProviderClass"``."""
 
-# Written and loaded like the entry points of other packages: each is imported when it is first used.
+# Written and loaded like the entry points of other packages: a provider is imported at its first use.
 _OURS: Mapping[str, str] = {
     "berlin": "berlin_magic.providers.berlin.provider:Berlin",
     "local": "berlin_magic.providers.local.provider:Local",
@@ -36,12 +36,12 @@ _OURS: Mapping[str, str] = {
 
 @cache
 def installed() -> Mapping[str, EntryPoint]:
-    """Return the providers that are installed, by name, ours first; none of them is imported.
+    """Return the entry points of the installed providers by name, ours first, without importing them.
 
-    Upper and lower case make no difference. If a name is taken already, by us or by another package, the second
-    provider is left out with a warning: else what is meant for one, such as a key, would go to the other.
+    Names are compared without regard to case. If two providers have the same name, the second one is left out with a
+    warning: else a key could go to the wrong one.
     """
-    from importlib.metadata import EntryPoint, entry_points  # noqa: PLC0415 - a slow import: loading names no provider
+    from importlib.metadata import EntryPoint, entry_points  # noqa: PLC0415 - a slow import, not needed to load the extension
 
     known = {name: EntryPoint(name, value, GROUP) for name, value in _OURS.items()}
     try:
@@ -55,13 +55,13 @@ def installed() -> Mapping[str, EntryPoint]:
             _warn(f"the provider {clean(entry.name, 40)!r} can't be named in `-m NAME:MODEL`, and is left out")
         elif name not in known:
             known[name] = entry
-        elif known[name].value != entry.value:  # a package that is found twice on the path is one
+        elif known[name].value != entry.value:  # the same package can be on the path twice
             _warn(f"there are two providers {clean(name, 40)!r}: {clean(entry.value, 80)} is left out")
     return MappingProxyType(known)
 
 
 def refresh_installed() -> Mapping[str, EntryPoint]:
-    """Return what `installed` does, including packages that were installed since its first call."""
+    """Return `installed`, with the packages that were installed since its first call."""
     installed.cache_clear()
     return installed()
 
@@ -78,12 +78,12 @@ def named_provider(model: str) -> tuple[str, str]:
 
 
 def load(name: str) -> type[Provider]:
-    """Return the provider of that name.
+    """Return the provider with that name.
 
     Raises
     ------
     NotConfiguredError
-        If none has that name, or it can't be imported, or it is not a provider; the message says which.
+        If there is none, it can't be imported, or it is not a provider; the message says which.
     """
     from berlin_magic.providers.base import Provider  # noqa: PLC0415 - `named_provider` does not need it
 

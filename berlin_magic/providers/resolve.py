@@ -29,11 +29,11 @@ EMBEDDED_MODEL = "berlin-guide"
 """The model of the embedded server: a guide to this package, not a language model."""
 
 _GUIDE = "guide"
-"""The model that is the guide, whatever is configured; a server is named by settings alone."""
+"""The model name of the guide, whatever is configured, unless a server is named in the settings."""
 
 _COMMON = {"proxy", "silence", "retries", "reply_limit"} | ENGINE_SETTINGS
 _OPTIONAL = {"silence", "retries", "reply_limit"} | ENGINE_SETTINGS
-"""Settings that a provider only gets if it has a parameter for them: else they would become the engine's options."""
+"""Settings that a provider gets only if it has a parameter for them; others would become the engine's options."""
 
 _BERLIN = {"url", "account", "password", "token"}
 _OPENAI = {"key", "headers"}
@@ -72,12 +72,12 @@ class Connection:
     @property
     def secrets(self) -> list[Secret]:
         """The secrets that no message may show: the settings' own, and those of the environment."""
-        given = [value for name, value in self.settings.items() if name != "proxy"]  # of it only the password is secret
+        given = [value for name, value in self.settings.items() if name != "proxy"]  # only its password is secret
         of_proxy = proxy_secrets(URL(self.where or DEFAULT_URL), self.settings.get("proxy"))
         return [*secrets_among(given), *secrets_of_environment(), *of_proxy]
 
     def options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Return those `options` of a question that the provider is given: a schema only if it has that parameter."""
+        """Return the `options` of a question for the provider; a schema only if it has that parameter."""
         takes_schema = "reply_schema" in self.provider.parameters()
         return {name: value for name, value in options.items() if name != "reply_schema" or takes_schema}
 
@@ -107,7 +107,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     BerlinError
         If there is no such provider, it has no such setting, or the embedded server can't be started.
     """
-    # Under the same name: a verbose traceback shows what this frame was given.
+    # Assigned to the same name: a verbose traceback shows the arguments of this frame.
     given = {name: unseen(name, value) for name, value in given.items()}
     settings = {name: value for name, value in given.items() if value not in (None, "", {})}
     if settings.get("reply_limit") == 0:
@@ -116,7 +116,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     wanted = model or os.environ.get("BERLIN_MODEL", "")
     prefix, rest = await in_thread(lambda: named_provider(wanted))
     if not model and provider and prefix not in {"", provider}:
-        prefix, rest = "", ""  # the provider that is set goes before the environment's model
+        prefix, rest = "", ""  # the provider that is set has precedence over the environment's model
     if wanted == _GUIDE and not provider and not settings.keys() & (_BERLIN | _OPENAI):
         settings = {key: value for key, value in settings.items() if key in _COMMON}
         return await _embedded(settings, "", "the guide is named")
@@ -207,7 +207,7 @@ class EmbeddedServer(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether it still answers."""
+        """Whether it still runs."""
         ...
 
     def close(self) -> None:

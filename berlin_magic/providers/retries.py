@@ -1,4 +1,4 @@
-"""Retry a question that failed for a temporary reason before the first word of its reply."""
+"""Retry a question that failed for a temporary reason before its reply began."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ __all__ = ["RETRIES", "delay", "retry_after", "with_retries"]
 RETRIES: Final = 5
 """The most retries of one question, if the user sets no other number."""
 
-# How a Berlin server (wire/chat-upstream-refused) and gateways say with a 500 that the engine behind them is down.
+# The text of a 500 from Berlin servers (wire/chat-upstream-refused) and gateways whose engine is down.
 _ENGINE_DOWN = re.compile(
     r"ECONNREFUSED|ECONNRESET|EAI_AGAIN|socket hang up|connection (was )?(refused|reset)|the connection failed",
     re.IGNORECASE,
 )
 _FAILED = 500
-_OUT_OF_REACH = 5000  # the code in a Berlin envelope, whatever the status; also that of an unknown model
+_ENGINE_UNREACHABLE = 5000  # the code in a Berlin envelope, whatever the status; also that of an unknown model
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]+)?")
-_LONGEST_WAIT = 1e9  # seconds; more would overflow, and is never waited for anyway
+_WAIT_LIMIT = 1e9  # seconds; more would overflow, and is far beyond every time limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,8 @@ def delay(error: BerlinError, attempt: int, elapsed: float, jitter: float) -> fl
         return None
     wait = policy.first_delay * 2**attempt * (1 + jitter) / 2
     if error.retry_after is not None:
-        wait = max(wait, error.retry_after + jitter)  # all users of a server may have been given the same time
-    # If the server wants a longer wait, do not retry: an earlier retry ignores it, and nobody watches a cell so long.
+        wait = max(wait, error.retry_after + jitter)  # the server may send all its users the same time
+    # If the server wants a longer wait, do not retry: an earlier retry would ignore it, and users do not wait so long.
     return wait if elapsed + wait <= policy.time_limit else None
 
 
@@ -135,7 +135,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
     """
     value = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(value):
-        return min(float(value), _LONGEST_WAIT)
+        return min(float(value), _WAIT_LIMIT)
     until = _date(value)
     if until is None:
         return None
@@ -156,7 +156,7 @@ def _policy_for(error: BerlinError) -> RetryPolicy:
         case ServerError() if type(error) is ServerError and error.status in PASSING_STATUSES:
             return _BUSY
         case ServerError() if type(error) is ServerError and (
-            error.status in {None, _FAILED} or error.code == _OUT_OF_REACH
+            error.status in {None, _FAILED} or error.code == _ENGINE_UNREACHABLE
         ):
             return _NO_ENGINE if _ENGINE_DOWN.search(error.body or "") else _NO_RETRY
         case _:

@@ -12,11 +12,11 @@ from berlin_magic.providers.registry import installed
 
 __all__ = ["nearest", "with_nearest"]
 
-_TIMEOUT = 3.0  # seconds for the list of models: the error is known already
+_TIMEOUT = 3.0  # seconds for the list of models, while the user waits for the error
 _SHOWN = 3
 _MODEL_CUTOFF = 0.5
 _PROVIDER_CUTOFF = 0.8
-_MOST_NAMES, _LONGEST = 1000, 100  # comparing more would block the event loop
+_NAMES_LIMIT, _NAME_LIMIT = 1000, 100  # comparing more would block the event loop
 
 
 async def with_nearest(
@@ -39,16 +39,16 @@ async def with_nearest(
             names = await known()
     except Exception:  # noqa: BLE001 - the user needs the first error, not this one
         names = ()
-    if meant := [*_with_provider(model), *nearest(model, names)][:_SHOWN]:
-        error.args = (f"{error}\nDid you mean {' or '.join(clean(name, 60) for name in meant)}?",)
+    if similar := [*_with_known_provider(model), *nearest(model, names)][:_SHOWN]:
+        error.args = (f"{error}\nDid you mean {' or '.join(clean(name, 60) for name in similar)}?",)
     return error
 
 
-def _with_provider(model: str) -> list[str]:
+def _with_known_provider(model: str) -> list[str]:
     """Return `model` with its misspelt provider corrected: ``ollama:llama3.2`` for ``olama:llama3.2``."""
     prefix, colon, rest = model.partition(":")
     names = (
-        difflib.get_close_matches(prefix.strip().lower()[:_LONGEST], installed(), n=1, cutoff=_PROVIDER_CUTOFF)
+        difflib.get_close_matches(prefix.strip().lower()[:_NAME_LIMIT], installed(), n=1, cutoff=_PROVIDER_CUTOFF)
         if colon
         else []
     )
@@ -60,14 +60,14 @@ def nearest(model: str, names: Sequence[str]) -> list[str]:
 
     Case, punctuation and a prefix before a slash make no difference.
     """
-    wanted = _normalized(model[:_LONGEST])
+    wanted = _normalized(model[:_NAME_LIMIT])
     spelled: dict[str, str] = {}
-    for name in names[:_MOST_NAMES]:
-        if name != model and len(name) <= _LONGEST:
+    for name in names[:_NAMES_LIMIT]:
+        if name != model and len(name) <= _NAME_LIMIT:
             for spelling in (_normalized(name), _normalized(name.rpartition("/")[2])):
                 spelled.setdefault(spelling, name)
-    alike = difflib.get_close_matches(wanted, spelled, n=2 * _SHOWN, cutoff=_MODEL_CUTOFF) if wanted else []
-    return list(dict.fromkeys(spelled[spelling] for spelling in alike))[:_SHOWN]
+    similar = difflib.get_close_matches(wanted, spelled, n=2 * _SHOWN, cutoff=_MODEL_CUTOFF) if wanted else []
+    return list(dict.fromkeys(spelled[spelling] for spelling in similar))[:_SHOWN]
 
 
 def _normalized(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The header of a GGUF file: what a model says of itself before its weights.
+"""Read the header of a GGUF file, a file with a language model.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
 """
@@ -13,7 +13,7 @@ from typing import BinaryIO
 __all__ = ["Header", "NotAModelError", "header"]
 
 _VERSIONS = {2, 3}
-_LONGEST = 1 << 20  # bytes of a text; a damaged length must not be taken for one
+_TEXT_LIMIT = 1 << 20  # bytes; a larger length is a damaged one
 _MOST_ENTRIES = 1 << 16
 _STRING, _ARRAY = 8, 9
 _NUMBERS = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
@@ -25,14 +25,14 @@ class NotAModelError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a model says of itself.
+    """The properties of a model that are read.
 
     Attributes
     ----------
     architecture : str
         For example ``"llama"``; ``"clip"`` for a file that only reads images for another model.
     context_length : int
-        Tokens that it was trained to read; 0 if it does not say.
+        Tokens that it was trained to read; 0 if the file does not say.
     """
 
     architecture: str
@@ -40,7 +40,7 @@ class Header:
 
 
 def header(path: Path) -> Header:
-    """Return the header of the file at `path`. Of large files too it reads a few kilobytes.
+    """Return the header of the file at `path`. It reads a few kilobytes, also of a large file.
 
     Raises
     ------
@@ -65,7 +65,7 @@ def _read(file: BinaryIO) -> Header:
     architecture = ""
     for _ in range(min(int(_number(file, "<Q")), _MOST_ENTRIES)):
         key = _text(file)
-        if key.startswith("tokenizer."):  # a vocabulary is long, and what is asked for stands before it
+        if key.startswith("tokenizer."):  # the vocabulary is long, and comes after the entries that are needed
             break
         value = _value(file, int(_number(file, "<I")))
         if key == "general.architecture":
@@ -76,7 +76,7 @@ def _read(file: BinaryIO) -> Header:
 
 
 def _value(file: BinaryIO, kind: int) -> str | float | None:
-    """Read a value of that kind; the entries of an array are left out."""
+    """Read a value of that type; None for an array, whose entries are skipped."""
     if kind == _ARRAY:
         entries = int(_number(file, "<I"))
         count = int(_number(file, "<Q"))
@@ -95,7 +95,7 @@ def _number(file: BinaryIO, form: str) -> float:
 
 def _text(file: BinaryIO) -> str:
     length = int(_number(file, "<Q"))
-    if length > _LONGEST:
+    if length > _TEXT_LIMIT:
         raise NotAModelError("its header is damaged or cut")
     data = file.read(length)
     if len(data) < length:

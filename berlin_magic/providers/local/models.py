@@ -1,4 +1,4 @@
-"""The model files on this machine: where they are looked for, and by which names they are asked."""
+"""Find the model files on this machine."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ __all__ = ["SMALL", "ModelFile", "SmallModel", "default", "find", "folders", "fo
 
 @dataclass(frozen=True, slots=True)
 class SmallModel:
-    """The model that `%berlin local get` fetches: a file of a package of the Python package index.
+    """The model that `%berlin local get` fetches: a file in a Python package.
 
     Attributes
     ----------
     name : str
-        By which it is asked.
+        The name of the model.
     file : str
         The name of its file.
     size : int
-        Of the file, in bytes.
+        The bytes of the file.
     sha256 : str
-        Of the file.
+        The hash of the file.
     licence : str
         Its licence.
     package, version, package_sha256, package_size
-        The wheel that has the file in it. Its dependencies are not needed.
+        The wheel that contains the file. Its dependencies are not needed.
     """
 
     name: str
@@ -71,15 +71,15 @@ class ModelFile:
     Attributes
     ----------
     name : str
-        By which it is asked and called.
+        The name of the model.
     path : Path
-        Its file, with no symbolic link in it.
+        The path of the file, without symbolic links.
     size : int
-        Of the file, in bytes.
+        The bytes of the file.
     context_length : int
         Tokens that it was trained to read; 0 if the file does not say.
     projector : Path or None
-        The file that makes it read images (llama.cpp's ``mmproj``).
+        The file with which it can read images (llama.cpp's ``mmproj``).
     """
 
     name: str
@@ -102,12 +102,12 @@ class ModelFile:
 
     @property
     def caution(self) -> str:
-        """What users must know of its answers."""
+        """A warning about its answers; empty if there is none."""
         return "a very small model: expect mistakes" if self.is_small else ""
 
 
 def folders() -> list[Path]:
-    """Return the folders of the user's models, most wanted first; none has to exist.
+    """Return the folders of the user's models, the first one first; they need not exist.
 
     They are those in ``BERLIN_MODELS``, else ``models`` in the user's data folder.
     """
@@ -119,7 +119,7 @@ def folders() -> list[Path]:
 
 
 def found() -> list[ModelFile]:
-    """Return the models that are here, the default one first; what can't be read as a model is left out."""
+    """Return the models on this machine, the default one first, without files that can't be read as a model."""
     models: dict[str, ModelFile] = {}
     for path in _files():
         if not path.name.lower().startswith("mmproj"):
@@ -132,7 +132,7 @@ def found() -> list[ModelFile]:
 
 
 def default() -> ModelFile | None:
-    """Return the model that is asked if none is named: the small one, else the first; None if there is none."""
+    """Return the model to ask if none is named: the small one, else the first; None if there is none."""
     small = next((path for path in _files() if path.name == SMALL.file), None)
     if small is not None:
         try:
@@ -143,17 +143,17 @@ def default() -> ModelFile | None:
 
 
 def is_ready() -> bool:
-    """Say whether a model can be asked here: there is one, and the package that runs it."""
+    """Return whether there is a model on this machine, and the package that runs it."""
     return importlib.util.find_spec("xllamacpp") is not None and default() is not None
 
 
 def find(name: str) -> ModelFile:
-    """Return the model of that name, or in the file of that path; the default one if `name` is empty.
+    """Return the model with that name, or in the file at that path; the default one if `name` is empty.
 
     Raises
     ------
     NotConfiguredError
-        If no model is here.
+        If there is no model on this machine.
     ModelUnknownError
         If there is no such model, or the file is not one.
     """
@@ -173,7 +173,7 @@ def find(name: str) -> ModelFile:
             return model
     for path in _files():
         if name.lower() in {path.name.lower(), path.stem.lower()}:
-            return _in_file(str(path))  # which says what is wrong with it
+            return _in_file(str(path))  # its error says what is wrong with the file
     meant = nearest(name, [model.name for model in models])
     hint = f"\nDid you mean {' or '.join(clean(one, 60) for one in meant)}?" if meant else ""
     places = " or ".join(clean(str(folder), 200) for folder in folders())
@@ -224,11 +224,11 @@ def _model(path: Path) -> ModelFile:
 
 
 def _projector(path: Path) -> Path | None:
-    """Return the file beside the model at `path` that makes it read images."""
+    """Return the file next to the model at `path` with which it can read images."""
     own = path.with_name(f"mmproj-{path.name}")
     if own.is_file():
         return own
-    # What is fetched from elsewhere comes as one folder a model.
+    # Other programs download one folder for each model.
     beside = [one for one in path.parent.iterdir() if one.suffix.lower() == ".gguf"]
     projectors = [one for one in beside if one.name.lower().startswith("mmproj")]
     return projectors[0] if projectors and len(beside) - len(projectors) == 1 else None

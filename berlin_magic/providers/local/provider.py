@@ -62,7 +62,7 @@ class Local(EventProvider):
         reply_schema: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> AsyncGenerator[Event, None]:
-        """Ask `messages` and yield the reply's text, at the end its usage and why it ended.
+        """Ask `messages` and yield the reply's text, at the end its usage and finish reason.
 
         Parameters
         ----------
@@ -92,7 +92,7 @@ class Local(EventProvider):
         ModelUnknownError
             If there is no such model, or the file is not one.
         PromptError
-            If there is an image among the messages, and the model reads none.
+            If there is an image among the messages, and the model can't read images.
         ServerUnreachableError
             If the engine can't load it.
         IncompleteReplyError
