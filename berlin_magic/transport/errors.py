@@ -24,7 +24,7 @@ from berlin_magic.transport.tls import trust_advice
 __all__ = ["PASSING_STATUSES", "no_proxy", "no_response", "page_words", "proxy_refusal", "silence_error"]
 
 PASSING_STATUSES: Final = frozenset({408, 429, 502, 503, 504})
-"""The HTTP statuses that say "not now" (RFC 9110, section 15; RFC 6585, section 4)."""
+"""The HTTP statuses of temporary errors (RFC 9110, section 15; RFC 6585, section 4)."""
 
 _UNSEEN = re.compile(r"<!--.*?(-->|\Z)|<(script|style)\b.*?(</\2\s*>|\Z)|<[^>]*(>|\Z)", re.DOTALL | re.IGNORECASE)
 _TITLE = re.compile(r"<title\b.*?(</title\s*>|\Z)", re.DOTALL | re.IGNORECASE)
@@ -32,26 +32,26 @@ _LOOKED_AT = 100_000
 
 
 def page_words(text: str) -> str:
-    """Return `text` without the tags, styles and scripts of a page; as it is, if it is not a page or nothing is left.
+    """Return the words of a page without tags, styles and scripts; `text` itself, if it is not a page or has no words.
 
-    The result is still a server's words, and no safer than before.
+    The result is still untrusted text.
     """
     if not text.lstrip().startswith("<"):
         return text
     page = text[:_LOOKED_AT]
-    return _words(_TITLE.sub(" ", page)) or _words(page) or text  # a title mostly says the same as the page
+    return _words(_TITLE.sub(" ", page)) or _words(page) or text  # most titles repeat the page
 
 
 def _words(page: str) -> str:
     return " ".join(html.unescape(_UNSEEN.sub(" ", page)).split())
 
 
-def no_response(  # noqa: PLR0911 - one a cause
+def no_response(  # noqa: PLR0911 - one for each cause
     error: Exception, where: str, *, silence: float | None, connect: float = 0.0, proxy: Proxy | None = None
 ) -> BerlinError:
-    """Return the error for a response of `where` that did not come because of `error`; the limits are in seconds.
+    """Return the error for a request to `where` that failed with `error`; the timeouts are in seconds.
 
-    If there is a `proxy`, it says whose fault it was, as far as that can be known.
+    If there is a `proxy`, the message says whether the proxy or the server failed, as far as that is known.
     """
     named = f"{where} through the proxy {proxy.where}" if proxy else where
     if isinstance(error, aiohttp.ConnectionTimeoutError):
@@ -59,9 +59,9 @@ def no_response(  # noqa: PLR0911 - one a cause
         return ServerUnreachableError(f"No connection to {named} within {connect:g} s.\nCheck {check} and the network.")
     if isinstance(error, TimeoutError):
         return silence_error(named, silence)
-    if proxy and (own := _of_proxy(error, where, proxy)):
-        return own
-    if (failed := _distrust(error)) is not None:  # before ValueError, which aiohttp's is too
+    if proxy and (failure := _proxy_error(error, where, proxy)):
+        return failure
+    if (failed := _verification_error(error)) is not None:  # before ValueError, which aiohttp's is too
         return _not_trusted(failed, named)
     if isinstance(error, aiohttp.InvalidURL | ValueError):
         return NotConfiguredError(
@@ -94,11 +94,11 @@ def proxy_refusal(where: str, proxy: Proxy | None, *, status: int | None = None,
     where : str
         The server's address.
     proxy : Proxy, optional
-        None if it is one that the user has not named.
+        None if the user has not named it.
     status : int, optional
         The status of its answer.
     said : str
-        Its reason, if it gave one in words.
+        Its reason in words, if it gave one.
     """
     named = f"The proxy {proxy.where}" if proxy else "A proxy in between"
     reason = f" (HTTP {status})" if status else f": {clean(said, 120)}" if said else ""
@@ -106,7 +106,7 @@ def proxy_refusal(where: str, proxy: Proxy | None, *, status: int | None = None,
         f"{named} does not let us through to {where}{reason}.\n"
         "Check the proxy's address, and its user name and password if it wants them.",
         status=status,
-        passing=status in PASSING_STATUSES,  # a proxy's word for a server that it could not reach
+        passing=status in PASSING_STATUSES,  # so a proxy reports a server that it could not reach
     )
 
 
@@ -126,8 +126,8 @@ def silence_error(where: str, silence: float | None) -> SilentTooLongError:
     )
 
 
-def _of_proxy(error: Exception, where: str, proxy: Proxy) -> BerlinError | None:
-    """Return the error if it is the proxy's, and not that of the server behind it."""
+def _proxy_error(error: Exception, where: str, proxy: Proxy) -> BerlinError | None:
+    """Return the error if the proxy caused it; None if the server behind it did."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return proxy_refusal(where, proxy, status=error.status)
     if isinstance(error, aiohttp.ClientProxyConnectionError | aiohttp.ClientConnectorDNSError):
@@ -135,7 +135,7 @@ def _of_proxy(error: Exception, where: str, proxy: Proxy) -> BerlinError | None:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         own = URL(proxy.where)
         if (error.host, error.port) == (own.host, own.port):
-            failed = _distrust(error)
+            failed = _verification_error(error)
             if failed is None:
                 return no_proxy(where, proxy, _reason(error))
             return _not_trusted(failed, f"the proxy {proxy.where}")
@@ -150,8 +150,8 @@ def _not_trusted(failed: ssl.SSLCertVerificationError, whose: str) -> BerlinErro
     )
 
 
-def _distrust(error: Exception) -> ssl.SSLCertVerificationError | None:
-    """Return why a certificate was not accepted; None if `error` is another one.
+def _verification_error(error: Exception) -> ssl.SSLCertVerificationError | None:
+    """Return the verification error of a certificate; None if `error` has another cause.
 
     Through a SOCKS proxy, aiohttp (3.14) has it as the cause of a ClientOSError.
     """
@@ -162,7 +162,7 @@ def _distrust(error: Exception) -> ssl.SSLCertVerificationError | None:
 
 
 def _is_broken(error: Exception) -> bool:
-    """Say whether a connection was refused or reset."""
+    """Return whether a connection was refused or reset."""
     return isinstance(error, ConnectionError) or isinstance(error.__cause__, ConnectionError)
 
 

@@ -1,4 +1,4 @@
-"""Find the proxy for a request: the one that the user has set, else the environment's."""
+"""Find the proxy for a request in settings and environment."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Proxy:
     where : str
         Its address without user and password, for messages.
     user, password : Secret
-        What it wants; empty if it wants nothing.
+        The login that it requires; empty for none.
     """
 
     where: str
@@ -43,9 +43,9 @@ class Proxy:
 
     @property
     def authorization(self) -> dict[str, str]:
-        """The header that an HTTP proxy wants; none if there is no user.
+        """The header with the login for an HTTP proxy; empty if there is no user.
 
-        In UTF-8, as browsers and curl send it (RFC 7617): aiohttp's own knows Latin-1 only, which has no euro sign.
+        In UTF-8, as browsers and curl send it (RFC 7617): aiohttp's own is in Latin-1, which lacks many characters.
         """
         if not self.user and not self.password:
             return {}
@@ -61,14 +61,14 @@ def proxy_for(url: URL, proxy: str | None, *, loopback: bool) -> Secret | None:
     url : URL
         The address of the request.
     proxy : str, optional
-        What the user has set; it goes before ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
+        The user's setting, which has precedence over ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``.
     loopback : bool
         Whether `url` is on this machine: aiohttp's own ``trust_env`` also asks the environment's proxy for that,
         which no company's proxy can reach.
     """
     if proxy and proxy.strip():
         return _with_scheme(proxy)
-    if loopback or _is_excepted(url):
+    if loopback or _is_excluded(url):
         return None
     proxies = urllib.request.getproxies()
     found = proxies.get(url.scheme) or proxies.get("all")
@@ -81,7 +81,7 @@ def parsed_proxy(address: str) -> Proxy:
     Raises
     ------
     NotConfiguredError
-        If it is not a proxy's. It is not quoted: what is mistyped may be the password.
+        If it is not a proxy's address. It is not quoted, as a mistyped one may show the password.
     """
     if (proxy := _read(address)) is None:
         raise NotConfiguredError(
@@ -92,7 +92,7 @@ def parsed_proxy(address: str) -> Proxy:
 
 
 def proxy_secrets(url: URL, proxy: str | None) -> list[Secret]:
-    """Return what no message may hold of the proxy for `url`: its password, also as it is sent."""
+    """Return the secrets of the proxy for `url`: its password, also in the form in which it is sent."""
     address = proxy_for(url, proxy, loopback=False)
     try:
         parsed = URL(address or "")
@@ -101,7 +101,7 @@ def proxy_secrets(url: URL, proxy: str | None) -> list[Secret]:
     if not parsed.password:
         return []
     pair = f"{parsed.user or ''}:{parsed.password}"
-    # aiohttp sends it in Latin-1; others, and what the environment's other programs send, in UTF-8 (RFC 7617).
+    # aiohttp sends it in Latin-1, other programs in UTF-8 (RFC 7617).
     sent = {b64encode(pair.encode(encoding, "ignore")).decode() for encoding in ("utf-8", "latin-1")}
     return [Secret(parsed.password), Secret(parsed.raw_password or ""), *map(Secret, sorted(sent))]
 
@@ -123,19 +123,19 @@ def _with_scheme(address: str) -> Secret:
     return Secret(plain if "://" in plain else f"http://{plain}")
 
 
-def _is_excepted(url: URL) -> bool:
-    """Say whether ``NO_PROXY``, or the system's settings, say that no proxy is to be asked for `url`."""
+def _is_excluded(url: URL) -> bool:
+    """Return whether ``NO_PROXY``, or the system's settings, exclude `url` from the use of a proxy."""
     host, port = (url.host or "").rstrip(".").lower(), url.port
-    excepted = urllib.request.getproxies_environment().get("no", "").lower()
-    if any(_matches(entry.strip(), host, port) for entry in excepted.split(",") if entry.strip()):
+    excluded = urllib.request.getproxies_environment().get("no", "").lower()
+    if any(_matches(entry.strip(), host, port) for entry in excluded.split(",") if entry.strip()):
         return True
     return bool(urllib.request.proxy_bypass(f"{host}:{port}"))
 
 
 def _matches(entry: str, host: str, port: int | None) -> bool:
-    """Say whether one of the forms in use names `host`: ``*``, a domain, ``*.domain``, an address or a block of them.
+    """Return whether an entry matches `host`: ``*``, a domain, ``*.domain``, an address or a network.
 
-    urllib knows the first two alone.
+    urllib supports only the first two.
     """
     if entry == "*":
         return True
@@ -149,6 +149,6 @@ def _matches(entry: str, host: str, port: int | None) -> bool:
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry, strict=False)
     except ValueError:
-        pass  # a name, the one or the other
+        pass  # one of them is a name
     domain = entry.removeprefix("*").removeprefix(".").rstrip(".")
     return bool(domain) and (host == domain or host.endswith(f".{domain}"))

@@ -1,6 +1,6 @@
 """Send a request over HTTP, with limits on connecting and on silence.
 
-Facts about aiohttp were read in, and tried on, its version 3.14.
+Facts about aiohttp are those of its version 3.14.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ __all__ = [
     "whole_body",
 ]
 
-_SMALL = 2**15  # bytes that asyncio's transports and the system take at once, read or not
+_SMALL = 2**15  # bytes that asyncio's transports and the system accept at once, even if the server does not read
 _SLICE = 2**16
 
 
 class _Upload(aiohttp.Payload):
-    """A JSON body that is written in slices, each of which has to be taken in time.
+    """A JSON body that is written in slices, each within a time limit.
 
-    aiohttp's limits are on connecting and on reading. A server that stops reading a long question meets neither.
+    aiohttp limits the time to connect and to read. Neither ends a request whose server stops reading a long question.
 
     Attributes
     ----------
     written : bool
-        Whether all of it was handed over. Before that no server can have read the request.
+        Whether all of it was written. Before that no server can have read the whole request.
     """
 
     def __init__(self, body: bytes) -> None:
@@ -60,8 +60,8 @@ class _Upload(aiohttp.Payload):
         self.written = False
 
     @asynccontextmanager
-    async def limited(self, seconds: float | None) -> AsyncIterator[None]:
-        """Raise `TimeoutError` if no slice is taken for so long, until the response is there; None for no limit."""
+    async def timeout(self, seconds: float | None) -> AsyncIterator[None]:
+        """Raise `TimeoutError` if a slice is not written within `seconds`; None for no limit."""
         async with asyncio.timeout(None) as limit:
             self._limit, self._seconds = limit, seconds
             try:
@@ -75,19 +75,19 @@ class _Upload(aiohttp.Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         body = self._value
         for end in range(_SLICE, len(body) + _SLICE, _SLICE):
-            self._allow(self._seconds)
+            self._set_deadline(self._seconds)
             await writer.write(body[end - _SLICE : end])
             self.written = end >= len(body)
             await writer.drain()
-        self._allow(None)  # from here on it is the answer that is waited for
+        self._set_deadline(None)  # the timeout for reading counts from here on
 
-    def _allow(self, seconds: float | None) -> None:
+    def _set_deadline(self, seconds: float | None) -> None:
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
 CONNECT_LIMIT = 15.0
-"""Seconds that making a connection may take."""
+"""Seconds in which a connection has to be made."""
 
 _USER = re.compile(r"^\s*((?:[a-z][a-z0-9+.-]*:)?//)?.*@", re.IGNORECASE | re.DOTALL)
 
@@ -98,9 +98,9 @@ def address(text: str, setting: str = "BERLIN_URL") -> URL:
     Parameters
     ----------
     text : str
-        What the user gave.
+        The address that the user gave.
     setting : str
-        The setting that an error names.
+        The name of the setting, for the error.
 
     Raises
     ------
@@ -120,12 +120,12 @@ def address(text: str, setting: str = "BERLIN_URL") -> URL:
 
 
 def origin_of(url: URL) -> str:
-    """Return scheme, host and port of `url`: what a credential is bound to."""
+    """Return scheme, host and port of `url`, to which a credential is bound."""
     return str(url.origin())
 
 
 def is_loopback(url: URL) -> bool:
-    """Say whether `url` is on this machine."""
+    """Return whether `url` is on this machine."""
     host = url.host or ""
     if host == "localhost" or host.endswith(".localhost"):
         return True
@@ -145,16 +145,16 @@ async def requested(
     silence: float | None,
     json: Mapping[str, object] | None = None,
 ) -> AsyncIterator[aiohttp.ClientResponse]:
-    """Send one request; give the response when its headers are there; close the connection at the end, at once.
+    """Send one request, and give the response once its headers have come; at the end, close the connection at once.
 
     Parameters
     ----------
     method, url, headers, json
-        The request. Redirects are not followed: a token would go along to whatever server they name.
+        The request. Redirects are not followed: they would send a token to another server.
     proxy : str, optional
         The address of a proxy; otherwise the environment's is used.
     silence : float, optional
-        Seconds without a byte after which it ends; None for no limit. There is no limit on the whole.
+        Seconds without a byte after which it ends; None for no limit. The whole response has no time limit.
 
     Raises
     ------
@@ -178,7 +178,7 @@ async def requested(
             route = await _route(url, headers, through, stack)
             session: aiohttp.ClientSession = route.pop("session", None) or await session_of_loop()
             send = partial(session.request, method, url, **route, allow_redirects=False, timeout=limits)
-            response = await (_answered(send, json, silence and silence + CONNECT_LIMIT) if json else send())
+            response = await (_sent(send, json, silence and silence + CONNECT_LIMIT) if json else send())
         except socks_errors() as error:
             raise proxy_refusal(where, through, said=str(error)) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -197,13 +197,13 @@ async def requested(
             response.close()  # not release(): an unread stream has to end now, not be read to its end
 
 
-async def _answered(
+async def _sent(
     send: Callable[..., Awaitable[aiohttp.ClientResponse]], value: Mapping[str, object], seconds: float | None
 ) -> aiohttp.ClientResponse:
-    """Send `value` and return the response; send it once more if the server can't have read it.
+    """Send `value` and return the response; send it again if the server can't have read it.
 
-    It goes over a connection that was kept, and that the server may just have closed. No server acts on a request that
-    it has in part; of one that was written, as a short one is at once, it is not known whether it was read.
+    It may go over an idle connection that the server has just closed. No server acts on a part of a request; but a
+    request that was written, as a short one is at once, may have been read.
     """
     body = to_json(value).encode()
     for last in (False, True):
@@ -211,7 +211,7 @@ async def _answered(
         try:
             if upload is None:
                 return await send(json=value)
-            async with upload.limited(seconds):
+            async with upload.timeout(seconds):
                 return await send(data=upload)
         except aiohttp.ClientConnectorError:
             raise
@@ -219,11 +219,11 @@ async def _answered(
             refused = isinstance(error.__cause__, aiohttp.ClientConnectionResetError)  # before a byte was written
             if last or not (refused if upload is None else not upload.written):
                 raise
-    raise AssertionError  # the last try returns or raises
+    raise AssertionError  # the last attempt returns or raises
 
 
 async def _route(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stack: AsyncExitStack) -> dict[str, Any]:
-    """Return the arguments for aiohttp that take a request to `url`; ``session`` is for a SOCKS proxy."""
+    """Return aiohttp's arguments for the route to `url`; ``session`` is for a SOCKS proxy."""
     route: dict[str, Any] = {"headers": headers, "proxy": None}
     if url.scheme == "https" or (proxy and proxy.where.startswith("https:")):
         route["ssl"] = await trusted()
@@ -231,7 +231,7 @@ async def _route(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stac
         return route
     if proxy.is_socks:
         try:
-            async with asyncio.timeout(CONNECT_LIMIT):  # of looking up its name
+            async with asyncio.timeout(CONNECT_LIMIT):  # for the lookup of its name
                 connector = await socks_connector(proxy)
         except TimeoutError:
             raise no_proxy(origin_of(url), proxy, f"its name was not found within {CONNECT_LIMIT:g} s") from None
@@ -241,7 +241,7 @@ async def _route(url: URL, headers: Mapping[str, str], proxy: Proxy | None, stac
         return route
     route["proxy"] = proxy.where
     if url.scheme == "https":
-        route["proxy_headers"] = proxy.authorization  # for the proxy alone, which does not see the rest
+        route["proxy_headers"] = proxy.authorization  # for the proxy only, which can't read the rest
     else:
         route["headers"] = {**headers, **proxy.authorization}
     return route

@@ -1,4 +1,4 @@
-"""Read the body of a response; every byte that came before a fault is given first."""
+"""Read the body of a response."""
 
 from __future__ import annotations
 
@@ -24,54 +24,54 @@ from berlin_magic.transport.errors import PASSING_STATUSES, no_response, silence
 __all__ = ["REPLY_LIMIT", "end_of_framing", "end_with_connection", "object_limit", "received", "whole_body"]
 
 REPLY_LIMIT = 64 * 2**20
-"""The most bytes that a reply may have, unpacked if it comes compressed, if the user sets no other limit."""
+"""The most bytes of a reply after decompression, if the user sets no other limit."""
 
 _BODY_LIMIT = 8 * 2**20
-_GRACE = 0.05  # seconds in which the end of HTTP's framing follows the end of a reply, or its connection is closed
-_UNPACKED = {"gzip", "x-gzip", "deflate"}
+_FRAMING_TIMEOUT = 0.05  # seconds after the reply for the end of HTTP's framing; then the connection is closed
+_SUPPORTED = {"gzip", "x-gzip", "deflate"}
 _OTHERS = {"br", "compress", "dcb", "dcz", "x-compress", "zstd"}  # registered with IANA, "HTTP Content Coding Registry"
-_AT_ONCE = 2**18  # bytes; a few that unpack to gigabytes are stopped by the limit
+_PIECE = 2**18  # bytes decompressed at a time, so that the limit stops a few bytes that would become gigabytes
 
 
 async def received(
     response: aiohttp.ClientResponse, *, silence: float | None, limit: int | None = REPLY_LIMIT
 ) -> AsyncGenerator[bytes, None]:
-    """Yield the bytes of the body as they arrive; every byte that came before a fault is yielded first.
+    """Yield the bytes of the body as they arrive; those that came before an error are yielded first.
 
     Raises
     ------
     ReplyTooLargeError
-        If they are more than `limit`, unpacked; None for no limit.
+        If they are more than `limit` after decompression; None for no limit.
     IncompleteReplyError
         If the connection, or the compression, breaks.
     IncorrectAnswerError
-        If it is compressed in a way that can't be undone.
+        If its compression is not supported.
     SilentTooLongError
         If no byte comes for `silence` seconds.
     """
     where = _where(response)
-    unpacked = _unpacking(response, where)
-    fault: IncompleteReplyError | None = None
+    decompressed = _decompressor(response, where)
+    error_at_end: IncompleteReplyError | None = None
     size = 0
-    while not fault:
+    while not error_at_end:
         try:
             data = await response.content.readany()
         except TimeoutError:
-            fault = silence_error(where, silence)
+            error_at_end = silence_error(where, silence)
         except (aiohttp.ClientError, OSError, RuntimeError) as error:
             # RuntimeError: "Connection closed.", after broken framing that came before the reader did.
-            fault = IncompleteReplyError(
+            error_at_end = IncompleteReplyError(
                 f"The connection to {where} broke in the middle of the reply ({type(error).__name__}).\n"
                 "Run the cell again for a whole one."
             )
         else:
             if not data:
                 return
-        if fault:
-            # readany() raises a fault before it hands out what had arrived by then (aiohttp 3.14, streams.py): without
+        if error_at_end:
+            # readany() raises an error before it returns what had arrived by then (aiohttp 3.14, streams.py): without
             # this, a slow reader loses the last words before a cut.
             data = b"".join(getattr(response.content, "_buffer", ()))
-        for piece in filter(None, unpacked(data)):
+        for piece in filter(None, decompressed(data)):
             yield piece
             size += len(piece)
             if limit is not None and size > limit:
@@ -80,29 +80,29 @@ async def received(
                     "Ask for less at a time, or allow more: "
                     f"`%config BerlinMagics.reply_limit = {4 * limit}` (bytes)."
                 )
-    raise fault
+    raise error_at_end
 
 
-def _unpacking(response: aiohttp.ClientResponse, where: str) -> Callable[[bytes], Iterator[bytes] | tuple[bytes]]:
-    """Return the function that unpacks a read. We ask for no compression; some servers compress anyway."""
+def _decompressor(response: aiohttp.ClientResponse, where: str) -> Callable[[bytes], Iterator[bytes] | tuple[bytes]]:
+    """Return the function that decompresses a read. We ask for no compression; some servers compress anyway."""
     encoding = response.headers.get("Content-Encoding", "")
-    # What else there is (utf-8, none) compresses nothing.
-    packings = [name for name in re.split(r"[\s,]+", encoding.lower()) if name in _UNPACKED | _OTHERS]
-    if not packings:
+    # Other values that servers send (utf-8, none) are not compressions.
+    compressions = [name for name in re.split(r"[\s,]+", encoding.lower()) if name in _SUPPORTED | _OTHERS]
+    if not compressions:
         return lambda data: (data,)
-    if len(packings) > 1 or packings[0] in _OTHERS:
+    if len(compressions) > 1 or compressions[0] in _OTHERS:
         raise IncorrectAnswerError(
             f"{where} gave an incorrect answer, compressed as “{clean(encoding, 40)}”, which nobody asked for.\n"
             "Ask whoever runs the server, or a proxy in between, to send it plain or as gzip.",
             status=response.status,
         )
-    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # of gzip or zlib, as its first bytes say
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip or zlib, by the first bytes
 
-    def unpacked(data: bytes) -> Iterator[bytes]:
+    def decompressed(data: bytes) -> Iterator[bytes]:
         piece = data
-        while data or len(piece) == _AT_ONCE:
+        while data or len(piece) == _PIECE:
             try:
-                piece = stream.decompress(data, _AT_ONCE)
+                piece = stream.decompress(data, _PIECE)
             except zlib.error:
                 raise IncompleteReplyError(
                     f"The compression of what {where} sent is broken.\nRun the cell again for a whole one."
@@ -110,16 +110,16 @@ def _unpacking(response: aiohttp.ClientResponse, where: str) -> Callable[[bytes]
             data = stream.unconsumed_tail
             yield piece
 
-    return unpacked
+    return decompressed
 
 
 def object_limit(limit: int | None) -> int:
-    """Return the most bytes that one object may have, of a reply that may have `limit`; None for any number."""
+    """Return the most bytes of one object in a reply with that `limit`, which is None for no limit."""
     return sys.maxsize if limit is None else max(limit, REPLY_LIMIT)
 
 
 async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None) -> str:
-    """Return the body of an answer that is not a stream, as text; what broke off in the middle counts as it is.
+    """Return the body of an answer that is not a stream, as text, also if it is not complete.
 
     Raises
     ------
@@ -128,7 +128,7 @@ async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None)
     ServerUnreachableError
         If the connection breaks before its first byte.
     SilentTooLongError
-        If the server falls silent.
+        If no byte comes for `silence` seconds.
     """
     where = _where(response)
     body = bytearray()
@@ -147,48 +147,48 @@ async def whole_body(response: aiohttp.ClientResponse, *, silence: float | None)
         if not body:
             lost = no_response(aiohttp.ServerDisconnectedError(), where, silence=silence)
             if isinstance(lost, ServerUnreachableError):
-                lost.passing = response.status in PASSING_STATUSES  # it did answer, and its status says what
+                lost.passing = response.status in PASSING_STATUSES  # it did answer, with a status
             raise lost from error
     return body.decode("utf-8", "replace")
 
 
 async def end_of_framing(response: aiohttp.ClientResponse) -> None:
-    """Read what ends the body after the reply's last word, so that the connection can serve the next request."""
+    """Read the end of the body after the end of the reply, so that the connection can be used again."""
     if response.connection is None or "close" in response.headers.get("Connection", "").lower():
         return
     with suppress(TimeoutError, aiohttp.ClientError, OSError, RuntimeError):
-        async with asyncio.timeout(_GRACE):
+        async with asyncio.timeout(_FRAMING_TIMEOUT):
             await response.content.readany()
 
 
 def end_with_connection(response: aiohttp.ClientResponse) -> Callable[[], object]:
     """Raise in the reader of the body when the connection is lost; return the function that ends this.
 
-    After broken framing aiohttp (3.14, with its parser in C) closes the connection and forgets the body: without this
-    its reader waits for ever, the limit on silence being switched off as well.
+    After broken framing aiohttp (3.14, with its parser in C) closes the connection and drops the body. Without this
+    its reader would wait for ever, as the timeout for reading is off, too.
     """
     protocol = response.connection.protocol if response.connection is not None else None
-    if protocol is None:  # not its truth: an idle protocol is an empty queue
+    if protocol is None:  # not `not protocol`: an idle protocol is an empty queue, and so is false
         return lambda: None
 
-    def tell(lost: asyncio.Future[None] | None) -> None:
+    def raise_in_reader(lost: asyncio.Future[None] | None) -> None:
         error = None if lost is None or lost.cancelled() else lost.exception()
         if not response.content.is_eof() and response.content.exception() is None:
             response.content.set_exception(error or aiohttp.ClientPayloadError("connection closed"))
 
-    if (closed := protocol.closed) is None:  # it was lost before anybody looked
-        tell(None)
+    if (closed := protocol.closed) is None:  # it was lost already
+        raise_in_reader(None)
         return lambda: None
-    closed.add_done_callback(tell)
+    closed.add_done_callback(raise_in_reader)
 
-    def leave() -> None:
-        closed.remove_done_callback(tell)
-        closed.add_done_callback(_retrieved)  # lost later on, with an upload that nobody reads, it would be logged
+    def stop() -> None:
+        closed.remove_done_callback(raise_in_reader)
+        closed.add_done_callback(_retrieve)  # else asyncio would log a later error
 
-    return leave
+    return stop
 
 
-def _retrieved(lost: asyncio.Future[None]) -> None:
+def _retrieve(lost: asyncio.Future[None]) -> None:
     if not lost.cancelled():
         lost.exception()
 

@@ -1,4 +1,4 @@
-"""Connect through a SOCKS proxy with the package ``aiohttp-socks``; the proxy looks up the server's name."""
+"""Connect through a SOCKS proxy with the package ``aiohttp-socks``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["socks_connector", "socks_errors"]
 
 
 async def socks_connector(proxy: Proxy) -> aiohttp.BaseConnector:
-    """Return a connector through `proxy`.
+    """Return a connector through `proxy`, which looks up the server's name.
 
     Parameters
     ----------
@@ -44,10 +44,10 @@ async def socks_connector(proxy: Proxy) -> aiohttp.BaseConnector:
             "Use another user name and password there, or an HTTP proxy, http://host:port."
         )
     url = URL(proxy.where)
-    # The package looks the name up in asyncio's threads (see `NameLookup`), and takes an address of IPv4 first.
+    # The package looks the name up in asyncio's threads (see `NameLookup`), and prefers IPv4.
     found = await NameLookup().resolve(url.host or "", url.port or 0)
     connector: aiohttp.BaseConnector = package.ProxyConnector(
-        host=min(found, key=lambda one: one["family"])["host"],
+        host=min(found, key=lambda found: found["family"])["host"],
         port=url.port,
         proxy_type=package.ProxyType.SOCKS4 if url.scheme.startswith("socks4") else package.ProxyType.SOCKS5,
         username=proxy.user or None,
@@ -58,7 +58,7 @@ async def socks_connector(proxy: Proxy) -> aiohttp.BaseConnector:
 
 
 def socks_errors() -> tuple[type[Exception], ...]:
-    """Return the exceptions that a SOCKS proxy's refusals raise; aiohttp's errors are not among them."""
+    """Return the exceptions for errors of a SOCKS proxy, which are not aiohttp's."""
     package: Any = sys.modules.get("aiohttp_socks")
     if package is None:
         return ()

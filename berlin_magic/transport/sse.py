@@ -1,4 +1,4 @@
-"""Decode an event stream, as the WHATWG HTML standard defines it in section 9.2 "Server-sent events".
+"""Decode an event stream of the WHATWG HTML standard (section 9.2, "Server-sent events").
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -38,23 +38,22 @@ class Event:
 class EventStreamDecoder:
     r"""Turn the bytes of an event stream into events, wherever the bytes are cut.
 
-    The fields ``id`` and ``retry`` are passed over: they are for a client that connects again, and a reply is not
-    taken up in the middle.
+    The fields ``id`` and ``retry`` are ignored: they are for clients that connect again; a reply can not be resumed.
 
     Parameters
     ----------
     limit : int, optional
         The most bytes that one event may have; None for no limit.
     also : set of str, optional
-        Names of fields that the standard ignores, and that some server puts data into in place of ``data``: the event
-        is then of a type of that name.
+        Names of fields that some servers use in place of ``data``; the standard ignores them. The event has that name
+        as its type.
     whole : callable, optional
-        Says whether a line of data is an event of its own: some servers put no blank lines between their events.
+        Returns whether a line of data is a whole event: some servers send no blank lines between their events.
 
     Attributes
     ----------
     bare : str
-        Lines that belong to no field, from the first on that begins with a brace: an object that was sent bare.
+        The lines without a field, from the first one that begins with a brace: an object that was not sent as an event.
 
     Examples
     --------
@@ -79,15 +78,15 @@ class EventStreamDecoder:
         self._whole = whole
         self._limit = limit
         self._line = bytearray()  # the line that has not ended yet
-        self._size = 0  # bytes of data that wait for the blank line
-        self._after_cr = False  # a line feed that comes next belongs to the line end already seen
+        self._size = 0  # bytes of the current event
+        self._after_cr = False  # a line feed that comes next belongs to the same line end
         self._at_start = True
         self._data: list[str] = []
         self._type = ""
 
     @property
     def pending(self) -> bool:
-        """Whether the next bytes may belong to an event that was taken in part, or begin the stream."""
+        """Whether the next bytes may belong to an incomplete event, or begin the stream."""
         return bool(self._at_start or self._line or self._data or self._type or self._after_cr)
 
     def feed(self, data: bytes) -> list[Event]:
@@ -113,7 +112,7 @@ class EventStreamDecoder:
         return events
 
     def flush(self) -> list[Event]:
-        """End the stream and return the event that was left without its blank line, if there is one.
+        """End the stream and return the last event, if it has no blank line after it.
 
         The standard drops such an event ("Once the end of the file is reached, any pending data must be
         discarded"). OpenAI-compatible servers do end like that; the caller decides whether its data is whole.

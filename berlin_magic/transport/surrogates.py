@@ -1,4 +1,4 @@
-"""Join characters that a server cut in two: JSON's escapes can spell half of one."""
+"""Join characters that a server has split in two, as JSON's escapes allow."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ __all__ = ["WholeCharacters"]
 class WholeCharacters:
     """Join the halves of a character (a surrogate pair) that a server sent in two pieces.
 
-    A server that cuts JavaScript or Java strings does so. A half that stays alone becomes U+FFFD, as it can be
-    neither printed nor saved.
+    Servers that split JavaScript or Java strings do so. A half without the other becomes U+FFFD, as it can't be printed
+    or saved.
     """
 
     def __init__(self) -> None:
         self._half = ""  # the first half of a character whose second is still to come
 
     def take(self, piece: str, *, last: bool = False) -> str:
-        """Return `piece` with whole characters; half of one at its end waits, unless it is the `last` piece."""
+        """Return `piece` with whole characters; half of one at its end is held back, unless it is the `last` piece."""
         if piece.isascii() and not self._half:
             return piece
         text = self._half + piece

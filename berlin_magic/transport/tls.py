@@ -1,8 +1,8 @@
 """Load the certificates that are trusted.
 
 ``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` count as for every program with OpenSSL. If neither is set,
-``REQUESTS_CA_BUNDLE`` counts as for `requests`, in place of the system's: on a company's machines that have only that
-one set, pip works, and so should a question.
+``REQUESTS_CA_BUNDLE`` counts as for `requests`, in place of the system's: on machines that set only
+that one, pip works, and so should a question.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TIMEOUT = 10.0  # seconds for reading certificates, which may lie on a network 
 
 @dataclass(frozen=True, slots=True)
 class _Named:
-    """What the environment names, and the time stamp of its file: one that was mended has to be read again."""
+    """The paths in the environment, and the file's time stamp: a file that was changed has to be read again."""
 
     file: str
     folder: str
@@ -59,10 +59,10 @@ def trust_advice(code: int | None = None) -> str:
     Parameters
     ----------
     code : int, optional
-        OpenSSL's reason (``X509_V_ERR_…``, its x509_vfy.h). For some of them another CA is no help.
+        OpenSSL's reason (``X509_V_ERR_…``, its x509_vfy.h). For some of them another CA does not help.
     """
-    if code in _NO_MATTER_OF_TRUST:
-        return _NO_MATTER_OF_TRUST[code]
+    if code in _NOT_ABOUT_CA:
+        return _NOT_ABOUT_CA[code]
     file, variable = _file()
     if not file:
         return "If it is your organisation's own, start Jupyter with SSL_CERT_FILE naming its CA file."
@@ -72,7 +72,7 @@ def trust_advice(code: int | None = None) -> str:
 
 
 _OTHER_NAME = "It is for another name: check the address, or ask whoever runs the server."
-_NO_MATTER_OF_TRUST = {
+_NOT_ABOUT_CA = {
     9: "It is not valid yet: check the clock of this machine; if that is right, tell whoever runs the server.",
     10: "It has expired: tell whoever runs the server, or check the clock of this machine.",
     23: "It was revoked: do not send anything there, and tell whoever runs the server.",
@@ -98,12 +98,12 @@ def _made(bundle: str) -> ssl.SSLContext:
                 return ssl.create_default_context(capath=bundle)
             return ssl.create_default_context(cafile=bundle)
         except OSError:
-            pass  # the system's may do; if they don't, `trust_advice` names the bundle
+            pass  # the system's certificates may be enough; if not, `trust_advice` names the bundle
     return ssl.create_default_context()
 
 
 def _file() -> tuple[str, str]:
-    """Return the file or folder that counts, and the variable that names it."""
+    """Return the file or folder that is used, and the variable that names it."""
     for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"):
         if os.environ.get(variable):
             return os.environ[variable], variable
