@@ -32,7 +32,7 @@ async def login(access: Access) -> Secret:
     LoginRefusedError, RateLimitError, ServerError
         If the server refuses.
     IncorrectAnswerError
-        If the answer is not an envelope. It is quoted only if it can't hold a record of the account.
+        If the answer is not an envelope. It is quoted only if it can't hold the account's record.
     ServerUnreachableError, SilentTooLongError
         As `request.requested` and `request.whole_body`.
     """
@@ -70,7 +70,7 @@ async def models(access: Access) -> list[str]:
 async def balance(access: Access, token: str) -> float | None:
     """Return the balance of the token's account; None if the server does not give it as a number.
 
-    The rest of the answer is dropped: it is the account's record, with the hash of its password.
+    The rest of the answer is the account's record, with the hash of its password, and is dropped.
 
     Raises
     ------
@@ -138,7 +138,7 @@ async def chat(access: Access, token: str, body: Mapping[str, Any]) -> AsyncGene
                             return
         except IncompleteReplyError:
             with suppress(IncompleteReplyError):
-                decoder.flush()  # if the rest is not the Berlin protocol, that is the better error to show
+                decoder.flush()  # if the rest is not the Berlin protocol, its error is more useful
             raise
         decoder.flush()
         raise IncompleteReplyError(

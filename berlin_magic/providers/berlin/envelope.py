@@ -1,4 +1,4 @@
-"""Read the envelope ``{"code", "data", "message"}`` of a Berlin answer that is not a stream."""
+"""Read the envelope ``{"code", "data", "message"}`` of Berlin answers that are not streams."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ADDRESS = "Check the address: is it a Berlin server's?"
 
 
 def is_envelope(value: object) -> bool:
-    """Say whether `value` is an envelope: an object with a ``code`` that is not a stream chunk."""
+    """Return whether `value` is an envelope: an object with a ``code`` that is not a stream chunk."""
     return isinstance(value, Mapping) and "code" in value and "segment" not in value
 
 
@@ -92,7 +92,7 @@ def parse_envelope(body: str, *, status: int, where: str, retry_after: float | N
 
 
 def _page_advice(status: int, retry_after: float | None) -> str:
-    """Return advice for an error that is not an envelope: it comes from a gateway or from another kind of server."""
+    """Return advice for an error without an envelope, which comes from a gateway or another kind of server."""
     if status >= _FAILED_STATUS:
         when = "later" if retry_after is None else f"in {math.ceil(retry_after)} s"
         return f"If that is a gateway's page, the server behind it is down: try again {when}, or check the address."
@@ -134,7 +134,7 @@ def envelope_error(
     Parameters
     ----------
     envelope : mapping
-        With ``code`` 0 it is an incorrect answer: a success without a reply.
+        The envelope. With ``code`` 0 it is an incorrect answer: a success without a reply.
     status : int
         The HTTP status of the answer.
     where : str
@@ -148,14 +148,14 @@ def envelope_error(
     """
     code = envelope.get("code")
     if code == 0:
-        # Its `data` is not quoted: the answer to a login, for one, is the account's whole record.
-        said = quotable(_said(envelope, {}))
+        # Its `data` is not quoted: in the answer to a login it is the account's whole record.
+        said = quotable(_reason(envelope, {}))
         quoted = f", “{said}”" if said else ""
         return IncorrectAnswerError(
             f"{where} gave an incorrect answer, a success without a reply{quoted}.\n{_ADDRESS}", status=status, code=0
         )
     engine = _engine_error(envelope.get("data"))
-    said = _said(envelope, engine)
+    said = _reason(envelope, engine)
     words = f"{said} {engine.get('code', '')} {engine.get('type', '')}"
     quoted = f"“{quotable(said)}”" if said else "no reason given"
     kind = _kind(status, code, words, login=login)
@@ -183,7 +183,7 @@ def _kind(status: int, code: object, words: str, *, login: bool) -> type[ServerE
 
 
 def _advice_by_words(kind: type[ServerError], words: str, *, from_engine: bool) -> str:
-    """Return more exact advice, if the error's words allow it; else an empty string."""
+    """Return the advice for the error's words, if there is one; else an empty string."""
     if is_too_long(words):
         return TOO_LONG
     if is_prohibited(words):
@@ -219,7 +219,7 @@ def _engine_error(data: object) -> Mapping[str, Any]:
     return {}
 
 
-def _said(envelope: Envelope, engine: Mapping[str, Any]) -> str:
+def _reason(envelope: Envelope, engine: Mapping[str, Any]) -> str:
     own = (envelope.get("message"), envelope.get("data"))  # some servers put the reason in `data`
     for value in (*own, engine.get("message"), engine.get("code"), engine.get("type")):
         if isinstance(value, str) and value.strip():

@@ -1,4 +1,4 @@
-"""Log in to a Berlin server, and store what it accepts."""
+"""Log in to a Berlin server, and log out."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def log_in(access: Access, account: str, password: Secret) -> bool:
     Raises
     ------
     BerlinError
-        If it does not, or they can't be stored.
+        If it does not accept them, or they can't be stored.
     """
     try:
         await Berlin.log_in(replace(access, account=account, password=password, stored=False, in_keyring=False))
@@ -65,7 +65,7 @@ async def log_in(access: Access, account: str, password: Secret) -> bool:
     try:
         return await logins.store(access.where, account, password)
     except OSError as error:
-        raise _unusable(error) from None
+        raise _folder_error(error) from None
 
 
 async def log_out(access: Access) -> bool:
@@ -82,17 +82,17 @@ async def log_out(access: Access) -> bool:
         Berlin.forget_tokens(server)
         await in_thread(lambda: forget_tokens(state_folder(), server))
     except OSError as error:
-        raise _unusable(error) from None
+        raise _folder_error(error) from None
     return found
 
 
 def goes_elsewhere(connection: Mapping[str, Any], access: Access) -> bool:
-    """Say whether the notebook's next question goes to another server than that of `access`."""
-    there = access_to(connection.get("url") or None, class_url=Berlin.url)
-    return there.url != access.url
+    """Return whether the notebook's next question goes to another server than that of `access`."""
+    next_access = access_to(connection.get("url") or None, class_url=Berlin.url)
+    return next_access.url != access.url
 
 
-def _unusable(error: OSError) -> BerlinError:
+def _folder_error(error: OSError) -> BerlinError:
     reason = error.strerror or type(error).__name__
     return BerlinError(
         f"{state_folder()} can't be written to ({reason}).\n"

@@ -124,7 +124,7 @@ class Berlin(KeptTokens, EventProvider):
         Returns
         -------
         async generator of Event
-            None of the texts is empty.
+            No text is empty.
 
         Raises
         ------
@@ -167,7 +167,7 @@ class Berlin(KeptTokens, EventProvider):
         # what it has stored there, and the context would arrive twice (protocol page, "Chat").
         body = {"prompt": _one_prompt(messages), "parentMessageId": parent or uuid.uuid4().hex, "options": options}
         sent = [*access.secrets]
-        attempts = with_retries(cls._one_try(access, body, sent), retries)
+        attempts = with_retries(cls._attempt(access, body, sent), retries)
         return with_safe_errors(attempts, sent, model or DEFAULT_MODEL, lambda: api.models(access))
 
     @classmethod
@@ -211,9 +211,9 @@ class Berlin(KeptTokens, EventProvider):
         silence: float | None = DEFAULT_SILENCE,
         **kwargs: Any,
     ) -> float | None:
-        """Return the account's balance, as ``/api/user/info`` tells it; None if nobody has logged in yet.
+        """Return the account's balance, as ``/api/user/info`` tells it; None without an earlier login.
 
-        It never logs in: that would make the token of another program invalid.
+        It does not log in, as that would make the token of another program invalid.
 
         Raises
         ------
@@ -235,12 +235,12 @@ class Berlin(KeptTokens, EventProvider):
 
     @classmethod
     def configured(cls) -> bool:
-        """Say whether the user has named a server or an account, in `Berlin.url` or the environment, or logged in."""
+        """Return whether `Berlin.url`, the environment or a stored login names a server or an account."""
         named = (os.environ.get(name) for name in ("BERLIN_URL", "BERLIN_ACCOUNT", "BERLIN_TOKEN"))
         return cls.url != DEFAULT_URL or any(named) or stored_login() is not None
 
     @classmethod
-    def _one_try(
+    def _attempt(
         cls, access: Access, body: Mapping[str, Any], sent: list[Secret]
     ) -> Callable[[], AsyncGenerator[Event, None]]:
         """Return a function that asks `body` with a token that the server accepts, and adds each token to `sent`."""

@@ -1,4 +1,4 @@
-"""Collect what is needed to ask a Berlin server from arguments, environment and stored login."""
+"""Find a Berlin server's address and login in arguments, environment and stored logins."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Access:
     token: Secret = _NONE
     """Given for this question alone."""
     environment_token: Secret = _NONE
-    """From the environment; the token of a later login is used before it."""
+    """From the environment; the token of a later login has precedence."""
     proxy: Secret | None = field(default=None, repr=False)  # its address may hold a password
     silence: float | None = None
     reply_limit: int | None = REPLY_LIMIT
     stored: bool = False
     """Whether account and password are those of `%berlin login`."""
     in_keyring: bool = False
-    """Whether the keyring has the password; it is asked if nothing else is left."""
+    """Whether the keyring has the password, which is read only if it is needed."""
     shared: bool = True
     """Whether its token is shared by the user's processes."""
 
@@ -61,7 +61,7 @@ class Access:
 
     @property
     def secrets(self) -> list[Secret]:
-        """What no message may hold."""
+        """The secrets that no message may show."""
         return [self.password, self.token, self.environment_token, *proxy_secrets(self.url, self.proxy)]
 
 
@@ -77,10 +77,10 @@ def access_to(
     reply_limit: int | None = REPLY_LIMIT,
     shared: bool = True,
 ) -> Access:
-    """Return server and login: each setting as given, else from the class, the environment, the stored login.
+    """Return server and login; what is not given is taken from the class, the environment, the stored login.
 
-    What the environment holds is for the server of ``BERLIN_URL``, if that is set, and goes to no other; its password
-    is for its account. So is a stored login for its server.
+    If ``BERLIN_URL`` is set, the environment's login goes only to that server; its password is only for its account. A
+    stored login goes only to its server.
 
     Raises
     ------
@@ -92,30 +92,30 @@ def access_to(
     try:
         _check(silence, url=url, account=account, password=password, token=token, proxy=proxy)
         server, elsewhere = _server(url or (class_url if class_url != DEFAULT_URL else ""))
-        known = _known(server, account, Secret(password or ""), elsewhere=elsewhere)
-        in_environment = Secret("" if elsewhere or known.foreign else os.environ.get("BERLIN_TOKEN", ""))
+        login = _login(server, account, Secret(password or ""), elsewhere=elsewhere)
+        in_environment = Secret("" if elsewhere or login.foreign else os.environ.get("BERLIN_TOKEN", ""))
         return Access(
             url=server,
-            account=known.account,
-            password=known.password,
+            account=login.account,
+            password=login.password,
             token=sendable(token or ""),
             environment_token=sendable(in_environment),
             proxy=Secret(proxy) if proxy else None,
             silence=silence,
             reply_limit=reply_limit,
-            stored=known.stored,
-            in_keyring=known.in_keyring,
+            stored=login.stored,
+            in_keyring=login.in_keyring,
             shared=shared,
         )
     except (BerlinError, ValueError) as error:
         raise untraced(error) from None
     finally:
-        # A verbose traceback would show them, and the address as well: some hold a name and a password.
+        # A verbose traceback would show them. An address can hold a name and a password, too.
         del url, password, token, proxy
 
 
 def sendable(token: str) -> Secret:
-    """Return `token` as a secret without the blanks around it, such as the line break at the end of its file.
+    """Return `token` as a secret without white space around it, such as the line break of a file.
 
     Raises
     ------
@@ -137,7 +137,7 @@ def _check(silence: object, **texts: object) -> None:
 
 
 def _server(named: str) -> tuple[URL, bool]:
-    """Return the server to ask, and whether it is another than that of the environment."""
+    """Return the server to ask, and whether it differs from that of the environment."""
     usual = os.environ.get("BERLIN_URL", "")
     latest = None if named or usual else stored_login()
     server = address(named or usual or (latest.url if latest else DEFAULT_URL))
@@ -145,23 +145,23 @@ def _server(named: str) -> tuple[URL, bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """Who is to log in."""
+class _Login:
+    """An account, with its password if that is known."""
 
     account: str
     password: Secret
     foreign: bool
-    """Whether it is another account than that of the environment."""
+    """Whether the account differs from that of the environment."""
     stored: bool = False
     in_keyring: bool = False
 
 
-def _known(server: URL, account: str | None, password: Secret, *, elsewhere: bool) -> _Known:
+def _login(server: URL, account: str | None, password: Secret, *, elsewhere: bool) -> _Login:
     usual = "" if elsewhere else os.environ.get("BERLIN_ACCOUNT", "")
     foreign = account is not None and account != usual
     account = account or usual
     password = password or Secret("" if elsewhere or foreign else os.environ.get("BERLIN_PASSWORD", ""))
     login = None if password else stored_login(str(server))
     if login is None or account not in {"", login.account}:
-        return _Known(account, password, foreign)
-    return _Known(login.account, login.password, foreign, stored=True, in_keyring=login.in_keyring)
+        return _Login(account, password, foreign)
+    return _Login(login.account, login.password, foreign, stored=True, in_keyring=login.in_keyring)

@@ -1,8 +1,8 @@
-"""Decode the Berlin stream: bytes in, chunks out, for any split of the bytes.
+"""Decode the Berlin stream: bytes in, chunks out, however the bytes are split.
 
 The stream is JSON objects, with blank lines, a line break or nothing between them (protocol page, "The stream").
-Older servers send the same as server-sent events. The fields around an object count as blank there, so that an object
-is decoded as soon as its closing brace arrives.
+Older servers send the same as server-sent events. Their fields are skipped like white space, so that an object is
+decoded as soon as its closing brace arrives.
 Nothing here reads a socket. Objects that arrive whole are parsed in place, and their texts joined. Of the others every
 byte is read once, so that an object of several megabytes in many small reads costs no more than in one.
 """
@@ -31,9 +31,9 @@ _parsed = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 _UNFINISHED_FIELD = re.compile(rb"(?:event|id|retry)?:")
 _DONE, _LAST_CHUNK = b"[DONE]", b'{"segment":"stop"}'
 _BOM = b"\xef\xbb\xbf"
-_STRUCTURE = re.compile(rb'["{}]')  # outside of a string only these matter: brackets can't hide a brace
+_STRUCTURE = re.compile(rb'["{}]')  # outside of strings only these are needed to find the end of an object
 _STRING_END = re.compile(rb'["\\]')
-_GARBAGE_SHOWN = 300
+_QUOTED = 300
 _END_SEGMENTS = frozenset({"stop", "end"})
 
 
@@ -110,7 +110,7 @@ class Decoder:
         tried = False
         while (item := self._next()) is not None:
             yield item
-            if not tried:  # once only: if the rest is unusual, trying again would cost time for nothing
+            if not tried:  # only once: if the rest is unusual, a second try would cost time without use
                 tried = True
                 yield from self._take_whole()
 
@@ -137,7 +137,7 @@ class Decoder:
                     named = named or bool(value.get("id"))
                 else:
                     item = _item(value)
-                    items += [*self._joined(texts, named=named), self._whole(item)]
+                    items += [*self._joined(texts, named=named), self._with_whole_characters(item)]
                     texts, named = [], False
             except (ValueError, AttributeError, StopIteration, RecursionError):
                 break
@@ -149,9 +149,9 @@ class Decoder:
         return items
 
     def _joined(self, texts: list[str], *, named: bool) -> list[Chunk | Refusal]:
-        return [self._whole(Chunk("text", "".join(texts), named=named))] if texts else []
+        return [self._with_whole_characters(Chunk("text", "".join(texts), named=named))] if texts else []
 
-    def _whole(self, item: Chunk | Refusal) -> Chunk | Refusal:
+    def _with_whole_characters(self, item: Chunk | Refusal) -> Chunk | Refusal:
         if isinstance(item, Refusal):
             return item
         content = self._characters.take(item.content, last=item.last)
@@ -172,7 +172,7 @@ class Decoder:
         if self._depth:
             raise IncompleteReplyError(
                 "The reply was cut in the middle of a chunk.\nRun the cell again for a whole one.",
-                body=without_record(rest[:_GARBAGE_SHOWN].decode("utf-8", "replace")),
+                body=without_record(rest[:_QUOTED].decode("utf-8", "replace")),
             )
         if rest.strip(_BLANK) and rest != b":" and not (not self._started and _BOM.startswith(rest)):
             raise _incorrect(rest)
@@ -190,10 +190,10 @@ class Decoder:
         text = bytes(self._buffer[: self._position])
         del self._buffer[: self._position]
         self._position = 0
-        return self._whole(_decoded(text))
+        return self._with_whole_characters(_decoded(text))
 
     def _find_start(self) -> bool:
-        """Move to the next object's opening brace; return whether there is one."""
+        """Move to the opening brace of the next object; return whether there is one."""
         if not self._started:
             if len(self._buffer) < len(_BOM) and _BOM.startswith(self._buffer):
                 return False
@@ -202,21 +202,21 @@ class Decoder:
                 del self._buffer[: len(_BOM)]
         if blank := _BETWEEN.match(self._buffer):
             end = blank.end()
-            del blank  # a match holds the buffer, which then can't be resized
+            del blank  # a match locks the buffer, which then can't be resized
             del self._buffer[:end]
         if not self._buffer:
             return False
         if _UNFINISHED_FIELD.match(self._buffer):
-            self._buffer[:] = b":"  # the rest of the field is skipped, too
+            self._buffer[:] = b":"  # the rest of the field is skipped too
             return False
         if self._buffer.startswith(_DONE):
             self._buffer[: len(_DONE)] = _LAST_CHUNK
         if not self._buffer.startswith(b"{"):
             # Raise only once the line is whole (or long enough), so that the message does not depend on the split.
             end = self._buffer.find(b"\n")
-            if end < 0 and len(self._buffer) <= _GARBAGE_SHOWN:
+            if end < 0 and len(self._buffer) <= _QUOTED:
                 return False
-            raise _incorrect(bytes(self._buffer[: end if 0 <= end <= _GARBAGE_SHOWN else _GARBAGE_SHOWN]))
+            raise _incorrect(bytes(self._buffer[: end if 0 <= end <= _QUOTED else _QUOTED]))
         self._position = self._depth = 1
         return True
 
@@ -229,7 +229,7 @@ class Decoder:
                 self._position = len(self._buffer)
                 return False
             byte, position = match.group(), match.start()
-            del match  # it holds the buffer, which then can't be resized
+            del match  # it locks the buffer, which then can't be resized
             if byte == b"\\":
                 if position + 1 >= len(self._buffer):
                     self._position = position  # the escaped byte is not there yet
@@ -271,7 +271,7 @@ def _item(value: Mapping[str, Any]) -> Chunk | Refusal:
 def _incorrect(text: bytes) -> IncorrectAnswerError:
     shown = text.decode("utf-8", "replace")
     return IncorrectAnswerError(
-        f"The server gave an incorrect answer: {quotable(shown, _GARBAGE_SHOWN)}\n"
+        f"The server gave an incorrect answer: {quotable(shown, _QUOTED)}\n"
         "That is not the Berlin protocol: check the address.",
-        body=without_record(shown[: 10 * _GARBAGE_SHOWN]),
+        body=without_record(shown[: 10 * _QUOTED]),
     )

@@ -1,4 +1,4 @@
-"""Find a token for a Berlin server, or log in for a new one."""
+"""Keep the tokens for Berlin servers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class KeptTokens:
     # A token goes to the server that issued it and to no other: one for each origin and account. `_token` is the
     # latest of them; None means that none is kept.
     _tokens: ClassVar[Mapping[tuple[str, str], Secret]] = {}
-    _forgotten: ClassVar[Mapping[tuple[str, str], Secret]] = {}  # tokens in the file that are not to be used any more
+    _forgotten: ClassVar[Mapping[tuple[str, str], Secret]] = {}  # tokens in the file that must not be used any more
     # One login at a time: each new one ends the token of the one before. A lock belongs to one loop.
     _locks: ClassVar[MutableMapping[asyncio.AbstractEventLoop, dict[tuple[str, str], asyncio.Lock]]] = (
         WeakKeyDictionary()
@@ -44,7 +44,7 @@ class KeptTokens:
 
     @classmethod
     async def log_in(cls, access: Access) -> None:
-        """Log in with account and password, whatever is known already, and share the token.
+        """Log in with account and password, even if there is a token, and share the new token.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class KeptTokens:
     async def _other_token(cls, access: Access, refused: Sequence[Secret]) -> tuple[Secret, bool]:
         """Return a token that is not one of `refused`, and whether it is new; an empty one if there is none.
 
-        One that is not new comes from another task or process, which has logged in meanwhile.
+        A token that is not new comes from another task or process, which has logged in meanwhile.
         """
         async with cls._lock(access):
             known = cls._known(access)
@@ -101,11 +101,11 @@ class KeptTokens:
         except BerlinError as error:
             raise redacted(error, access.secrets) from None
         except asyncio.CancelledError as error:
-            raise untraced(error) from None  # the answer's frames hold the account's record
+            raise untraced(error) from None  # the frames hold the account's record
         await shared.write(token)
         if access.stored and await _logged_out(access):
-            # `%berlin logout` came meanwhile. It deletes the login first and then the tokens: what is written before
-            # this look is either deleted by it, or here. To wait for each other would let it hang with the server.
+            # `%berlin logout` came meanwhile. It deletes the login first and then the tokens, so that a token which was
+            # written before this check is deleted by it or here. With a lock, a logout would wait for the server.
             cls.forget_tokens(access.key[0])
             await shared.forget()
         return token

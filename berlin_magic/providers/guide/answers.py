@@ -1,6 +1,6 @@
-"""The guide's answers: the section of the documentation that fits a question, or an example of output.
+"""Answer from the documentation.
 
-Pure: the same messages have the same answer.
+The same messages always have the same answer.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ __all__ = ["GUIDE", "Passage", "answer"]
 
 GUIDE = "berlin-guide"
 
-# A section is quoted from this relevance on; a question that names a thing of this package needs less of it. A section
-# that has `_PERHAPS` of that is mentioned. Measured on the questions of tests/providers/guide/test_answers.py.
+# The least relevance of a section that is quoted, which is lower if the question names a part of this package. Sections
+# with `_PERHAPS` of that are mentioned. Measured on the questions of tests/providers/guide/test_answers.py.
 _CERTAIN, _CERTAIN_IF_ABOUT_THIS_PACKAGE, _PERHAPS = 0.5, 0.35, 0.8
 _NAMES = words("""
 reply replies response model notebook kernel cell prompt conversation chat server guide package extension magic jupyter
@@ -48,7 +48,7 @@ _SHOWN_BY = {
 _EVERYTHING = words("everything demo demonstration showcase tricks")
 _LONG = words("long longer very really quite answer reply response text")
 _MORE = words("tell me more please and go on continue what else anything next is there about it that")
-_MORE_SAID = words("more else continue on next")
+_ASKS_FOR_MORE = words("more else continue on next")
 _GREETING = words("hi hello hey good morning afternoon evening day there welcome greetings")
 _THANKS = words("thanks thank bye goodbye cheers")
 _POLITE = words("you very much so a lot great cool nice ok okay perfect")
@@ -93,34 +93,34 @@ def answer(messages: Sequence[AnyMessage]) -> list[Passage]:
         f"*{GUIDE}, the built-in guide: not a language model, it quotes this package's documentation. "
         f"Sent along: {summary(context)}.*"
     )
-    return [*_body(question, context), Passage(f"\n\n{signature}")]
+    return [*_passages(question, context), Passage(f"\n\n{signature}")]
 
 
-def _body(question: str, context: Context) -> list[Passage]:
-    said = frozenset(re.findall(r"[a-z']+", question.lower()))
+def _passages(question: str, context: Context) -> list[Passage]:
+    used = frozenset(re.findall(r"[a-z']+", question.lower()))
     if not _HOW.match(question):
         if _ABOUT_CONTEXT.search(question):
             return [Passage(report(question, context))]
-        if example := _example(question, said):
+        if example := _example(question, used):
             return example
-    if _wants_more(said):
+    if _wants_more(used):
         return [Passage(_more(context))]
     return [Passage(_from_documentation(question) if question.strip() else _nothing_asked())]
 
 
-def _example(question: str, said: frozenset[str]) -> list[Passage]:
-    """Return an example of output, or a greeting; nothing if neither was asked for."""
+def _example(question: str, used: frozenset[str]) -> list[Passage]:
+    """Return an example of output, or a greeting; empty if the question asks for neither."""
     if len(question.split()) <= _COUNT_WORDS and (counting := _COUNTING.search(question)):
         return _count(int(counting[1]))
-    rest = said - _FILLERS
+    rest = used - _FILLERS
     if rest and rest <= _EVERYTHING.union(*_SHOWN_BY.values()):
         shown = [name for name in EXAMPLES if rest & (_SHOWN_BY[name] | _EVERYTHING)]
         return [Passage("\n\n".join(EXAMPLES[name] for name in shown))]
     if "long" in rest and rest <= _LONG:
         return [Passage(_tour())]
-    if said & _THANKS and said <= _THANKS | _POLITE:
+    if used & _THANKS and used <= _THANKS | _POLITE:
         return [Passage("You are welcome.")]
-    if said and said <= _GREETING:
+    if used and used <= _GREETING:
         return [Passage("Hello. Ask how to use this package, for instance “How do I stop a reply?”")]
     return []
 
@@ -160,7 +160,7 @@ def _nothing_asked() -> str:
 
 
 def _needed(question: str) -> float:
-    """Return the relevance from which on a section is quoted to `question`."""
+    """Return the least relevance of a section that is quoted as the answer to `question`."""
     named = _ABOUT_THIS_PACKAGE.intersection(stem(word) for word in re.findall(r"[a-z_-]+", question.lower()))
     about_this_package = bool(named) or _OPTION_OR_COMMAND.search(question) is not None
     return _CERTAIN_IF_ABOUT_THIS_PACKAGE if about_this_package else _CERTAIN
@@ -178,12 +178,12 @@ def _from_documentation(question: str) -> str:
     return f"{best.section.text}\n\n*{_source(best.section)}{f' See also {names}.' if also else ''}*"
 
 
-def _wants_more(said: frozenset[str]) -> bool:
-    return bool(said & _MORE_SAID) and said <= _MORE
+def _wants_more(used: frozenset[str]) -> bool:
+    return bool(used & _ASKS_FOR_MORE) and used <= _MORE
 
 
 def _more(context: Context) -> str:
-    """Return the next section for the latest question, one further each time that more is asked for."""
+    """Return the next section for the latest question that does not ask for more."""
     further = 1
     for exchange in reversed(context.earlier):
         question = exchange.question

@@ -1,4 +1,4 @@
-"""The package's own documentation, read into sections."""
+"""Read the package's documentation as sections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Section:
     text : str
         Its Markdown, verbatim, without the heading.
     questions : tuple of str
-        What people ask when they look for this section, from ``questions.toml``.
+        Questions that this section answers, from ``questions.toml``.
     """
 
     source: str
@@ -45,9 +45,9 @@ def sections(source: str, markdown: str, questions: Mapping[str, Sequence[str]])
     source : str
         The name of the file.
     markdown : str
-        What is in it.
+        The text of the file.
     questions : mapping of str to sequence of str
-        The questions that lead to a section, by its heading.
+        The questions that a section answers, by its heading.
     """
     topic = ""
     parts: list[tuple[str, list[str]]] = []
@@ -68,7 +68,7 @@ def sections(source: str, markdown: str, questions: Mapping[str, Sequence[str]])
 
 
 def questions() -> dict[str, Any]:
-    """Return the questions that lead to each section, by its heading."""
+    """Return the questions that each section answers, by its heading."""
     return tomllib.loads(resources.files(__package__).joinpath("questions.toml").read_text(encoding="utf-8"))
 
 

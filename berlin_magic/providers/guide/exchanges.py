@@ -1,4 +1,4 @@
-"""The context that came with a question."""
+"""Read the context that was sent with a question."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _AT_LINE_START = re.compile(rf"(?:\A|\n)({_ROLES}):(?=\s|\Z)")
 def messages_in(prompt: str) -> list[AnyMessage]:
     """Return the messages that `prompt` holds: several if it is a labelled conversation, else itself.
 
-    It is one if it begins with a label and ends with an open ``Assistant:`` for the reply. Labels count after a blank
-    line, or, if that does not make a conversation, at any beginning of a line.
+    A labelled conversation begins with a label and ends with ``Assistant:``, for the reply. Labels count after a blank
+    line; if that is not a conversation, at the beginning of any line.
     """
     text = prompt.strip()
     for label in (_AFTER_BLANK_LINE, _AT_LINE_START):
@@ -60,7 +60,7 @@ class Exchange(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What was sent besides the question itself.
+    """The messages that were sent with a question.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Context(NamedTuple):
     earlier : tuple of Exchange
         Oldest first.
     messages : int
-        How many messages came before the question, system prompts not counted.
+        The number of messages before the question, without system prompts.
     """
 
     system: tuple[str, ...]
@@ -94,7 +94,7 @@ def question_and_context(messages: Sequence[AnyMessage]) -> tuple[str, Context]:
 
 
 def excerpt(text: str, limit: int = 90) -> str:
-    """Return the beginning of `text` as a code span on one line: whatever is in it is shown and does nothing."""
+    """Return the beginning of `text` as a code span on one line: Markdown in it has no effect."""
     line = " ".join(text.split())
     if len(line) > limit:
         line = line[:limit].rsplit(" ", 1)[0] + " …"
@@ -104,7 +104,7 @@ def excerpt(text: str, limit: int = 90) -> str:
 
 
 def report(question: str, context: Context) -> str:
-    """Return the answer to a `question` about what was asked before, or about what was sent."""
+    """Return the answer to a `question` about earlier questions or about the context."""
     system = [f"The system prompt is {excerpt(prompt)}." for prompt in context.system]
     if re.search(r"system\s+(?:prompt|message)", question, re.IGNORECASE) and not system:
         system = ["No system prompt was sent."]
@@ -120,7 +120,7 @@ def report(question: str, context: Context) -> str:
 
 
 def summary(context: Context) -> str:
-    """Return what came with a question in half a sentence."""
+    """Return a summary of the context, as a part of a sentence."""
     said = _count(context.messages)
     if context.earlier:
         said += f", the first {excerpt(context.earlier[0].question, 50)}"

@@ -34,9 +34,9 @@ from berlin_magic.transport.response import object_limit
 
 __all__ = ["Endpoint", "chat", "endpoint_url", "models", "only_model"]
 
-_AFTER_FINISH = 2.0  # seconds to wait for what follows the last word: the usage, [DONE]
-_AFTER_FINISH_WITH_TEXT = 60.0  # the same, if the finish reason came with text: more may follow
-_BROKEN_OFF = {"error", "abort", "insufficient_system_resource"}  # OpenRouter; SGLang; DeepSeek
+_AFTER_FINISH = 2.0  # seconds to wait for the events after the last text: the usage, [DONE]
+_AFTER_FINISH_WITH_TEXT = 60.0  # the same, if the finish reason came with text, after which more may follow
+_FAILED = {"error", "abort", "insufficient_system_resource"}  # OpenRouter; SGLang; DeepSeek
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def endpoint_url(text: str, setting: str) -> URL:
 async def chat(
     endpoint: Endpoint, body: Mapping[str, Any], options: RefusedOptions
 ) -> AsyncIterator[AsyncGenerator[Event, None]]:
-    """Send the question in `body`, and give the events of the reply once the server has accepted it.
+    """Send the question in `body`; once the server has accepted it, give the events of the reply.
 
     The events are text and reasoning as they arrive, then the usage, then the finish reason. If the server refuses an
     option that the user has not chosen, the question is sent again without it.
@@ -131,7 +131,7 @@ async def _events(endpoint: Endpoint, response: aiohttp.ClientResponse, model: s
             usage, finish = delta.usage or usage, delta.finish or finish
     if usage:
         yield usage
-    if finish in _BROKEN_OFF:
+    if finish in _FAILED:
         raise IncompleteReplyError(
             f"The engine at {endpoint.where} broke the reply off: “{clean(finish, 40)}”.\n"
             "Run the cell again for a whole one."
@@ -204,7 +204,7 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
         async with aclosing(received) as reads:
             while not decoder.done:
                 has_text = False
-                if deadline is None:  # a timeout that never comes costs as much as the rest of this loop
+                if deadline is None:  # an unused timeout costs as much time as the rest of this loop
                     data = await anext(reads, b"")
                 else:
                     async with asyncio.timeout_at(deadline):
@@ -220,7 +220,7 @@ async def _deltas(endpoint: Endpoint, response: aiohttp.ClientResponse) -> Async
                         _AFTER_FINISH if decoder.finished_without_text else _AFTER_FINISH_WITH_TEXT
                     )
     except TimeoutError:
-        return  # the reply is complete; this server does not end its stream
+        return  # the reply is complete, but the server does not end its stream
     except IncompleteReplyError as error:
         cut = error
     try:

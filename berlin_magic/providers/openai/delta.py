@@ -17,7 +17,7 @@ __all__ = ["Delta"]
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """What one object adds to a reply.
+    """The addition of one object to a reply.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Delta:
     reasoning : str
         Text of the model's reasoning.
     signature : str
-        The provider's own proof of the reasoning, to be sent back unchanged.
+        The provider's signature of the reasoning, which is sent back unchanged.
     images : tuple of str
         The addresses of the reply's images, ``data:`` URLs as a rule.
     finish : str
@@ -61,15 +61,18 @@ class Delta:
         choice = _first_choice(value.get("choices"))
         if isinstance(failure := choice.get("error"), Mapping) and failure:  # OpenRouter
             return cls(error=failure)
-        said = choice.get("delta") or choice.get("message")
-        said = said if isinstance(said, Mapping) else {}
+        message = choice.get("delta") or choice.get("message")
+        message = message if isinstance(message, Mapping) else {}
         finish = choice.get("finish_reason")
-        shown, signature = _details(said.get("reasoning_details"))
+        summary, signature = _details(message.get("reasoning_details"))
         return cls(
-            text=_text(said.get("content")) or _text(said.get("refusal")),
-            reasoning=_text(said.get("reasoning_content")) or _text(said.get("reasoning")) or _thoughts(said) or shown,
+            text=_text(message.get("content")) or _text(message.get("refusal")),
+            reasoning=_text(message.get("reasoning_content"))
+            or _text(message.get("reasoning"))
+            or _thoughts(message)
+            or summary,
             signature=signature,
-            images=tuple(_images(said)),
+            images=tuple(_images(message)),
             finish=_finish_reason(finish) if isinstance(finish, str) else "",
             usage=_usage(value.get("usage")),
         )
@@ -88,14 +91,14 @@ _USUAL = {"stop", "end", "eos", "eos_token", "end_turn", "stop_sequence"}
 
 
 def _finish_reason(finish: str) -> str:
-    """Return a finish reason in OpenAI's words; Gemini, Mistral, Claude and TGI have others."""
-    said = finish.casefold()
-    if said in {"null", "none"}:
+    """Return OpenAI's name of a finish reason; Gemini, Mistral, Claude and TGI have others."""
+    reason = finish.casefold()
+    if reason in {"null", "none"}:
         return ""
     for names, word in ((_LENGTH, "length"), (_FILTER, "content_filter"), (_USUAL, "stop")):
-        if said in names:
+        if reason in names:
             return word
-    return said
+    return reason
 
 
 def _first_choice(choices: object) -> Mapping[str, Any]:
@@ -126,10 +129,10 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _images(said: Mapping[str, Any]) -> Iterator[str]:
+def _images(message: Mapping[str, Any]) -> Iterator[str]:
     """Yield the addresses of images: OpenRouter and LiteLLM have ``images``, others put them into the content."""
     for name in ("images", "content"):
-        parts = said.get(name)
+        parts = message.get(name)
         for part in parts if isinstance(parts, list) else []:
             image = part.get("image_url") if isinstance(part, Mapping) else None
             url = image.get("url") if isinstance(image, Mapping) else image
@@ -137,9 +140,9 @@ def _images(said: Mapping[str, Any]) -> Iterator[str]:
                 yield url
 
 
-def _thoughts(said: Mapping[str, Any]) -> str:
+def _thoughts(message: Mapping[str, Any]) -> str:
     """Return the thinking among the parts of a content (Mistral)."""
-    content = said.get("content")
+    content = message.get("content")
     parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
     return "".join(_text(part.get("thinking")) for part in parts if part.get("type") == "thinking")
 

@@ -54,8 +54,8 @@ def engine_error(
     retry_after : float, optional
         Seconds to wait before the next request, if the server gives them.
     """
-    said, code = _said(error), error.get("code") or error.get("type")
-    words = f"{said} {code} {error.get('type', '')}"
+    message, code = _message(error), error.get("code") or error.get("type")
+    words = f"{message} {code} {error.get('type', '')}"
     kind = error_kind(status, words)
     wait = "a little" if retry_after is None else f"{math.ceil(retry_after)} s"
     advice = _ADVICE[kind].format(model=clean(model, 80), key=key_advice, wait=wait)
@@ -63,12 +63,12 @@ def engine_error(
         advice = _forbidden(words, advice)
     if kind is ServerError:
         advice = _advice(status, words, wait if retry_after else "")
-    quoted = f"“{clean(said)}”" if said else "no reason given"
+    quoted = f"“{clean(message)}”" if message else "no reason given"
     return kind(
         f"{where}: {quoted}{f' (HTTP {status})' if status else ''}.\n{advice}",
         status=status,
         code=code if isinstance(code, (int, str)) else None,
-        body=clean(said, 2000),
+        body=clean(message, 2000),
         retry_after=retry_after,
     )
 
@@ -82,8 +82,8 @@ def _forbidden(words: str, key_advice: str) -> str:
     return "The server does not allow this: read what it says, or ask whoever runs it."
 
 
-def _said(error: Mapping[str, Any]) -> str:
-    """Return the words of an error; a message that is not a text as JSON."""
+def _message(error: Mapping[str, Any]) -> str:
+    """Return the message of an error, as JSON if it is not a text."""
     message = error.get("message")
     if message and not isinstance(message, str):
         return json.dumps(message, ensure_ascii=False, default=str)

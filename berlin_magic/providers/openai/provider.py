@@ -175,7 +175,7 @@ class OpenAICompatible(EventProvider):
 
     @classmethod
     def configured(cls) -> bool:
-        """Say whether the user has named such a server or a key in the environment."""
+        """Return whether the environment names such a server or a key for it."""
         return any(os.environ.get(name) for name in (cls.address_variable, cls.key_variable) if name)
 
     @classmethod

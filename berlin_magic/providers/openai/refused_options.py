@@ -1,4 +1,4 @@
-"""Leave options out of a request that the model refuses."""
+"""Leave out the options that a model refuses."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class RefusedOptions:
     """The options that each model of one server refuses.
 
     Later requests to the model are sent without them, or with another name (``max_tokens``, which OpenAI's reasoning
-    models call ``max_completion_tokens``). Only default options are left out; an option that the user has chosen is
+    models call ``max_completion_tokens``). Only default options are left out; an option that the user has set is
     always sent, and the server may refuse it.
 
     Parameters
     ----------
     defaults : mapping
-        The options that are sent if the user has not chosen them, with their values.
+        The options that are sent if the user has not set them, with their values.
     most : int
         The most models to remember.
     """
@@ -54,7 +54,7 @@ class RefusedOptions:
 
 
 class ChatRequest:
-    """One request, which loses an option if the server refuses it.
+    """One request, from which the options are removed that the server refuses.
 
     A refusal may quote the question. An option whose name is in the question is therefore left out of this request
     only. The others are remembered for later requests, once the server has accepted this one without them.
@@ -86,7 +86,7 @@ class ChatRequest:
         }
 
     def refused(self, status: int, error: Mapping[str, Any]) -> bool:
-        """Take the server's `error`; return whether it is about an option, so that `body` has changed."""
+        """Remove the options that the server's `error` is about; return whether `body` has changed."""
         if status not in _MALFORMED:
             return False
         request, defaults, named = self.body, self._options.defaults, self._named(error)
@@ -104,10 +104,10 @@ class ChatRequest:
             self._options.remember(self._model, self._certain)
 
     def _named(self, error: Mapping[str, Any], quoted: str = "") -> set[str]:
-        """Return the options that an error says are refused; words that it may have `quoted` do not count."""
+        """Return the options that an error names as refused; words that it may have `quoted` do not count."""
         said, param = str(dict(error)), error.get("param")
         text = param if isinstance(param, str) and param else said
         why = [reason for reason in _NOT_TAKEN.findall(said.casefold()) if reason not in quoted]
         named = {name for name in (*self._options.defaults, "max_tokens") if re.search(rf"\b{name}\b", text)}
-        # For the usage its name is enough: each server refuses it in other words.
+        # For the usage the name is enough: the words differ between servers.
         return {name for name in named if (why or name == "stream_options") and (text is param or name not in quoted)}

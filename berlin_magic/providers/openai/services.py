@@ -1,6 +1,6 @@
-"""The well-known servers that speak OpenAI's chat completions.
+"""The providers for well-known servers with OpenAI's chat completions.
 
-Each has an environment variable for another address, and one for its key, which is sent to no other server.
+Each has environment variables for another address and for its key, which is sent to no other server.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Decode the answer of a chat completion: bytes in, deltas out, for any split of the bytes."""
+"""Decode the answer of a chat completion: bytes in, deltas out, however the bytes are split."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from berlin_magic.transport.surrogates import WholeCharacters
 
 __all__ = ["CompletionDecoder", "parsed_json"]
 
-_SHOWN = 300
+_QUOTED = 300
 _BLANK = b"\xef\xbb\xbf \t\r\n"
 _EVENT_LINE = re.compile(rb"(data|event|id|retry|error)?:|(data|event|id|retry)[\r\n]")
 _ERROR = "error"  # llama.cpp before the end of 2025 sends an error as a field of this name
@@ -48,7 +48,7 @@ class CompletionDecoder:
         self.done = False
         self._limit = limit
         self._events = EventStreamDecoder(limit=limit, also={_ERROR}, whole=_is_whole)
-        self._start = bytearray()  # until its form is known; the whole answer, if it is one object
+        self._start = bytearray()  # until the form of the answer is known; the whole answer, if it is one object
         self._streamed: bool | None = None
         self._known = False  # whether a part of a chat completion has come
         self._unknown = ""  # the first event that is not part of one
@@ -91,7 +91,7 @@ class CompletionDecoder:
         if self._streamed:
             # The last event may lack its blank line. If it is not JSON, it was cut: that is the error to show.
             try:
-                yield from self._steps(self._events.flush())
+                yield from self._deltas(self._events.flush())
             except IncorrectAnswerError as error:
                 raise _cut() from error
             if self._events.bare and (delta := Delta.read(parsed_json(self._events.bare))).error is not None:
@@ -106,13 +106,13 @@ class CompletionDecoder:
             raise _cut()
 
     def _read(self, data: bytes) -> Iterator[Delta]:
-        """Decode the whole events that only hold text in place, and join their texts.
+        """Decode whole events with nothing but text here, and join their texts.
 
-        All others go to the decoder of event streams, in their order.
+        The decoder of event streams decodes the others. The order is kept.
         """
         blank = b"\r\n\r\n" if b"\r" in data else b"\n\n"
-        if said := self._only_text(data, blank):
-            yield self._taken(Delta(text=said))
+        if content := self._only_text(data, blank):
+            yield self._note(Delta(text=content))
             return
         begin = data.find(blank) + len(blank) if self._events.pending else 0
         end = data.rfind(blank) + len(blank)
@@ -121,46 +121,46 @@ class CompletionDecoder:
         except UnicodeDecodeError:
             text = ""
         if not text:
-            yield from self._steps(self._events.feed(data))
+            yield from self._deltas(self._events.feed(data))
             return
         if begin:
-            yield from self._steps(self._events.feed(data[:begin]))
+            yield from self._deltas(self._events.feed(data[:begin]))
         texts: list[str] = []
         for event in text.split(blank.decode()):
-            if (said := _plain_text(event)) and not self.done:
-                texts.append(said)
+            if (content := _plain_text(event)) and not self.done:
+                texts.append(content)
             elif event:
                 yield from self._joined(texts)
-                yield from self._steps(self._events.feed(event.encode() + blank))
+                yield from self._deltas(self._events.feed(event.encode() + blank))
         yield from self._joined(texts)
         if end < len(data):
-            yield from self._steps(self._events.feed(data[end:]))
+            yield from self._deltas(self._events.feed(data[end:]))
 
     def _only_text(self, data: bytes, blank: bytes) -> str:
-        """Return the text of a read that is one whole event with nothing but text, as most are of a slow reply."""
+        """Return the text of a read that is one whole event with nothing but text, as most reads of a slow reply."""
         if self.done or data.find(blank) != len(data) - len(blank) or len(data) > self._limit or self._events.pending:
             return ""
         try:
-            said = _plain_text(data[: -len(blank)].decode())
+            content = _plain_text(data[: -len(blank)].decode())
         except UnicodeDecodeError:
             return ""
-        self._known = self._known or bool(said)
-        return said
+        self._known = self._known or bool(content)
+        return content
 
     def _joined(self, texts: list[str]) -> Iterator[Delta]:
         if texts:
             self._known = True
-            yield self._taken(Delta(text="".join(texts)))
+            yield self._note(Delta(text="".join(texts)))
             texts.clear()
 
-    def _steps(self, events: list[Event]) -> Iterator[Delta]:
+    def _deltas(self, events: list[Event]) -> Iterator[Delta]:
         for event in events:
             if event.data.strip() == "[DONE]":
                 self.done = True
             elif not self.done and event.data.strip():
-                yield from self._step(event)
+                yield from self._delta(event)
 
-    def _step(self, event: Event) -> Iterator[Delta]:
+    def _delta(self, event: Event) -> Iterator[Delta]:
         value = parsed_json(event.data)
         delta = Delta.read(value)
         if event.type == _ERROR and delta.error is None:
@@ -172,7 +172,7 @@ class CompletionDecoder:
             self._unknown = self._unknown or event.data
             return
         self._known = True
-        yield self._taken(delta)
+        yield self._note(delta)
 
     def _whole(self, body: bytes) -> Delta:
         text = body.decode("utf-8", "replace")
@@ -184,9 +184,10 @@ class CompletionDecoder:
         delta = Delta.read(value)
         if delta.error is None and not _is_completion(value):
             raise _incorrect(text)
-        return self._taken(delta)
+        return self._note(delta)
 
-    def _taken(self, delta: Delta) -> Delta:
+    def _note(self, delta: Delta) -> Delta:
+        """Note whether the reply is complete with `delta`; return it with whole characters."""
         if delta.finish:
             self.finished = True
             self.finished_without_text = not (delta.text or delta.reasoning or delta.images)
@@ -242,7 +243,7 @@ def parsed_json(text: str) -> object:
 
 
 def _is_stream(start: bytes) -> bool | None:
-    """Say whether an answer that begins with `start` is a stream of events; None if more bytes are needed."""
+    """Return whether an answer that begins with `start` is a stream of events; None if more bytes are needed."""
     begun = start.lstrip(_BLANK)
     if _EVENT_LINE.match(begun):
         return True
@@ -257,7 +258,7 @@ def _cut() -> IncompleteReplyError:
 
 def _incorrect(text: str) -> IncorrectAnswerError:
     return IncorrectAnswerError(
-        f"The server gave an incorrect answer: {clean(text, _SHOWN)}\n"
+        f"The server gave an incorrect answer: {clean(text, _QUOTED)}\n"
         "That is not a chat completion: check the address; it usually ends in /v1.",
-        body=text[: 10 * _SHOWN],
+        body=text[: 10 * _QUOTED],
     )

@@ -1,4 +1,4 @@
-"""Structured output: the option that has a server hold a reply to a JSON schema.
+"""Structured output: the option with which a server enforces a JSON schema.
 
 OpenAI's ``response_format`` of the type ``json_schema`` (API reference, "Create chat completion"), which vLLM,
 llama.cpp, Ollama, LM Studio and OpenRouter have, too.
@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["structured_output"]
 
-# What OpenAI's strict mode knows of JSON schema ("Structured model outputs", supported schemas); it refuses the rest.
+# The keywords of OpenAI's strict mode ("Structured model outputs", supported schemas), which refuses all others.
 _STRICT = {
     "$defs",
     "$ref",
@@ -29,10 +29,10 @@ _STRICT = {
 
 
 def structured_output(reply_schema: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the option for a schema and its name; no option without one.
+    """Return the option for a schema and its name; empty without a schema.
 
-    Objects are closed: no property but theirs. OpenAI is asked to be strict if it can be: it then refuses each schema
-    that is not of its subset.
+    Objects get no other properties than those of the schema. The strict mode is used if it supports the schema, as it
+    refuses others.
     """
     if reply_schema is None:
         return {}
@@ -47,7 +47,7 @@ def structured_output(reply_schema: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _closed(schema: Any) -> Any:
-    """Return a schema in which no object has other properties than those that it names."""
+    """Return a schema whose objects have no other properties than those that it names."""
     if isinstance(schema, list):
         return [_closed(one) for one in schema]
     if not isinstance(schema, Mapping):
