@@ -18,7 +18,7 @@ from berlin_magic.providers.base import Provider
 from berlin_magic.providers.berlin.provider import DEFAULT_MODEL, Berlin
 from berlin_magic.providers.berlin.settings import DEFAULT_URL, access_to
 from berlin_magic.providers.local.models import is_ready
-from berlin_magic.providers.options import ENGINE_SETTINGS
+from berlin_magic.providers.options import ENGINE_SETTINGS, SERVER_SETTINGS
 from berlin_magic.providers.registry import load, named_provider
 from berlin_magic.transport.proxies import proxy_secrets
 from berlin_magic.transport.request import address
@@ -31,12 +31,11 @@ EMBEDDED_MODEL = "berlin-guide"
 _GUIDE = "guide"
 """The model name of the guide, whatever is configured, unless a server is named in the settings."""
 
-_COMMON = {"proxy", "silence", "retries", "reply_limit"} | ENGINE_SETTINGS
 _OPTIONAL = {"silence", "retries", "reply_limit"} | ENGINE_SETTINGS
 """Settings that a provider gets only if it has a parameter for them; others would become the engine's options."""
 
-_BERLIN = {"url", "account", "password", "token"}
 _OPENAI = {"key", "headers"}
+_BERLIN = SERVER_SETTINGS - _OPENAI
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +116,8 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     prefix, rest = await in_thread(lambda: named_provider(wanted))
     if not model and provider and prefix not in {"", provider}:
         prefix, rest = "", ""  # the provider that is set has precedence over the environment's model
-    if wanted == _GUIDE and not provider and not settings.keys() & (_BERLIN | _OPENAI):
-        settings = {key: value for key, value in settings.items() if key in _COMMON}
+    if wanted == _GUIDE and not provider and not settings.keys() & SERVER_SETTINGS:
+        settings = {key: value for key, value in settings.items() if key == "proxy" or key in _OPTIONAL}
         return await _embedded(settings, "", "the guide is named")
     default, reason = await in_thread(lambda: _default(provider, settings))
     if default == "local" and wanted == EMBEDDED_MODEL:
@@ -127,7 +126,7 @@ async def connect(model: str = "", provider: str = "", **given: Any) -> Connecti
     owner = provider or os.environ.get("BERLIN_PROVIDER", "").strip().lower()
     owner = owner or ("openai" if settings.keys() & _OPENAI else "berlin")
     if name != owner:
-        settings = {key: value for key, value in settings.items() if key in _COMMON}
+        settings = {key: value for key, value in settings.items() if key == "proxy" or key in _OPTIONAL}
     if prefix:
         reason = f"the model begins with {prefix}:"
     if name == "berlin" and not (settings.keys() & _BERLIN or Berlin.configured()):
@@ -169,7 +168,7 @@ def _settings_for(provider: type[Provider], settings: Mapping[str, Any]) -> dict
         If an address or a credential is among those that it does not have.
     """
     parameters = provider.parameters()
-    if wrong := sorted((settings.keys() & (_BERLIN | _OPENAI)) - parameters):
+    if wrong := sorted((settings.keys() & SERVER_SETTINGS) - parameters):
         raise NotConfiguredError(
             f"{clean(provider.name, 40)} has no setting {wrong[0]!r}.\n"
             "Name the provider that it is for, or leave it out: `%config BerlinMagics`."

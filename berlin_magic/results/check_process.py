@@ -22,6 +22,7 @@ from berlin_magic.concurrency import in_thread
 from berlin_magic.results.check_names import Names
 from berlin_magic.results.checks import Check, Limits, Verdict
 from berlin_magic.results.child.judge import proof
+from berlin_magic.results.child.watch import WINDOWS_FLAGS
 
 __all__ = ["environment_of_child", "run_check"]
 
@@ -29,7 +30,6 @@ _PROGRAM = Path(__file__).parent / "child" / "__main__.py"
 _JUDGE_TIMEOUT = 30.0  # seconds beside those of the code, for the judge to start and to end
 _END_TIMEOUT = 2.0  # seconds for the judge to end its processes, before it is killed
 _VERDICT_LIMIT = 4_000_000  # bytes of a verdict
-_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 # The variables without which a program can't run. Nothing that a user or a service has set is passed on.
 _ALLOWED = {
@@ -110,7 +110,7 @@ class _Process:
                 cwd=self._folder,
                 env=environment_of_child(os.environ, self._folder),
                 start_new_session=True,
-                creationflags=_WINDOWS_FLAGS,
+                creationflags=WINDOWS_FLAGS,
             )
         assert process.stdin is not None  # noqa: S101 - it is a pipe
         assert process.stdout is not None  # noqa: S101 - it is a pipe

@@ -199,7 +199,7 @@ def _fenced(text: str, language: str) -> str:
 
 def names_used_in(source: str) -> set[str]:
     """Return the names that Python source reads; none if it can't be read."""
-    return {node.id for node in _nodes(source) if isinstance(node, ast.Name)}
+    return {node.id for one in _parsed(source) for node in ast.walk(one) if isinstance(node, ast.Name)}
 
 
 def names_defined_in(code: str) -> set[str]:
@@ -207,11 +207,7 @@ def names_defined_in(code: str) -> set[str]:
 
     Imported names are not among them: the code could give any object the name of a library, and the check would use it.
     """
-    try:
-        body = ast.parse(code).body
-    except (SyntaxError, ValueError, RecursionError):
-        return set()
-    return {name for one in body for name in _bound(one)}
+    return {name for one in _parsed(code) for name in _bound(one)}
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
@@ -226,11 +222,12 @@ def _bound(node: ast.AST) -> Iterator[str]:
         yield from _bound(child)
 
 
-def _nodes(source: str) -> Iterator[ast.AST]:
+def _parsed(source: str) -> list[ast.stmt]:
+    """Return the statements of Python source; none if it can't be parsed."""
     try:
-        yield from ast.walk(ast.parse(source))
+        return ast.parse(source).body
     except (SyntaxError, ValueError, RecursionError):
-        return
+        return []
 
 
 def limits_here(limits: Limits, system: str = sys.platform) -> str:

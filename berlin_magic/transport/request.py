@@ -30,6 +30,7 @@ __all__ = [
     "CONNECT_LIMIT",
     "REPLY_LIMIT",
     "address",
+    "has_line_break",
     "is_loopback",
     "origin_of",
     "received",
@@ -122,6 +123,11 @@ def address(text: str, setting: str = "BERLIN_URL") -> URL:
 def origin_of(url: URL) -> str:
     """Return scheme, host and port of `url`, to which a credential is bound."""
     return str(url.origin())
+
+
+def has_line_break(value: str) -> bool:
+    """Return whether `value` holds a character that ends a header."""
+    return any(char in value for char in "\r\n\0")
 
 
 def is_loopback(url: URL) -> bool:

@@ -43,7 +43,7 @@ async def login(access: Access) -> Secret:
     envelope = parse_envelope(text, status=status, where=access.where, retry_after=wait)
     data = data_of(envelope, status=status, where=access.where, login=True, retry_after=wait)
     token = data.get("token") if isinstance(data, Mapping) else None
-    if not isinstance(token, str) or not token or any(char in token for char in "\r\n\0"):
+    if not isinstance(token, str) or not token or http.has_line_break(token):
         raise LoginRefusedError(
             f"{access.where} accepted the login but gave no token.\nCheck the address: is it a Berlin server's?",
             status=status,

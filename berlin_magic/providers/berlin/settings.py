@@ -12,7 +12,7 @@ from berlin_magic.credentials.redaction import untraced
 from berlin_magic.credentials.secret import Secret
 from berlin_magic.errors import BerlinError, NotConfiguredError
 from berlin_magic.transport.proxies import proxy_secrets
-from berlin_magic.transport.request import REPLY_LIMIT, address
+from berlin_magic.transport.request import REPLY_LIMIT, address, has_line_break
 
 __all__ = ["DEFAULT_URL", "Access", "access_to", "sendable"]
 
@@ -123,7 +123,7 @@ def sendable(token: str) -> Secret:
         If it holds a character that a header can't carry.
     """
     plain = Secret(token.strip())
-    if any(char in plain for char in "\r\n\0"):
+    if has_line_break(plain):
         raise NotConfiguredError("The token has a line break in it, and can't be sent.\nSet BERLIN_TOKEN anew.")
     return plain
 

@@ -20,7 +20,7 @@ from berlin_magic.providers.openai.refused_options import RefusedOptions
 from berlin_magic.providers.openai.structured_output import structured_output
 from berlin_magic.providers.retries import RETRIES, with_retries
 from berlin_magic.providers.safe_errors import with_safe_errors
-from berlin_magic.transport.request import REPLY_LIMIT, origin_of
+from berlin_magic.transport.request import REPLY_LIMIT, has_line_break, origin_of
 
 __all__ = ["OpenAICompatible"]
 
@@ -210,7 +210,7 @@ class OpenAICompatible(EventProvider):
             (f"key {cls.key_variable}".strip(), secret),
             *((f"header {name!r}", extra[name]) for name in extra),
         ):
-            if any(char in value for char in "\r\n\0"):
+            if has_line_break(value):
                 raise NotConfiguredError(
                     f"The {clean(what, 60)} has a line break in it, and can't be sent.\nSet it anew."
                 )

@@ -27,49 +27,48 @@ class OpenRouter(OpenAICompatible):
     key_variable = "OPENROUTER_API_KEY"
 
 
-class Ollama(OpenAICompatible):
+class _OnThisMachine(OpenAICompatible):
+    """A server that usually runs on this machine: it requires no key, and takes no files."""
+
+    takes_files = False
+    needs_key = False
+
+
+class Ollama(_OnThisMachine):
     """Ollama on this machine (https://docs.ollama.com/openai)."""
 
     name = "Ollama"
-    takes_files = False
     needs = "Ollama, running on this machine; elsewhere: OLLAMA_BASE_URL, OLLAMA_API_KEY"
     url = issuer = "http://127.0.0.1:11434/v1"
     address_variable = "OLLAMA_BASE_URL"
     key_variable = "OLLAMA_API_KEY"
-    needs_key = False
 
 
-class Vllm(OpenAICompatible):
+class Vllm(_OnThisMachine):
     """A vLLM server on this machine (https://docs.vllm.ai, "OpenAI-Compatible Server")."""
 
     name = "vLLM"
-    takes_files = False
     needs = "`vllm serve`, running on this machine; elsewhere: VLLM_BASE_URL, VLLM_API_KEY"
     url = issuer = "http://127.0.0.1:8000/v1"
     address_variable = "VLLM_BASE_URL"
     key_variable = "VLLM_API_KEY"
-    needs_key = False
 
 
-class LlamaCpp(OpenAICompatible):
+class LlamaCpp(_OnThisMachine):
     """The llama-server of llama.cpp on this machine (its tools/server/README.md)."""
 
     name = "llama.cpp"
-    takes_files = False
     needs = "llama-server, running on this machine; elsewhere: LLAMA_BASE_URL, LLAMA_API_KEY"
     url = issuer = "http://127.0.0.1:8080/v1"
     address_variable = "LLAMA_BASE_URL"
     key_variable = "LLAMA_API_KEY"
-    needs_key = False
 
 
-class LMStudio(OpenAICompatible):
+class LMStudio(_OnThisMachine):
     """LM Studio on this machine (https://lmstudio.ai/docs, "OpenAI Compatibility")."""
 
     name = "LM Studio"
-    takes_files = False
     needs = "LM Studio's server, running on this machine; elsewhere: LMSTUDIO_BASE_URL, LMSTUDIO_API_KEY"
     url = issuer = "http://127.0.0.1:1234/v1"
     address_variable = "LMSTUDIO_BASE_URL"
     key_variable = "LMSTUDIO_API_KEY"
-    needs_key = False

@@ -172,11 +172,11 @@ class Remote:
             object.__setattr__(self, f"_Remote__{name}", value)
 
     def __getattr__(self, name: str) -> Any:
-        found = self.__ask("getattr", self, name)
+        found = self.__worker.ask("getattr", self, name)
         return _named(found, f"{_name_of(self)}.{name}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self.__ask("setattr", self, name, value)
+        self.__worker.ask("setattr", self, name, value)
 
     def __call__(self, *args: Any, **more: Any) -> Any:
         """Call the object in the worker."""
@@ -186,25 +186,22 @@ class Remote:
         return str(self.__shown)
 
     def __str__(self) -> str:
-        return str(self.__ask("str", self))
+        return str(self.__worker.ask("str", self))
 
     def __bool__(self) -> bool:
-        return self.__ask("bool", self) is True
+        return self.__worker.ask("bool", self) is True
 
     def __iter__(self) -> Any:
         return self.__worker.ask("iter", self, keep=True)
 
     def __instancecheck__(self, one: object) -> bool:
-        return isinstance(one, Remote) and self.__ask("isinstance", one, self) is True
+        return isinstance(one, Remote) and self.__worker.ask("isinstance", one, self) is True
 
     def __enter__(self) -> Any:
-        return self.__ask("getattr", self, "__enter__")()
+        return self.__worker.ask("getattr", self, "__enter__")()
 
     def __exit__(self, *error: object) -> None:
-        self.__ask("getattr", self, "__exit__")(None, None, None)
-
-    def __ask(self, do: str, *args: Any) -> Any:
-        return self.__worker.ask(do, *args)
+        self.__worker.ask("getattr", self, "__exit__")(None, None, None)
 
 
 def _field(value: Any, name: str) -> Any:
@@ -221,9 +218,9 @@ def _named(value: Any, name: str) -> Any:
     return value
 
 
-def _requested(do: str, *, keep: bool) -> Callable[..., Any]:
+def _requested(do: str, *, keep: bool, reflected: bool = False) -> Callable[..., Any]:
     def method(self: Remote, *args: Any) -> Any:
-        return _field(self, "worker").ask(do, self, *args, keep=keep)
+        return _field(self, "worker").ask(do, *((*args, self) if reflected else (self, *args)), keep=keep)
 
     return method
 
@@ -237,13 +234,6 @@ def _compared(do: str) -> Callable[[Remote, Any], Any]:
             f"an object of the class {kind} is compared with {shown(other)}: the result of its own comparison "
             "is not trusted; compare its parts, or convert it (int, str, list, …)"
         )
-
-    return method
-
-
-def _reflected(do: str) -> Callable[[Remote, Any], Any]:
-    def method(self: Remote, other: Any) -> Any:
-        return _field(self, "worker").ask(do, other, self, keep=True)
 
     return method
 
@@ -269,7 +259,7 @@ for _do in (
     "xor",
 ):
     setattr(Remote, f"__{_do.rstrip('_')}__", _requested(_do, keep=True))
-    setattr(Remote, f"__r{_do.rstrip('_')}__", _reflected(_do))
+    setattr(Remote, f"__r{_do.rstrip('_')}__", _requested(_do, keep=True, reflected=True))
 for _do in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Remote, f"__{_do}__", _compared(_do))
 

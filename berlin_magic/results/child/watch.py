@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Printed", "Watch"]
+__all__ = ["WINDOWS_FLAGS", "Printed", "Watch"]
 
 _HEAD, _TAIL = 3000, 3000  # characters that are kept of what is printed
-_WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
 
 
 class Printed:
@@ -69,7 +69,7 @@ class Watch:
             stderr=subprocess.PIPE,
             cwd=folder,
             start_new_session=True,
-            creationflags=_WINDOWS_FLAGS,
+            creationflags=WINDOWS_FLAGS,
         )
 
     def exceeded_limit(self) -> str:
