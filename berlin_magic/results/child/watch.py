@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WINDOWS_FLAGS", "Printed", "Watch"]
+__all__ = ["WINDOWS_FLAGS", "Descendants", "Printed", "Watch"]
 
 _HEAD, _TAIL = 3000, 3000  # characters that are kept of what is printed
 WINDOWS_FLAGS = getattr(subprocess, "CREATE_NO_WINDOW", 0) | getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
@@ -47,6 +47,45 @@ class Printed:
         return self._head.decode(errors="replace") + middle + self._tail.decode(errors="replace")
 
 
+class Descendants:
+    """The processes that one process has started, directly or not.
+
+    Parameters
+    ----------
+    process : psutil.Process
+        The process; orphans among its descendants become its children.
+    psutil : module
+        The module, which is found by the paths of the order.
+    """
+
+    def __init__(self, process: Any, psutil: Any) -> None:
+        self._process = process
+        self._psutil = psutil
+        self._seen: set[Any] = set()
+
+    def alive(self) -> list[Any]:
+        """Return those that still run.
+
+        A process may start another between the listing and its own end. So there is none left only if all had ended
+        before the listing, and it shows no new one.
+        """
+        while True:
+            had_ended, known = not self._running(), len(self._seen)
+            with contextlib.suppress(self._psutil.Error):
+                self._seen.update(self._process.children(recursive=True))
+            if (running := self._running()) or (had_ended and len(self._seen) == known):
+                return running
+
+    def _running(self) -> list[Any]:
+        return [process for process in tuple(self._seen) if self._is_running(process)]
+
+    def _is_running(self, process: Any) -> bool:
+        try:
+            return bool(process.is_running() and process.status() != self._psutil.STATUS_ZOMBIE)
+        except self._psutil.Error:
+            return False
+
+
 class Watch:
     """The processes that the check has started, and their limits."""
 
@@ -59,8 +98,7 @@ class Watch:
         self.ended = threading.Event()
         self._order = order
         self._folder = folder
-        self._own_process = psutil.Process()
-        self._seen: set[Any] = set()
+        self._descendants = Descendants(psutil.Process(), psutil)
         self._deadline = time.monotonic() + order["seconds"]
         self.worker = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-I", "-B", "-X", "utf8", str(Path(__file__).with_name("__main__.py")), "worker"],
@@ -94,15 +132,7 @@ class Watch:
 
     def alive(self) -> list[Any]:
         """Return the processes of the code that still run, the worker included."""
-        with contextlib.suppress(self.psutil.Error):
-            self._seen.update(self._own_process.children(recursive=True))
-        return [process for process in self._seen if self._is_alive(process)]
-
-    def _is_alive(self, process: Any) -> bool:
-        try:
-            return bool(process.is_running() and process.status() != self.psutil.STATUS_ZOMBIE)
-        except self.psutil.Error:
-            return False
+        return self._descendants.alive()
 
     def end(self, reason: str) -> None:
         """End the processes of the code; the first `reason` is kept."""
