@@ -87,8 +87,6 @@ def saved(size: int, count: int) -> dict[str, list[float]]:
 
 
 BOUNDS = {10: 130_000, 20: 250_000, 100: 1_250_000}
-HELD = {10: 165_000, 20: 310_000, 100: 1_400_000}  # of replies that are half code and tables
-FILE_HELD = {"prose": 3.1, "half code and tables": 4.5}
 
 
 def figures(options: Options) -> Iterator[Figure]:
@@ -100,12 +98,11 @@ def figures(options: Options) -> Iterator[Figure]:
     yield Figure("widgets opened by all further replies", "", widgets, bound=0, exact=True)
     for name, (size, messages, updates) in found.items():
         kilo = int(name.split()[-2])
-        held = None if name.startswith("prose") else HELD[kilo]
-        yield Figure(name, "bytes", [size], bound=BOUNDS[kilo], exact=True, held=held)
+        yield Figure(name, "bytes", [size], bound=BOUNDS[kilo], exact=True)
         # At least 8 updates a second, and at most 9; the rest is the slot, as often as the reply has doubled.
         seconds = kilo / 2
         yield Figure(name, "messages", [messages], bound=9 * seconds + 16, exact=True)
         yield Figure(f"{name}, seconds an update on screen", "s", [1 / updates], bound=1 / 8, exact=True)
     for kind, (ours, plain) in fresh(saved, 5 * KILO, 50).items():
         name = f"file of 50 replies of 5 kB, {kind}"
-        yield Figure(name, "bytes", [ours], "plain Markdown outputs", [plain], 2.5, exact=True, held=FILE_HELD[kind])
+        yield Figure(name, "bytes", [ours], "plain Markdown outputs", [plain], 2.5, exact=True)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from berlin_magic.display import status_line
 from berlin_magic.display.cell_output import CellOutput
-from berlin_magic.display.markdown import text_to_html, to_html, to_markdown, to_plain
+from berlin_magic.display.markdown import needs_html, text_to_html, to_html, to_markdown, to_plain
 from berlin_magic.display.view import Status, View
 
 __all__ = ["Rendered", "StaticView", "final_output", "folded"]
@@ -41,16 +41,27 @@ def _is_visible(char: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A whole reply in each form that is saved. `of` makes it, in some milliseconds for each kilobyte."""
+    """A whole reply in each form that may be saved. `of` makes it, in some milliseconds for each kilobyte.
+
+    Attributes
+    ----------
+    plain, html, markdown : str
+        The forms.
+    needs_html : bool
+        Whether the Markdown alone may be read as more than it is.
+    """
 
     plain: str
     html: str
     markdown: str
+    needs_html: bool = True
 
     @classmethod
     def of(cls, text: str, plain: str | None = None) -> Self:
         """Render `text`; its images become links. The plain form is that of `plain`, if that is given."""
-        return cls(to_plain(text if plain is None else plain), to_html(text), to_markdown(text))
+        needs = needs_html(text)
+        markdown = to_markdown(text, framed=not needs)
+        return cls(to_plain(text if plain is None else plain), to_html(text), markdown, needs)
 
     @classmethod
     def unformatted(cls, text: str) -> Self:
@@ -75,17 +86,22 @@ def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -
     Returns
     -------
     tuple of dict
-        ``text/html`` (safe in every front end; JupyterLab and nbconvert prefer it), ``text/markdown`` (for front ends
-        without HTML) and ``text/plain`` (the text without terminal control characters); then the output's metadata,
-        with `metadata`, if there is any, under ``berlin``. Only the HTML has the reasoning, folded.
+        ``text/markdown``, with the status line, and ``text/plain`` (the text without terminal control characters). If
+        the reply needs it, or something is folded (reasoning, what was sent), also ``text/html``, which is safe in
+        every front end, and which those that have it prefer; then it alone has the status line. Then the output's
+        metadata, with `metadata`, if there is any, under ``berlin``.
     """
-    remark = status_line.as_markdown(status)
-    data = {
-        "text/html": f"{folded(status.reasoning)}{reply.html}\n{status_line.as_html(status)}",
-        "text/markdown": f"{reply.markdown.rstrip()}\n\n{remark}\n" if remark else reply.markdown,
-        "text/plain": reply.plain,
-    }
-    return data, {"berlin": dict(metadata)} if metadata else {}
+    line = status_line.as_html(status)
+    needs = reply.needs_html or status.reasoning or status.slip or needs_html(status_line.sentence(status))
+    if needs:
+        remark = status_line.as_markdown(status)
+        data = {
+            "text/html": f"{folded(status.reasoning)}{reply.html}\n{line}",
+            "text/markdown": f"{reply.markdown.rstrip()}\n\n{remark}\n" if remark else reply.markdown,
+        }
+    else:
+        data = {"text/markdown": f"{reply.markdown}{line}\n"}
+    return {**data, "text/plain": reply.plain}, {"berlin": dict(metadata)} if metadata else {}
 
 
 class StaticView(View):

@@ -7,6 +7,7 @@ import difflib
 import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from IPython.core.error import UsageError
@@ -163,7 +164,7 @@ def _shown_again(turn: Turn) -> CommandOutput:
 
     elapsed = turn.ended - turn.begun if turn.begun is not None and turn.ended is not None else 0.0
     status = Status(_STATES[turn.finish], turn.model, turn.provider, elapsed, turn.length, reasoning=turn.reasoning)
-    data, _ = final_output(Rendered.of(turn.reply), status, {})
+    data, _ = final_output(replace(Rendered.of(turn.reply), needs_html=True), status, {})
     markdown = {"text/markdown": data["text/markdown"]}
     images = tuple(image_outputs(turn.images))
     text = data["text/plain"] or ("(no text)" if images else "(nothing)")

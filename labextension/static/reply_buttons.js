@@ -1,14 +1,15 @@
 // Buttons on finished replies: on each code block, and for the whole reply.
 import {isPrompt} from "./prompt_source.js";
-import {codeIn, codeShown} from "./reply_code.js";
+import {codeIn, codeShown, unframed} from "./reply_code.js";
 
 const MARKDOWN = "text/markdown";
+const REPLY = ":is(.jp-RenderedHTML, .jp-RenderedMarkdown) > .berlin-reply";
 const SAID_FOR = 2000; // ms
 
 // Found by an attribute that JupyterLab takes out of outputs, so that no reply can look like this.
 const STYLE = `
 [data-berlin-buttons] { display: flex; gap: 4px; align-items: center; user-select: none; font: 12px/1.4 var(--jp-ui-font-family); }
-.highlight:has(> [data-berlin-buttons=code]) { position: relative; }
+:is(.highlight, .berlin-code):has(> [data-berlin-buttons=code]) { position: relative; }
 [data-berlin-buttons=code] {
     position: absolute; top: 3px; inset-inline-end: 3px; opacity: 0; transition: opacity 0.1s;
 }
@@ -24,6 +25,30 @@ const STYLE = `
 [data-berlin-buttons] button:hover { background: var(--jp-layout-color2); }
 [data-berlin-buttons] button:focus-visible { outline: 2px solid var(--jp-brand-color1); outline-offset: 1px; }
 [data-berlin-buttons] [role=status] { color: var(--jp-ui-font-color1); background: var(--jp-layout-color1); }
+`;
+
+// The look of a reply that is saved as Markdown alone: that of the live one (berlin_magic/display/markdown/stylesheet.py).
+// JupyterLab's colours of code have too little contrast there, and are mixed with the colour of the text around.
+const COLOURS = ["keyword", "string", "number", "comment", "builtin", "def", "meta", "tag", "attribute", "operator"];
+const mixed = name => `color-mix(in srgb, var(--berlin-${name}) 70%, currentcolor)`;
+const LOOK = `
+.jp-RenderedMarkdown > .berlin-reply { ${COLOURS.map(name => `--berlin-${name}: var(--jp-mirror-editor-${name}-color);`).join(" ")} }
+.jp-RenderedMarkdown .berlin-code {
+    display: block !important; overflow: visible !important; contain: inline-size; border-radius: 4px;
+    background: var(--jp-cell-editor-background); border: 1px solid var(--jp-border-color2);
+    ${COLOURS.map(name => `--jp-mirror-editor-${name}-color: ${mixed(name)};`).join(" ")}
+}
+.jp-RenderedMarkdown .berlin-code > small {
+    display: block; padding: 0.3em 0.8em 0; font: 80%/1.2 var(--jp-content-font-family);
+    color: var(--jp-content-font-color2); user-select: none;
+}
+.jp-RenderedMarkdown .berlin-code > pre {
+    background: none; margin: 0; padding: 0.6em 0.8em; overflow-x: auto; white-space: pre;
+    overflow-wrap: normal; word-break: normal;
+}
+.jp-RenderedMarkdown .berlin-code > pre code { background: none; padding: 0; white-space: inherit; }
+.jp-RenderedMarkdown .berlin-reply div:has(> table) { contain: inline-size; }
+.jp-RenderedMarkdown .berlin-reply table { margin-inline: 0; overflow-wrap: normal; word-break: normal; }
 `;
 
 /** Return the plugin. */
@@ -43,6 +68,7 @@ export async function replyButtons(shared) {
                 app.commands.execute("notebook:run-cell");
             };
             const actions = {ask, copy: text => Clipboard.copyToSystem(text)};
+            addStyle(LOOK);
             notebooks?.forEach(panel => follow(panel.content, actions));
             notebooks?.widgetAdded.connect((_, panel) => follow(panel.content, actions));
         },
@@ -82,7 +108,7 @@ function followOutputs(notebook, cell, actions) {
     const draw = () => {
         area.widgets.forEach((widget, index) => {
             const markdown = reply(index);
-            const root = markdown === null ? null : widget.node.querySelector(".jp-RenderedHTML > .berlin-reply");
+            const root = markdown === null ? null : widget.node.querySelector(REPLY);
             if (!root || drawn.has(root)) return;
             drawn.add(root);
             decorate(root, () => reply(area.widgets.indexOf(widget)), {notebook, cell, ...actions});
@@ -112,7 +138,7 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
         const blocks = [...root.querySelectorAll("pre")];
         const code = new Map(blocks.map((pre, at) => [pre, held[at] === codeShown(pre) ? held[at] : null]));
         const agrees = held.length === blocks.length && ![...code.values()].includes(null);
-        return {code, whole: agrees ? markdown() : null};
+        return {code, whole: agrees ? unframed(markdown()) : null};
     };
     const codeOf = pre => read().code.get(pre) ?? null;
     const isQuestion = () => isPrompt(cell.model.sharedModel.getSource());
@@ -121,7 +147,7 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
     const {code, whole} = read();
     [...code].forEach(([pre, held], index) => {
         const block = pre.parentElement;
-        if (held === null || !block.matches(".highlight")) return;
+        if (held === null || !block.matches(".highlight, .berlin-code")) return;
         const name = `code block ${index + 1}`;
         block.append(
             buttons("code", name, [
@@ -141,7 +167,7 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
 
 /** Let the keyboard reach what scrolls. */
 function reachWideOnes(root) {
-    for (const wide of root.querySelectorAll("pre, .berlin-table")) {
+    for (const wide of root.querySelectorAll("pre, .berlin-table, div:has(> table)")) {
         if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
     }
 }
@@ -163,7 +189,7 @@ function insert(notebook, cell, source) {
 
 /** Return a group of buttons; each has a text, a name, and an action that returns what to say. */
 function buttons(kind, name, wanted) {
-    addStyle();
+    addStyle(STYLE);
     const group = document.createElement("div");
     group.dataset.berlinButtons = kind;
     group.setAttribute("role", "group");
@@ -189,11 +215,12 @@ function buttons(kind, name, wanted) {
     return group;
 }
 
-let style;
+const styles = new Set();
 
-function addStyle() {
-    if (style) return;
-    style = document.createElement("style");
-    style.textContent = STYLE;
+function addStyle(text) {
+    if (styles.has(text)) return;
+    styles.add(text);
+    const style = document.createElement("style");
+    style.textContent = text;
     document.head.append(style);
 }

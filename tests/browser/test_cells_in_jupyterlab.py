@@ -85,7 +85,7 @@ async def test_a_click_on_stop_ends_the_request_keeps_the_partial_and_lets_the_n
     partial = output.data["text/plain"]
     assert len(partial) > 50
     assert asked.sent.startswith(partial)
-    assert "stopped" in output.data["text/html"]
+    assert "stopped" in output.data["text/markdown"]
 
 
 async def test_stop_works_while_the_server_is_silent(notebook, server):

@@ -96,7 +96,7 @@ async def test_stop_is_reached_and_pressed_with_the_keyboard(notebook):
     await button.focus()
     await nb.page.keyboard.press("Enter")
     await nb.wait(1)
-    assert "stopped" in (await nb.outputs(1))[0]["data"]["text/html"]
+    assert "stopped" in (await nb.outputs(1))[0]["data"]["text/markdown"]
 
 
 async def test_stop_stays_in_sight_while_the_beginning_of_a_long_reply_is_read(notebook):

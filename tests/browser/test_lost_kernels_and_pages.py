@@ -163,7 +163,7 @@ async def test_a_page_that_is_loaded_again_goes_on_live_and_keeps_the_finished_o
     )
     assert len(lengths) > 5
     assert await nb.output(1).get_by_role("button", name="Stop").is_visible()
-    await nb.output(1).locator(".jp-RenderedHTML .berlin-status", has_text="characters").wait_for()
+    await nb.output(1).locator(".jp-RenderedMarkdown .berlin-status", has_text="characters").wait_for()
     assert await nb.page.locator(".berlin-live").count() == 0
     [output] = (await nb.save()).cells[1].outputs
     assert output.data["text/plain"] == TEXT
@@ -182,7 +182,7 @@ async def test_a_second_page_that_is_opened_in_the_middle_is_live_and_both_keep_
         await other.open_page()
         await grown(other, 1500)
         for one in (nb, other):
-            await one.output(1).locator(".jp-RenderedHTML .berlin-status", has_text="6,000 characters").wait_for()
+            await one.output(1).locator(".jp-RenderedMarkdown .berlin-status", has_text="6,000 characters").wait_for()
             [output] = [output for output in await one.outputs(1) if output["output_type"] == "display_data"]
             assert output["data"]["text/plain"] == TEXT
             assert output["metadata"]["berlin"] == {"reply": len(TEXT)}
@@ -211,7 +211,7 @@ async def test_a_notebook_that_is_opened_again_after_the_reply_has_ended_shows_i
     await nb.page.goto("about:blank")
     await nb.page.wait_for_timeout(8000)
     await nb.open()
-    await nb.output(1).locator(".jp-RenderedHTML .berlin-status", has_text="6,000 characters").wait_for()
+    await nb.output(1).locator(".jp-RenderedMarkdown .berlin-status", has_text="6,000 characters").wait_for()
     [output] = (await nb.save()).cells[1].outputs
     assert output.data["text/plain"] == TEXT
     await nb.open()

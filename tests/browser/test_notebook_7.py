@@ -138,7 +138,7 @@ async def test_a_page_that_is_loaded_again_in_the_middle_gets_the_whole_reply(no
     await nb.save()
     nb.page.on("dialog", lambda dialog: dialog.accept())
     await nb.open_page()
-    await nb.output(1).locator(".jp-RenderedHTML .berlin-status", has_text="6,000 characters").wait_for()
+    await nb.output(1).locator(".jp-RenderedMarkdown .berlin-status", has_text="6,000 characters").wait_for()
     assert await nb.page.locator(".berlin-live").count() == 0
     [output] = (await nb.save()).cells[1].outputs
     assert output.data["text/plain"] == text

@@ -49,7 +49,7 @@ async def test_on_ipykernel_7_0_a_click_on_stop_ends_the_reply(notebook, kernels
     assert asked.ended - clicked < AT_ONCE
     await nb.wait(1)
     [output] = await nb.outputs(1)
-    assert "stopped" in output["data"]["text/html"]
+    assert "stopped" in output["data"]["text/markdown"]
     await nb.run(2)
     assert "7.0.1" in (await nb.outputs(2))[0]["data"]["text/plain"]
 

@@ -90,6 +90,77 @@ async def test_they_are_on_a_reply_that_is_opened_again_too(answered):
     await check_that_they_work(answered)
 
 
+PLAIN_SECOND = "ls -l  # what is here"
+PLAIN = f"""\
+Two blocks, and **some** `code`:
+
+```python
+{FIRST}
+```
+
+1. In a list, in a quote:
+
+   > ```bash
+   > {PLAIN_SECOND}
+   > ```
+
+| a | b |
+|---|---|
+| {"W" * 90} | {"W" * 90} |
+"""
+
+
+async def check_those_of_markdown(nb):
+    """Check that buttons work on a reply that has no HTML, and that what they copy has no elements in it."""
+    await buttons(nb).nth(5).wait_for()
+    await button(nb, "Copy code block 1").click()
+    assert await clipboard(nb) == FIRST
+    await button(nb, "Copy code block 2").click()
+    assert await clipboard(nb) == PLAIN_SECOND
+    await button(nb, "Copy the reply as Markdown").click()
+    assert await clipboard(nb) == to_markdown(PLAIN)
+    frame = nb.output(1).locator(".berlin-code").first
+    assert await frame.locator("small").inner_text() == "python"
+    look = "el => [getComputedStyle(el).backgroundColor, getComputedStyle(el.querySelector('pre')).overflowX]"
+    ground, overflow = await frame.evaluate(look)
+    assert ground not in {"rgba(0, 0, 0, 0)", "rgb(255, 255, 255)"} and overflow == "auto"
+    for span in await frame.locator("code span").all():
+        assert await span.evaluate(CONTRAST) >= 4.5
+    wide = "el => [el.scrollWidth > el.clientWidth, el.tabIndex]"
+    await nb.page.wait_for_function(
+        "el => el.tabIndex === 0", arg=await nb.output(1).locator("div:has(> table)").element_handle()
+    )
+    assert await nb.output(1).locator("div:has(> table)").evaluate(wide) == [True, 0]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+async def test_a_reply_without_html_has_them_too_live_and_opened_again(notebook, page, server, theme):
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    server.answers(Reply(PLAIN))
+    nb = await notebook(LOAD, ASK, "'below'")
+    await nb.theme(f"JupyterLab {theme.title()}")
+    await nb.run(0, 1)
+    [output] = await nb.outputs(1)
+    assert set(output["data"]) == {"text/markdown", "text/plain"}
+    await check_those_of_markdown(nb)
+    SCREENSHOTS.mkdir(exist_ok=True)
+    await page.screenshot(path=SCREENSHOTS / f"markdown-alone-{theme}.png")
+    saved = await nb.save()
+    await nb.open()
+    await check_those_of_markdown(nb)
+    # A copy that nobody here has signed is not trusted.
+    copy = nb.lab.notebooks / f"copied-{theme}.ipynb"
+    saved.cells[2].source = "'never run here'"
+    nbformat.write(saved, copy)
+    other = Notebook(nb.lab, page, copy)
+    await other.open()
+    assert not await page.evaluate("jupyterapp.shell.currentWidget.content.widgets[1].model.trusted")
+    await check_those_of_markdown(other)
+    await page.screenshot(path=SCREENSHOTS / f"markdown-alone-untrusted-{theme}.png")
+    await other.theme("JupyterLab Light")
+    await other.shut_down()
+
+
 async def test_ask_again_runs_the_cell_and_its_new_reply_has_buttons(answered, server):
     server.answers(Reply("Only `words`."))
     await button(answered, "Ask again: run this cell").click()

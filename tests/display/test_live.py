@@ -258,7 +258,7 @@ def test_at_the_end_the_output_is_static_and_the_widget_hears_no_more():
     streamed.add("Hello")
     streamed.finish()
     assert streamed.data["text/plain"] == "Hello"
-    assert "berlin-slot-" not in streamed.data["text/html"]
+    assert "berlin-slot-" not in streamed.data["text/markdown"] and "text/html" not in streamed.data
     assert streamed.metadata == {"berlin": {"turn": "1"}}
     assert streamed.widget.messages[-1] == {"end": "complete", "words": 1}
     assert streamed.widget.replies == {}
@@ -339,7 +339,7 @@ def test_where_the_kernel_cannot_hear_there_is_no_widget_but_a_hint():
     assert streamed.widget.posted == []
     assert "■" in streamed.data["text/html"]
     streamed.finish()
-    assert "■" not in streamed.data["text/html"]
+    assert "■" not in streamed.data["text/markdown"] and "text/html" not in streamed.data
 
 
 def test_an_answer_that_comes_late_takes_the_place_of_many_displays_too():

@@ -1,24 +1,53 @@
 from __future__ import annotations
 
+import pytest
 from display.status_of import status_of
 from IPython.core.displaypub import CapturingDisplayPublisher
 
 from berlin_magic.display.static import Rendered, StaticView, final_output
+from berlin_magic.display.view import Status
 
 
-def test_the_final_output_holds_html_markdown_and_the_text_itself():
+def test_the_final_output_holds_markdown_and_the_text_itself():
     data, metadata = final_output(Rendered.of("**Hi**  there\n"), status_of("complete"), {"turn": "1"})
     assert data["text/plain"] == "**Hi**  there\n"
-    assert set(data) == {"text/html", "text/markdown", "text/plain"}
+    assert set(data) == {"text/markdown", "text/plain"}
+    assert data["text/markdown"].startswith(
+        '<div class="berlin-reply">\n\n**Hi**  there\n\n</div>\n<div class="berlin-status"'
+    )
+    assert "gpt-test · 2.0 s" in data["text/markdown"]
     assert metadata == {"berlin": {"turn": "1"}}
     assert final_output(Rendered.of("Hi"), status_of("complete"), {})[1] == {}  # a reader of the file passes it over
 
 
-def test_a_reply_ended_early_is_marked_in_each_form_but_the_text_itself():
-    data, _ = final_output(Rendered.of("Hi"), status_of("stopped"), {})
-    assert "stopped" in data["text/html"]
-    assert "stopped" in data["text/markdown"]
-    assert data["text/plain"] == "Hi"
+@pytest.mark.parametrize("text", ["Hi $x$", "Hi <b>", "- [ ] Hi", "\u05e9\u05dc\u05d5\u05dd Hi"])
+def test_a_reply_that_may_be_more_than_plain_formatting_has_html_and_markdown_without_elements(text):
+    data, _ = final_output(Rendered.of(text), status_of("complete"), {})
+    assert set(data) == {"text/html", "text/markdown", "text/plain"}
+    assert "Hi" in data["text/html"] and "berlin-status" in data["text/html"]
+    assert "berlin-" not in data["text/markdown"]
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        status_of("complete", model="gpt-<b>4</b>"),
+        status_of("complete", notes=("costs $1, then $2",)),
+        Status("complete", "m", "p", reasoning="I think"),
+        Status("complete", "m", "p", slip="df: 3 rows"),
+    ],
+)
+def test_words_around_a_reply_that_need_html_have_it(status):
+    data, _ = final_output(Rendered.of("Hi"), status, {})
+    assert set(data) == {"text/html", "text/markdown", "text/plain"}
+    assert "berlin-status" in data["text/html"] and "berlin-status" not in data["text/markdown"]
+
+
+@pytest.mark.parametrize("text", ["Hi", "Hi $x$"])
+def test_a_reply_ended_early_is_marked_in_each_form_but_the_text_itself(text):
+    data, _ = final_output(Rendered.of(text), status_of("stopped"), {})
+    assert data.pop("text/plain") == text
+    assert all("stopped" in form for form in data.values())
 
 
 def test_the_static_view_displays_once_at_the_end():

@@ -20,7 +20,7 @@ def test_reasoning_is_folded_into_one_line_above_the_reply_and_stands_in_no_othe
 
 def test_without_reasoning_there_is_no_fold() -> None:
     data, _ = final_output(Rendered.of("The reply."), status_of("complete"), {})
-    assert "<details" not in data["text/html"]
+    assert "<details" not in data["text/markdown"] and "text/html" not in data
     assert folded("  \n ") == folded("\x1b\u202e") == ""
 
 

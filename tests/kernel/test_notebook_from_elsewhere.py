@@ -14,6 +14,7 @@ from notebooks_on_disk import Cell, Kernel, question, save
 
 from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.turn import Turn
+from berlin_magic.display.markdown import to_html
 from berlin_magic.messages import Text
 
 Start = Callable[..., Kernel]
@@ -135,9 +136,22 @@ def wrapped(before: str, after: str = "") -> Callable[[Cell], None]:
 
     def change(cell: Cell) -> None:
         data = cell.outputs[0]["data"]
-        data["text/html"] = f"{data['text/html']}{before}{SECRET}{after}"
+        data["text/html"] = f"{to_html(data['text/plain'])}{before}{SECRET}{after}"
         data["text/plain"] += f"\n\n{SECRET}"
         del data["text/markdown"]
+
+    return change
+
+
+def framed(before: str, after: str = "") -> Callable[[Cell], None]:
+    """Hide more in Markdown that looks like ours, together with a plain text that has it, too."""
+
+    def change(cell: Cell) -> None:
+        data = cell.outputs[0]["data"]
+        assert set(data) == {"text/markdown", "text/plain"}
+        inner = data["text/markdown"].replace("\n</div>", f"\n{before}\n{SECRET}\n{after}\n\n</div>", 1)
+        data["text/markdown"] = inner
+        data["text/plain"] += f"\n\n{SECRET}"
 
     return change
 
@@ -145,8 +159,7 @@ def wrapped(before: str, after: str = "") -> Callable[[Cell], None]:
 def folded(**metadata: Any) -> Callable[[Cell], None]:
     def change(cell: Cell) -> None:
         cell.metadata |= metadata
-        cell.outputs[0]["data"]["text/plain"] = cell.outputs[0]["data"]["text/html"] = SECRET
-        del cell.outputs[0]["data"]["text/markdown"]
+        cell.outputs[0]["data"] = {"text/plain": SECRET, "text/html": SECRET}
 
     return change
 
@@ -210,6 +223,10 @@ HIDING = {
     "a style sheet that moves text away": wrapped("<style>.berlin-reply p{margin:-99em}</style><p>", "</p>"),
     "a class of the front end's": wrapped('<p class="lm-mod-hidden">', "</p>"),
     "folded details": wrapped("<details><summary>x</summary>", "</details>"),
+    "an element in Markdown": framed('<div style="display:none">', "</div>"),
+    "a frame of code with a style of its own": framed('<div class="berlin-code" style="display:none">', "</div>"),
+    "a frame of code with a label that goes on": framed("<small>x", "</small>"),
+    "a status line in the middle": framed('<div class="berlin-status" style="opacity:0">', "</div>"),
     "a folded source": folded(jupyter={"source_hidden": True}),
     "a folded output": folded(jupyter={"outputs_hidden": True}),
     "a collapsed cell": folded(collapsed=True),

@@ -192,7 +192,7 @@ def test_a_busy_server_is_told_in_the_status_line_until_the_first_word(kernel: K
     run = kernel.good("%%berlin -m gpt-4\nHello?")
     assert run.answer["text/plain"].strip() == "at last"
     assert any("busy" in seen(message) for message in run.messages)
-    assert "busy" not in run.answer["text/html"]
+    assert "busy" not in run.answer["text/markdown"]
 
 
 def test_stop_ends_a_reply_that_has_only_thought_so_far(kernel: Kernel, engine: Engine) -> None:

@@ -113,8 +113,8 @@ def test_a_typed_reply_is_a_value_and_is_shown_readably(kernel: Kernel, server: 
     server.answers(Reply(f"Here: {FITS}"))
     run = kernel.good("%%berlin --as Invoice -o invoice\nRead this.")
     assert run.answer["text/plain"] == f"Here: {FITS}"
-    assert run.answer["text/markdown"].startswith('Here:\n\n```json\n{\n  "number": "A-1",\n  "total": 3.5\n}\n```')
-    assert "<pre" in run.answer["text/html"]
+    shown = run.answer["text/markdown"]
+    assert "\n\nHere:\n\n<div " in shown and '\n\n```json\n{\n  "number": "A-1",\n  "total": 3.5\n}\n```' in shown
     assert kernel.value("(invoice, _ is invoice)") == "(Invoice(number='A-1', total=3.5), True)"
     prompt = server.asked[-1].body["prompt"]
     assert "Read this." in prompt
@@ -138,8 +138,8 @@ def test_a_reply_that_does_not_fit_is_asked_for_once_more(kernel: Kernel, server
     server.answers(Reply(MISFIT), Reply(FITS))
     run = kernel.good("%%berlin --as Invoice -o invoice\nRead this.", cell="repaired")
     first, second = run.outputs
-    assert "does not fit Invoice: total: Input should be a valid number" in first["data"]["text/html"]
-    assert "asked again" in second["data"]["text/html"]
+    assert "does not fit Invoice: total: Input should be a valid number" in first["data"]["text/markdown"]
+    assert "asked again" in second["data"]["text/markdown"]
     assert kernel.value("invoice.total") == "3.5"
     assert "total: Input should be" in server.asked[-1].body["prompt"]
     again = kernel.good("%%berlin --as Invoice -o invoice --replay\nRead this.", cell="repaired")
@@ -166,7 +166,7 @@ def test_a_repair_that_is_ended_keeps_both_replies_and_the_variable_and_the_kern
     assert run.status == "error" and len(server.asked) == 2
     first, second = run.outputs
     assert first["data"]["text/plain"] == MISFIT and second["data"]["text/plain"].startswith('{"number": "A-')
-    assert "asked again" in second["data"]["text/html"]
+    assert "asked again" in second["data"]["text/markdown"]
     if ending == "Stop":
         assert run.error.startswith("ReplyFormatError: The reply does not fit Invoice")
         assert "invoice is as it was" in run.error and "Traceback" not in run.error
@@ -212,18 +212,18 @@ def test_code_goes_into_the_next_cell_and_is_not_put_there_twice(kernel: Kernel,
     server.answers(Reply(CODE))
     run = kernel.good("%%berlin -f code\nQuestion", cell="asking")
     assert next_inputs(run) == ["x = 1\n\ny = 2"]
-    assert "code in the next cell" in run.answer["text/html"]
+    assert "code in the next cell" in run.answer["text/markdown"]
     again = kernel.good("%%berlin -f code\nQuestion", cell="asking")
     assert next_inputs(again) == []
-    assert "same as before" in again.answer["text/html"]
+    assert "same as before" in again.answer["text/markdown"]
     server.answers(Reply("```python\nz = 3\n```"))
     changed = kernel.good("%%berlin -f code\nQuestion", cell="asking")
     assert next_inputs(changed) == ["z = 3"]
-    assert "can&#39;t replace" in changed.answer["text/html"] or "can't replace" in changed.answer["text/html"]
+    assert "can&#39;t replace" in changed.answer["text/markdown"] or "can't replace" in changed.answer["text/markdown"]
     server.answers(Reply("No code."))
     none = kernel.good("%%berlin -f code\nQuestion", cell="asking")
     assert next_inputs(none) == []
-    assert "no Python code in the reply" in none.answer["text/html"]
+    assert "no Python code in the reply" in none.answer["text/markdown"]
     assert kernel.run("z").status == "error"
 
 
@@ -258,4 +258,4 @@ async def test_a_run_without_a_front_end_says_where_the_code_is(server: Server, 
     )
     await NotebookClient(notebook, timeout=60, kernel_name="python3").async_execute()
     (output,) = notebook.cells[1].outputs
-    assert "nobody is there to put the code into a cell" in output.data["text/html"]
+    assert "nobody is there to put the code into a cell" in output.data["text/markdown"]

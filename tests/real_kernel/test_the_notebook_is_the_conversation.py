@@ -80,7 +80,7 @@ def test_an_edited_turn_is_asked_on_what_stood_before_it_and_later_ones_on_the_n
     four.run(kernel, "b")
     (run,) = four.run(kernel, "d")
     assert sent(server)[4:] == ["aB", "aBcd"]
-    assert "1 earlier turn answered on an older version" in run.answer["text/html"]
+    assert "1 earlier turn answered on an older version" in run.answer["text/markdown"]
     assert kernel.good("%berlin history").stdout.count("answered on an older version") == 1
 
 
@@ -353,7 +353,7 @@ def test_replay_needs_no_server_and_only_names_the_cell_that_is_not_stored(
     runs = four.run(again)
     assert len(server.asked) == count
     assert {name: [output["data"]["text/plain"] for output in four.outputs[name]] for name in "abcd"} == outputs
-    assert "replay from this conversation" in runs[-1].answer["text/html"] and runs[-1].metadata["replayed"] is True
+    assert "replay from this conversation" in runs[-1].answer["text/markdown"] and runs[-1].metadata["replayed"] is True
     four.cells["a"] = "%%berlin\nQuestion changed?"
     (run,) = four.run(again, "a", good=False)
     assert run.error.startswith("NotStoredError: The question of cell a is not stored") and "changed" in run.error

@@ -33,7 +33,7 @@ def agrees(data: Mapping[str, Any]) -> bool:
     if hides_characters(plain):
         return False
     if "text/markdown" in data:
-        markdown = _REMARK.sub("", data["text/markdown"])
+        markdown = _REMARK.sub("", _unframed(data["text/markdown"]))
         if _hides(markdown) or _letters_of_markdown(markdown) != said:
             return False
     try:
@@ -66,6 +66,27 @@ _LINK = re.compile(r"\[([^\[\]]*)\]\(<?([^\s()<>]*)>?\)")
 _DEFINITION = re.compile(r"^ {0,3}\[[^\]\n]+\]:", re.MULTILINE)
 _TAG = re.compile(r"<[!/?a-zA-Z]")
 _FENCE_LINE = re.compile(r"[ \t>]*(?:(?:[-*+]|\d{1,9}[.)])[ \t]+)*(`{3,}|~{3,})")
+
+
+_FRAMED = '<div class="berlin-reply">\n'
+_STATUS = re.compile(
+    r'^<div class="berlin-status" style="[a-z0-9.%;:-]*">(?:[^<>\n]|</?span>)*</div>\n*\Z',
+    re.MULTILINE,
+)
+_CODE_STYLE = (
+    "display:grid;grid:auto/minmax(max-content,1fr);overflow:auto;margin-bottom:1em;"
+    "font-family:monospace;--jp-layout-color0:var(--jp-cell-editor-background)"
+)
+_FRAME = re.compile(
+    r"^([> ]*(?:(?:[-*]|\d{1,9}[.)]) )*)<(?:/div|div (?:class=\"berlin-reply\"|style=\"overflow:auto\""
+    rf"|class=\"berlin-code\" style=\"{re.escape(_CODE_STYLE)}\"))>(?:<small>[\w+#.-]{{0,20}}</small>)?$",
+    re.MULTILINE,
+)
+
+
+def _unframed(markdown: str) -> str:
+    """Return Markdown without the elements that stand around a reply that has no HTML, and around its code."""
+    return _FRAME.sub(r"\1", _STATUS.sub("", markdown)) if markdown.startswith(_FRAMED) else markdown
 
 
 def _letters_of_markdown(text: str) -> str:

@@ -65,13 +65,25 @@ _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"\\[(\[]|\\begin")
 
 
-def to_markdown(text: str) -> str:
+_LABEL = re.compile(r"[A-Za-z][A-Za-z0-9+#.-]{0,19}(?!\S)")
+_CODE_FRAME = (
+    '<div class="berlin-code" style="display:grid;grid:auto/minmax(max-content,1fr);overflow:auto;margin-bottom:1em;'
+    'font-family:monospace;--jp-layout-color0:var(--jp-cell-editor-background)">'
+)
+"""Lets code scroll, and gives it a ground (JupyterLab takes it from this variable), if there is no style sheet."""
+_TABLE_FRAME = '<div style="overflow:auto">'
+_NARROW = 70  # characters of a row that needs no scroll bar
+
+
+def to_markdown(text: str, *, framed: bool = False) -> str:
     """Return `text` as Markdown in which nothing runs, loads or navigates by itself, whichever parser reads it.
 
     Parameters
     ----------
     text : str
         Untrusted Markdown.
+    framed : bool
+        Write elements around the reply and around each code block, with the name of its language, for style sheets.
 
     Returns
     -------
@@ -79,15 +91,18 @@ def to_markdown(text: str) -> str:
         CommonMark with GFM's tables, task lists and strikethrough, and math in dollars.
     """
     root, references = parse_blocks(text)
-    lines = _Writer(references).blocks(root.children)
+    lines = _Writer(references, framed=framed).blocks(root.children)
+    if framed:  # in Markdown an empty line ends the HTML block, so that the text between is Markdown again
+        lines = ['<div class="berlin-reply">', "", *lines, "", "</div>"]
     return "\n".join(lines) + "\n" if lines else ""
 
 
 class _Writer:
     """Writes blocks as lines, without the prefixes of the containers around them."""
 
-    def __init__(self, references: References) -> None:
+    def __init__(self, references: References, *, framed: bool) -> None:
         self._references = references
+        self._framed = framed
 
     def blocks(self, nodes: list[Node]) -> list[str]:
         lines: list[str] = []
@@ -117,7 +132,7 @@ class _Writer:
             case "list":
                 lines = self._list(node, alternate=alternate)
             case "code":
-                lines = _fence("".join(node.texts), block.info)
+                lines = self._code_block("".join(node.texts), block.info)
             case "table":
                 lines = self._table(node)
             case "rule":
@@ -169,12 +184,21 @@ class _Writer:
             lines += [marker + content[0], *(f"{pad}{line}" if line else "" for line in content[1:])]
         return lines
 
+    def _code_block(self, code: str, info: str) -> list[str]:
+        lines = _fence(code, info)
+        if not self._framed:
+            return lines
+        name = _LABEL.match(info)
+        return [_CODE_FRAME + (f"<small>{name[0]}</small>" if name else ""), "", *lines, "</div>"]
+
     def _table(self, node: Node) -> list[str]:
         sides = {"": ":--", "left": ":--", "center": ":-:", "right": "--:"}
         rows = [node.block.head, *node.rows]
         cells = [[self._inline(cell, cell=True).replace("\n", " ") for cell in row] for row in rows]
         lines = ["| " + " | ".join(cell or " " for cell in row) + " |" for row in cells]
         lines.insert(1, "| " + " | ".join(sides[side] for side in node.block.columns) + " |")
+        if self._framed and max(map(len, lines)) > _NARROW:
+            lines = [_TABLE_FRAME, "", *lines, "</div>"]
         return lines
 
     # -- inline --------------------------------------------------------------------------------------------------

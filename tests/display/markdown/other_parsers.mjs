@@ -26,7 +26,13 @@ if (process.argv[3] && !math) {
   process.exit(3);
 }
 
-const OURS = /^(?:[^<>]|<\/?(?:details|summary|sub|sup|kbd|em|strong|s|pre|code)>|<br>)*$/;
+// Elements without attributes, and those around a reply, its code and its wide tables, as in safe_html.py.
+const OURS = new RegExp(
+  "^(?:[^<>]|</?(?:details|summary|sub|sup|kbd|em|strong|s|pre|code|small)>|<br>|</div>" +
+    '|<div class="berlin-reply">|<div style="overflow:auto">' +
+    '|<div class="berlin-code" style="display:grid;grid:auto/minmax\\(max-content,1fr\\);overflow:auto;margin-bottom:1em;' +
+    'font-family:monospace;--jp-layout-color0:var\\(--jp-cell-editor-background\\)">)*$'
+);
 
 function dangers(tokens) {
   const found = [];

@@ -29,6 +29,7 @@ _TAGS = {
     "p",
     "pre",
     "s",
+    "small",
     "span",
     "strong",
     "sub",
@@ -50,16 +51,26 @@ _VALUES = {
     ("ol", "start"): re.compile(r"\d{1,9}\Z"),
     ("th", "style"): re.compile(r"text-align:(?:left|right|center)\Z"),
     ("td", "style"): re.compile(r"text-align:(?:left|right|center)\Z"),
-    ("div", "class"): re.compile(r"(?:berlin-reply|berlin-math|berlin-table|berlin-half-math|highlight)\Z"),
+    ("div", "class"): re.compile(r"(?:berlin-reply|berlin-code|berlin-math|berlin-table|berlin-half-math|highlight)\Z"),
     ("div", "data-language"): re.compile(r"[A-Za-z0-9+#.-]{1,20}\Z"),
     ("span", "class"): re.compile(r"(?:berlin-math|[a-z]{1,2})\Z"),
     ("ul", "class"): re.compile(r"berlin-tight\Z"),
     ("ol", "class"): re.compile(r"berlin-tight\Z"),
 }
+_CODE_STYLE = (
+    "display:grid;grid:auto/minmax(max-content,1fr);overflow:auto;margin-bottom:1em;font-family:monospace;"
+    "--jp-layout-color0:var(--jp-cell-editor-background)"
+)
+_STYLE = f"(?:overflow:auto|{re.escape(_CODE_STYLE)})"  # of what stands around wide tables and code in Markdown
+_FRAME = (
+    r'<div class="berlin-reply">|</div>'
+    rf'|<div(?: class="berlin-code")? style="{_STYLE}">(?:<small>[\w+#.-]+</small>)?'
+)
 _FOREIGN = {  # what other parsers write of harmless Markdown
     ("a", "href"): re.compile(r"(?:https?://|mailto:)", re.IGNORECASE),
     ("code", "class"): re.compile(r"(?:[\w#+-]+ )?language-[\w#+-]+\Z"),
-    ("div", "class"): re.compile(r"highlight.*\Z"),
+    ("div", "class"): re.compile(r"(?:highlight.*|berlin-reply|berlin-code)\Z"),
+    ("div", "style"): re.compile(rf"{_STYLE}\Z"),
     ("h1", "id"): re.compile(r".*"),
     ("input", "type"): re.compile(r"checkbox\Z"),
     ("input", "disabled"): re.compile(r""),
@@ -74,11 +85,11 @@ _FOREIGN = {  # what other parsers write of harmless Markdown
 }
 
 
-_OURS = re.compile(r"(?:[^<>]|</?(?:details|summary|sub|sup|kbd|em|strong|s|pre|code)>|<br>)*\Z")
+_OURS = re.compile(rf"(?:[^<>]|</?(?:details|summary|sub|sup|kbd|em|strong|s|pre|code)>|<br>|{_FRAME})*\Z")
 
 
 def is_ours(raw: str) -> bool:
-    """Return whether raw HTML in Markdown consists of the elements that we write, none of which has an attribute."""
+    """Return whether raw HTML in Markdown consists of the elements that we write, with fixed attributes or none."""
     return _OURS.match(raw) is not None
 
 
