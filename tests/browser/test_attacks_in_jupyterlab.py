@@ -165,8 +165,8 @@ async def shown(browser, lab) -> AsyncIterator[Shown]:
 
             (lab.notebooks / f"go-{number}").touch()
             await nb.wait(cell)
-            await ready(page, f"{outputs(cell)} .jp-RenderedHTML", len(numbers) + 1)
-            await examine(page, watch, final, f"{outputs(cell)} .jp-RenderedHTML", numbers)
+            await ready(page, f"{outputs(cell)} .jp-RenderedHTMLCommon", len(numbers) + 1)
+            await examine(page, watch, final, f"{outputs(cell)} .jp-RenderedHTMLCommon", numbers)
             final.note_all(watch)
         await nb.save()
         await nb.shut_down()
@@ -218,8 +218,8 @@ async def test_nothing_of_an_attack_runs_loads_or_navigates_in_the_reopened_and_
         assert await page.evaluate("jupyterapp.shell.currentWidget.content.widgets.every(cell => cell.model.trusted)")
         for cell, numbers in enumerate(BATCHES, 1):
             await page.evaluate("cell => jupyterapp.shell.currentWidget.content.scrollToItem(cell, 'start')", cell)
-            await ready(page, f"{outputs(cell)} .jp-RenderedHTML", len(numbers) + 1)
-            await examine(page, watch, found, f"{outputs(cell)} .jp-RenderedHTML", numbers)
+            await ready(page, f"{outputs(cell)} .jp-RenderedHTMLCommon", len(numbers) + 1)
+            await examine(page, watch, found, f"{outputs(cell)} .jp-RenderedHTMLCommon", numbers)
         found.note_all(watch)
         await nb.shut_down()
     assert found.wrong == {}

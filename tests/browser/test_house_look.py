@@ -214,3 +214,41 @@ async def test_in_the_page_that_nbconvert_makes_code_has_ground_label_and_scroll
         await page.screenshot(path=SCREENSHOTS / f"nbconvert-{theme}.png")
     finally:
         await page.close()
+
+
+PLAIN = WIDE.partition("\u05e9")[0] + "The end.\n"
+
+
+@pytest.mark.parametrize("theme", list(THEMES))
+async def test_in_the_page_that_nbconvert_makes_code_of_markdown_alone_has_them_too(browser, theme):
+    data, _ = final_output(Rendered.of(PLAIN), Status("complete", "model", "p", 12.3, 1234), {})
+    assert set(data) == {"text/markdown", "text/plain"}
+    output = nbformat.v4.new_output("display_data", data)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%%berlin\nShow.", outputs=[output])])
+    exporter = HTMLExporter(theme=theme, mathjax_url="", require_js_url="", mermaid_js_url="")
+    body, _ = exporter.from_notebook_node(notebook)
+    page = await browser.new_page(viewport={"width": 900, "height": 700})
+    try:
+        await page.route("**/*", lambda route: route.abort())
+        await page.set_content(body, wait_until="domcontentloaded")
+        reply = page.locator(".berlin-reply")
+        assert await reply.locator("small").inner_text() == "python"
+        for wide in (".berlin-code", "div:has(> table)"):
+            room = await reply.locator(wide).evaluate(
+                "el => [el.scrollWidth, el.clientWidth, getComputedStyle(el).overflowX]"
+            )
+            assert room[0] > room[1] > 200 and room[2] == "auto"
+        code = reply.locator("pre")
+        style = "(el, name) => getComputedStyle(el)[name]"
+        grounds = [
+            await page.locator(one).first.evaluate(style, "backgroundColor") for one in ("body", ".berlin-code pre")
+        ]
+        assert grounds[0] != grounds[1] and "rgba(0, 0, 0, 0)" not in grounds
+        assert "monospace" in await code.evaluate(style, "fontFamily")
+        assert await code.evaluate("el => el.clientHeight / parseFloat(getComputedStyle(el).lineHeight)") < 2
+        assert await page.locator(".berlin-status").inner_text() == "model · 12.3 s · 1,234 characters"
+        assert await page.evaluate("() => document.documentElement.scrollWidth") == 900
+        SCREENSHOTS.mkdir(exist_ok=True)
+        await page.screenshot(path=SCREENSHOTS / f"nbconvert-markdown-alone-{theme}.png")
+    finally:
+        await page.close()
