@@ -60,6 +60,7 @@ _BROKEN_ADDRESS = re.compile(r"[()\[\]$*`'\"\\|~<>!]|(?<=@)@")
 _MARKS = {"em": "*", "strong": "**", "s": "~~"}
 _STARS = {"*", "**"}
 _ALONE = re.compile(r"<[a-z/]+>\Z")  # a tag alone on its line would begin a block of HTML
+_INTERRUPTS = re.compile(r"(?:[-*]|1[.)]) \S")  # a list that may follow a paragraph without an empty line
 _TASK = re.compile(r"\[([ xX])\][ \t\n]+(?=\S)")
 _SPACE = re.compile(r"\s+")
 _DELIMITER = re.compile(r"\\[(\[]|\\begin")
@@ -104,13 +105,14 @@ class _Writer:
         self._references = references
         self._framed = framed
 
-    def blocks(self, nodes: list[Node]) -> list[str]:
+    def blocks(self, nodes: list[Node], *, tight: bool = False) -> list[str]:
         lines: list[str] = []
         before: Node | None = None
         for node in nodes:
             new = self._block(node, alternate=self._follows_list(before, node, lines))
             if new:
-                lines += ["", *new] if lines else new
+                joined = not lines or (tight and node.block.kind == "list" and _INTERRUPTS.match(new[0]))
+                lines += new if joined else ["", *new]
                 before = node
         return lines
 
@@ -168,6 +170,7 @@ class _Writer:
     def _list(self, node: Node, *, alternate: bool) -> list[str]:
         block = node.block
         lines: list[str] = []
+        has_gap = False
         number = block.start
         for item in node.children:
             if block.ordered:
@@ -175,12 +178,13 @@ class _Writer:
                 number = min(number + 1, 999_999_999)
             else:
                 marker = "* " if alternate else "- "
-            content = self.blocks(item.children) or [""]
+            content = self.blocks(item.children, tight=block.tight) or [""]
             if not content[0] or content[0].startswith((" ", "\t")):
                 content = ["&#8203;", "", *content] if content[0] else ["&#8203;"]
             pad = " " * len(marker)
-            if lines and (not block.tight or len(content) > 1 or "" in lines[-2:] or lines[-1].startswith(" ")):
+            if lines and (not block.tight or "" in content or has_gap):
                 lines.append("")
+            has_gap = "" in content
             lines += [marker + content[0], *(f"{pad}{line}" if line else "" for line in content[1:])]
         return lines
 

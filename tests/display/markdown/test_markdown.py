@@ -58,3 +58,14 @@ def test_two_lists_in_a_row_stay_two():
 
 def test_an_empty_reply_is_empty():
     assert to_markdown("") == ""
+
+
+@pytest.mark.parametrize(
+    "nested", ["- a\n  - b\n    1. c\n    2. d\n  - e\n- f\n", "1. a\n   b\n2. c\n   - d\n", "- a\n  - b\n"]
+)
+def test_a_tight_list_in_a_tight_list_stays_tight(nested):
+    assert to_markdown(nested) == nested
+
+
+def test_a_list_that_could_not_follow_a_paragraph_has_an_empty_line_before_it():
+    assert to_markdown("- a\n\n  3. b\n- c\n") == "- a\n\n  3. b\n\n- c\n"
