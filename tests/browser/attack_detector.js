@@ -4,7 +4,7 @@
     if (window !== window.top) return;
 
     const TAGS = new Set(
-        ("a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s span strong table tbody td th thead tr ul " +
+        ("a blockquote br code del div em h1 h2 h3 h4 h5 h6 hr li ol p pre s small span strong table tbody td th thead tr ul " +
             "input style details summary sub sup kbd").split(" ")
     );
     const CLASS = /^(berlin-.*|highlight|language-[\w#+-]+|[a-z]{1,2}|cm-.*|jp-RenderedHTMLCommon|jp-InternalAnchorLink|anchor-link|numbering-entry|ͼ\w+)$/;
@@ -12,6 +12,10 @@
     // How the tables and lines of `%berlin` commands are laid out: constants of kernel/command_output.py.
     const COMMAND_CELL = /^text-align:left;vertical-align:top;(white-space:nowrap|white-space:pre-wrap;overflow-wrap:break-word;word-break:normal)$/;
     const COMMAND_TEXT = /^white-space:pre-wrap;overflow-wrap:break-word;word-break:normal$/;
+
+    // What stands around code and wide tables in Markdown, as markdown.py writes it, and as JupyterLab's sanitizer leaves it.
+    const CODE_STYLE =
+        /^display:grid;(grid:auto\/minmax\(max-content,1fr\);)?overflow:auto(;margin-bottom:1em;font-family:monospace(;--jp-layout-color0:var\(--jp-cell-editor-background\))?)?;?$/;
 
     const RULES = {
         "a href": (value, el) =>
@@ -28,6 +32,8 @@
         "th style": (value) => /^text-align: ?(left|right|center);?$/.test(value) || COMMAND_CELL.test(value),
         "div style": (value, el) =>
             (el.matches(".berlin-status, .berlin-status > .berlin-slip > div, .berlin-reasoning > div") && !/position|url/.test(value)) ||
+            (el.className === "berlin-code" && CODE_STYLE.test(value)) ||
+            value === "overflow:auto" ||
             (el.matches(".berlin-command") && COMMAND_TEXT.test(value)) ||
             /^(margin:\.8em 0|opacity:\.65;font-size:85%)$/.test(value), // of a turn in `%berlin history`
         "details style": (value, el) => el.className === "berlin-reasoning" && !/position|url/.test(value),
@@ -38,7 +44,7 @@
         "* dir": (value) => value === "auto" || value === "ltr",
         "* class": CLASSES,
         "pre tabindex": (value) => value === "0", // of the live view and of our extension
-        "div tabindex": (value, el) => value === "0" && el.className === "berlin-table",
+        "div tabindex": (value, el) => value === "0" && el.matches(".berlin-table, :has(> table)"),
         "* data-slot": (value) => /^\d+$/.test(value),
         "* data-jupyter-id": (_value, el) => /^H\d$/.test(el.tagName),
         "* id": (value, el) => /^H\d$/.test(el.tagName) && document.querySelectorAll(`[id="${CSS.escape(value)}"]`).length === 1,

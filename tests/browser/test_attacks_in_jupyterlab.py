@@ -272,7 +272,7 @@ async def test_our_markdown_is_as_harmless_where_a_front_end_prefers_it(browser,
 async def test_words_around_a_reply_are_text(browser, lab, place):
     numbers = [n for n, attack in enumerate(ATTACKS) if re.search(r"\$|\\[(\[b]", attack["text"]) or n % 12 == 0]
     batches = [numbers[at : at + SIZE] for at in range(0, len(numbers), SIZE)]
-    found = await show_all(browser, lab, place, batches, "HTML")
+    found = await show_all(browser, lab, place, batches, "HTMLCommon")
     assert found.wrong == {}
 
 
