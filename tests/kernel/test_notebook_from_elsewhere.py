@@ -151,7 +151,8 @@ def framed(before: str, after: str = "") -> Callable[[Cell], None]:
         assert set(data) == {"text/markdown", "text/plain"}
         inner = data["text/markdown"].replace("\n</div>", f"\n{before}\n{SECRET}\n{after}\n\n</div>", 1)
         data["text/markdown"] = inner
-        data["text/plain"] += f"\n\n{SECRET}"
+        hidden = before.partition("```")
+        data["text/plain"] += f"\n\n{hidden[1]}{hidden[2]}\n{SECRET}\n{after if hidden[1] else ''}"
 
     return change
 
@@ -226,6 +227,13 @@ HIDING = {
     "an element in Markdown": framed('<div style="display:none">', "</div>"),
     "a frame of code with a style of its own": framed('<div class="berlin-code" style="display:none">', "</div>"),
     "a frame of code with a label that goes on": framed("<small>x", "</small>"),
+    "code that is none, as no empty line is before it": framed(
+        '<div class="berlin-reply">\n```\n<p style="display:none">', "</p>\n```"
+    ),
+    "code that is none, as the line before it is no quote's": framed(
+        '<div style="overflow:auto">\n>\n```\n<p style="display:none">', "</p>\n```"
+    ),
+    "code that is none, after the end of a frame": framed('</div>\n```\n<p style="display:none">', "</p>\n```"),
     "a status line in the middle": framed('<div class="berlin-status" style="opacity:0">', "</div>"),
     "a folded source": folded(jupyter={"source_hidden": True}),
     "a folded output": folded(jupyter={"outputs_hidden": True}),

@@ -78,15 +78,24 @@ _CODE_STYLE = (
     "font-family:monospace;--jp-layout-color0:var(--jp-cell-editor-background)"
 )
 _FRAME = re.compile(
-    r"^([> ]*(?:(?:[-*]|\d{1,9}[.)]) )*)<(?:/div|div (?:class=\"berlin-reply\"|style=\"overflow:auto\""
-    rf"|class=\"berlin-code\" style=\"{re.escape(_CODE_STYLE)}\"))>(?:<small>[\w+#.-]{{0,20}}</small>)?$",
-    re.MULTILINE,
+    r"([> ]*(?:(?:[-*]|\d{1,9}[.)]) )*)<(?:/div|div (?:class=\"berlin-reply\"|style=\"overflow:auto\""
+    rf"|class=\"berlin-code\" style=\"{re.escape(_CODE_STYLE)}\"))>(?:<small>[\w+#.-]{{0,20}}</small>)?"
 )
 
 
 def _unframed(markdown: str) -> str:
     """Return Markdown without the elements that stand around a reply that has no HTML, and around its code."""
-    return _FRAME.sub(r"\1", _STATUS.sub("", markdown)) if markdown.startswith(_FRAMED) else markdown
+    if not markdown.startswith(_FRAMED):
+        return markdown
+    lines = [*_STATUS.sub("", markdown).split("\n"), ""]
+    return "\n".join(map(_without_frame, lines, lines[1:]))
+
+
+def _without_frame(line: str, following: str) -> str:
+    """Return a line without the element in it, if it is one of ours and an empty line ends the HTML block."""
+    frame = _FRAME.fullmatch(line)
+    is_empty = frame and not following.strip("> ") and following.count(">") <= frame[1].count(">")
+    return frame[1] if frame and is_empty else line
 
 
 def _letters_of_markdown(text: str) -> str:

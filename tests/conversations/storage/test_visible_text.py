@@ -34,6 +34,24 @@ def test_what_is_saved_of_a_reply_agrees(text: str) -> None:
     assert agrees(shown(text))
 
 
+PLAIN = [
+    "",
+    "Hello **bold** [a](http://x.org/p) `code`, 1. and 2.",
+    '```python\nx = 1  # "s"\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |',
+    f"| {'wide ' * 30} | b |\n|---|---|\n| 1 | 2 |",
+    "1. one\n2. two\n   - sub\n\n> 1. quoted\n> ```js\n> let y = 2;\n> ```\n\n- ```\n  code\n  ```",
+]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_what_is_saved_as_markdown_alone_agrees_and_with_another_text_it_does_not(text: str) -> None:
+    data = final_output(Rendered.of(text), Status("stopped", "m-1", "p", 1.2, len(text)), {})[0]
+    assert set(data) == {"text/markdown", "text/plain"} and agrees(data)
+    assert not agrees({**data, "text/plain": f"{text}\n\nmore"})
+    assert not agrees({**data, "text/markdown": data["text/markdown"].replace("</div>", "more\n\n</div>", 1)})
+    assert not agrees({**data, "text/markdown": data["text/markdown"].replace("<div ", '<div id="x" ', 1)})
+
+
 @settings(deadline=None, max_examples=100)
 @given(text=st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=60))
 def test_another_text_never_agrees(text: str) -> None:
@@ -79,6 +97,7 @@ def test_twice_the_text_costs_no_more_than_about_twice(piece: str) -> None:
         with measured() as seconds:
             agrees({"text/plain": text, "text/markdown": text, "text/html": f"<p>{escaped}</p>"})
             agrees({"text/plain": "", "text/html": text})
+            agrees({"text/plain": text, "text/markdown": f'<div class="berlin-reply">\n\n{text}\n\n</div>\n'})
         return seconds[0]
 
     assert min(cost(160_000) for _ in range(3)) < 4 * min(cost(80_000) for _ in range(3)) + 0.02
