@@ -23,7 +23,7 @@ def test_an_interrupt_leaves_the_rows_that_have_arrived_and_the_rest_is_asked_by
     kernel.good(TABLE)
     run = kernel.run(ASK, watch=once(kernel.interrupt, progressed))
     assert run.status == "error" and run.error.startswith("Interrupted; the replies that had arrived are stored")
-    assert "interrupted after" in run.answer["text/markdown"]
+    assert "· interrupted ·" in run.answer["text/markdown"]
     kept = int(kernel.value("sum(value is not None for value in found)"))
     asked = len(server.asked)
     assert 0 < kept < 40 and kept <= asked <= kept + 4
@@ -55,7 +55,7 @@ def test_an_interrupted_map_ends_its_cell_with_one_line(kernel: Kernel, server: 
         run = kernel.run(f"found = 'as it was'\nfound = {asked}", watch=once(kernel.interrupt, progressed))
         assert run.status == "error"
         assert run.error == "Interrupted; the replies that had arrived are stored: run it again for the rest."
-        assert "interrupted after" in run.answer["text/markdown"] and kernel.value("found") == "'as it was'"
+        assert "· interrupted ·" in run.answer["text/markdown"] and kernel.value("found") == "'as it was'"
 
 
 def test_a_budget_stops_a_cell_and_the_kernel_goes_on(kernel: Kernel, server: Server) -> None:
