@@ -62,7 +62,7 @@ async def test_a_typed_reply_is_readable_and_one_that_does_not_fit_says_where(no
     await nb.run(0, 1, 2)
     [shown] = await nb.outputs(1)
     assert shown["data"]["text/plain"] == FITS
-    assert shown["data"]["text/markdown"].splitlines()[:3] == ["```json", "{", '  "number": "A-1",']
+    assert shown["data"]["text/markdown"].splitlines()[4:7] == ["```json", "{", '  "number": "A-1",']
     assert (await nb.outputs(2))[0]["data"]["text/plain"].startswith("Invoice(number='A-1', total=7.5")
     await nb.start(3)
     await nb.wait(3)
