@@ -8,16 +8,17 @@ import keyword
 import re
 import shlex
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from IPython.core.error import UsageError
 
-from berlin_magic.errors import clean
+from berlin_magic.errors import PromptError, clean
 
 __all__ = [
     "CommandParser",
     "argument",
+    "evaluated",
     "nearest",
     "number",
     "parse_question",
@@ -173,6 +174,34 @@ def variable_name(text: str) -> str:
     if not text.isidentifier() or keyword.iskeyword(text) or needed:
         raise UsageError(f"{clean(text, _SHOWN)!r} can't be the name of a variable.")
     return text
+
+
+def evaluated(option: str, expression: str, names: Mapping[str, Any], advice: str) -> Any:
+    """Return the value of the expression that an option has.
+
+    Parameters
+    ----------
+    option : str
+        The option, such as ``--as``.
+    expression : str
+        Python that the user has written on the line of the cell.
+    names : mapping
+        The variables that it may use; they are not changed.
+    advice : str
+        What the user can do if it can't be evaluated, a sentence.
+
+    Raises
+    ------
+    PromptError
+        If it can't be evaluated; nothing has been sent.
+    """
+    try:
+        return eval(expression, dict(names))  # noqa: S307 - code of the user's own cell
+    except Exception as error:  # noqa: BLE001 - the user's code may raise anything
+        reason = clean(f"{type(error).__name__}: {error}", 200)
+        raise PromptError(
+            f"{option} {clean(expression, 60)} can't be evaluated: {reason}; nothing was sent.\n{advice}"
+        ) from None
 
 
 def require_encodable(text: str) -> None:

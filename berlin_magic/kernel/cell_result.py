@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 
 from berlin_magic.concurrency import in_thread
-from berlin_magic.errors import PromptError, ReplyFormatError, clean
+from berlin_magic.errors import ReplyFormatError, clean
+from berlin_magic.kernel.arguments import evaluated
 from berlin_magic.kernel.next_cell import put_into_next_cell
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask, short
 from berlin_magic.messages import Part
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from berlin_magic.kernel.magics import BerlinMagics
 
 __all__ = ["CellResult", "result_of", "set_out"]
+
+_TYPE_FORMS = {name: getattr(typing, name) for name in ("Any", "Literal", "Optional", "Union")}
+"""What an expression of ``--as`` may use without an import."""
 
 
 async def result_of(magics: BerlinMagics, options: Namespace) -> CellResult:
@@ -44,7 +48,9 @@ async def result_of(magics: BerlinMagics, options: Namespace) -> CellResult:
     library = await in_thread(lambda: frame_library(needed=True)) if form == "df" else ""
     spec = None
     if options.as_:
-        type_ = _evaluated(options.as_, magics.shell.user_ns if magics.shell is not None else {})
+        names = {**_TYPE_FORMS, **(magics.shell.user_ns if magics.shell is not None else {})}
+        advice = "Name a type of the notebook: run the cell that defines it, or check the name."
+        type_ = evaluated("--as", options.as_, names, advice)
         spec = await in_thread(lambda: schema_of(type_, options.as_))
     elif form in {"json", "df"}:
         spec = any_json() if form == "json" else any_rows()
@@ -188,15 +194,3 @@ def set_out(shell: Any, value: Any, number: int | None = None) -> None:
 def _rows(plain: Any) -> list[Mapping[str, Any]]:
     listed = plain if isinstance(plain, list) else [plain]
     return [one if isinstance(one, dict) else {"value": one} for one in listed]
-
-
-def _evaluated(text: str, names: Mapping[str, Any]) -> Any:
-    """Return the type that an expression of the user's gives, such as ``Invoice`` or ``list[Invoice]``."""
-    usual = {name: getattr(typing, name) for name in ("Any", "Literal", "Optional", "Union")}
-    try:
-        return eval(text, {**usual, **names})  # noqa: S307 - the cell's own text, which the user runs
-    except Exception as error:  # noqa: BLE001 - whatever the user's names do
-        raise PromptError(
-            f"--as {clean(text, 60)}: {type(error).__name__}: {clean(str(error), 120)}; nothing was sent.\n"
-            "Name a type of the notebook: run the cell that defines it, or check the name."
-        ) from None
