@@ -1,6 +1,6 @@
-"""The running cell, as the front end tells of it: its id, its run, its source, its file.
+"""The running cell, as the front end describes it in the execute request.
 
-What is sent, as tried or read in November 2026, in the execute request's ``metadata`` and beside it:
+What front ends send in the request's ``metadata`` and beside it, as tried or read in November 2026:
 
 - JupyterLab and Notebook 7: ``cellId``, the cell's nbformat id; ``deletedCells``, the ids of those that were deleted
   since the last execution. ``JPY_SESSION_NAME`` in the kernel's environment is the absolute path; stale after a rename.
@@ -32,7 +32,7 @@ class Cell(NamedTuple):
     Attributes
     ----------
     id, run : str or None
-        Its id, if the front end tells it, and which execution this is.
+        Id of the cell, if the front end sends it, and id of this execution.
     deleted : tuple of str
         The ids of cells that were deleted since the last execution.
     session : str
@@ -47,7 +47,7 @@ class Cell(NamedTuple):
 
 def cell_of(shell: Any) -> Cell:
     """Return the cell that is running."""
-    parent = _parent(shell)
+    parent = request_of(shell)
     metadata = parent.get("metadata") or {}
     colab = metadata.get("colab")
     id_ = metadata.get("cellId") or (colab.get("cell_id") if isinstance(colab, dict) else None)
@@ -58,33 +58,33 @@ def cell_of(shell: Any) -> Cell:
 
 
 def path_of(shell: Any) -> Path | None:
-    """Return where the notebook's file lies, as far as the front end tells."""
+    """Return the path of the notebook's file; None if the front end does not send it."""
     if cell_of(shell).id is None:
         return None
     names = shell.user_ns
-    for told in (names.get("__vsc_ipynb_file__"), names.get("__session__"), os.environ.get("JPY_SESSION_NAME")):
-        if isinstance(told, str) and Path(told).suffix in _NOTEBOOKS:
-            return Path(told).absolute()
+    for path in (names.get("__vsc_ipynb_file__"), names.get("__session__"), os.environ.get("JPY_SESSION_NAME")):
+        if isinstance(path, str) and Path(path).suffix in _NOTEBOOKS:
+            return Path(path).absolute()
     return None
 
 
 _NOTEBOOKS = {".ipynb", ".md", ".markdown", ".Rmd", ".qmd", ".py", ".R", ".jl"}
-"""Suffixes of notebooks: Jupyter's own, and those that jupytext keeps as text for a Python kernel, mostly."""
+"""Suffixes of notebook files: Jupyter's own, and those of jupytext's text formats."""
 
 
 def source_of(shell: Any) -> str:
     """Return the text of the cell that is running, as the front end has sent it."""
-    code = (_parent(shell).get("content") or {}).get("code")
+    code = (request_of(shell).get("content") or {}).get("code")
     return code if isinstance(code, str) else ""
 
 
 @contextmanager
 def as_running_cell(shell: Any, parent: Any) -> Iterator[None]:
-    """Let the cell whose request is `parent` count as the running one, so that what is shown goes to its output.
+    """Make the cell whose request is `parent` the running one, so that outputs go to it.
 
-    On ipykernel 6 a background task shows things in the cell that runs at that moment (seen on 6.31).
+    Without it, the output of a background task goes to the cell that runs at that moment (ipykernel 6.31).
     """
-    now = _parent(shell)
+    now = request_of(shell)
     if not parent or now == parent:
         yield
         return
@@ -96,10 +96,6 @@ def as_running_cell(shell: Any, parent: Any) -> Iterator[None]:
 
 
 def request_of(shell: Any) -> dict[str, Any]:
-    """Return the request of the running cell, for `as_running_cell`; empty outside of a kernel."""
-    return _parent(shell)
-
-
-def _parent(shell: Any) -> dict[str, Any]:
+    """Return the execute request of the running cell; empty outside of a kernel."""
     parent = shell.get_parent() if hasattr(shell, "get_parent") else None
     return parent if isinstance(parent, dict) else {}

@@ -25,10 +25,10 @@ __all__ = ["ReplyResult", "ReplyTask", "short"]
 
 T = TypeVar("T")
 
-_FRAME = 0.05  # seconds between two looks at what has arrived; it also lets an interrupt through (platform page)
+_FRAME = 0.05  # seconds between two checks for new text; each also lets an interrupt through
 _SHOWN = 0.15  # seconds: a live view draws every 0.12 s at most
-_IDLE_FRAMES = 5  # so many looks without news until the status line's clock is drawn again
-_LONG = 2000  # characters whose rendering would hold up the user's loop
+_IDLE_FRAMES = 5  # frames without new text after which the seconds in the status line are drawn again
+_LONG = 2000  # characters; rendering more than this would block the user's loop
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ReplyTask:
     Parameters
     ----------
     turn : Turn
-        The turn; its `finish` and `reply` tell how far it is.
+        The question and its reply, which another task updates.
     notes : list of str
         Remarks for the status line.
 
@@ -109,22 +109,15 @@ class ReplyTask:
         return self._stopped or self._interrupted
 
     async def read(self, events: AsyncGenerator[Event, None], *, background: bool = False) -> None:
-        """Read `events` to their end and draw them; what goes wrong is kept for `finish`.
+        """Read `events` to their end and draw them; an error is kept for `finish`.
 
         The request runs in an inner task, so that Stop ends it and not the cell; an interrupt, which cancels the
         cell's coroutine, ends both. Either way the connection is closed before this returns. In the background an
         interrupt, which is meant for the cell that runs then, does nothing.
         """
         self._background = background
-        task = self._task = asyncio.get_running_loop().create_task(self._take_all(events))
-        if self._stopped:
-            task.cancel()
         with self._cancelled_on_interrupt():
-            try:
-                await self._draw_while(task)
-            except asyncio.CancelledError:
-                self._interrupted = True
-                await cancel_and_wait(task)
+            task = await self._run(self._take_all(events))
             if self.turn.length > _LONG:
                 await self._prepare_finish()
         self._error = _error_of(task)
@@ -140,35 +133,37 @@ class ReplyTask:
             return await work
 
         self._notes.append(note)
-        task = self._task = asyncio.get_running_loop().create_task(after_it_is_shown())
         with self._cancelled_on_interrupt():
-            try:
-                await self._draw_while(task)
-            except asyncio.CancelledError:
-                self._interrupted = True
-                await cancel_and_wait(task)
+            task = await self._run(after_it_is_shown())
         work.close()  # if it was ended before it began
         self._notes.remove(note)
         return task.result() if task.done() and not task.cancelled() else None
 
+    async def _run(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run `work` in a task and draw the view until it has ended; Stop or an interrupt cancels it."""
+        task = self._task = asyncio.get_running_loop().create_task(work)
+        if self._stopped:
+            task.cancel()
+        try:
+            await self._draw_while(task)
+        except asyncio.CancelledError:
+            self._interrupted = True
+            await cancel_and_wait(task)
+        return task
+
     async def _prepare_finish(self) -> None:
         """Render a long reply in a thread; an interrupt meanwhile leaves it unformatted."""
-        rendering = asyncio.ensure_future(in_thread(self._view.prepare_finish))
         try:
-            while not rendering.done():
-                await asyncio.wait({rendering}, timeout=_FRAME)
+            await in_thread(self._view.prepare_finish)
         except asyncio.CancelledError:
             self._interrupted = True
             self._view.abandon()
-            await cancel_and_wait(rendering)
-        else:
-            rendering.result()
 
     async def finish(self, metadata: Mapping[str, object]) -> ReplyResult:
         """Show the finished output, with `metadata` under ``berlin``; return how the reply ended. Raises nothing."""
         state = self._final_state()
         if self._background and self._error is not None:
-            self._notes.append(clean(str(self._error), 500))  # nobody will raise it in its cell
+            self._notes.append(clean(str(self._error), 500))  # its cell has ended, and can't raise it
         self._view.finish(self._status(state), metadata)
         if self._images is not None:
             for image in image_outputs(self.turn.images):
@@ -199,7 +194,7 @@ class ReplyTask:
             self._view.show_instead(markdown)
 
     def take(self, event: Event) -> None:
-        """Take note of an event for the view or the status line; the turn has taken it already."""
+        """Pass an event to the view or the status line; the turn has it already."""
         match event:
             case Text():
                 self._view.feed(event.text)
@@ -281,20 +276,20 @@ class ReplyTask:
             yield f"replay from {clean(turn.replayed_from, 80)}" if turn.replayed_from else "replay"
 
 
-_EMBEDDED_NOTE = "answered by the embedded server"  # whose answers say themselves what it is
+_EMBEDDED_NOTE = "answered by the embedded server"
 
 _REASONS = {
     "length": "ended at the length limit: --max-tokens raises it, `%berlin continue` goes on",
     "content_filter": "the server's content filter left out a part",
     "tool_calls": "the model asked for a tool, and has none here",
 }
-"""What is said of an engine's reason to end a reply; the usual one, ``stop``, is not worth a word."""
+"""Remarks about an engine's reason to end a reply; there is none about the usual one, ``stop``."""
 
 _KNOWN_REASONS = {"", "stop", *_REASONS}
 
 
 def _remark(turn: Turn) -> str:
-    """Return what the reply may lack; nothing where it is as it should be."""
+    """Return a remark about what the reply lacks; empty if it is complete."""
     if turn.finish != "complete" or turn.reply or turn.images or turn.reason in {"content_filter", "tool_calls"}:
         return _REASONS.get(turn.reason, "")
     if turn.reason == "length":
@@ -311,14 +306,14 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
 
 
 def short(error: BaseException | None, kept: str = "") -> BaseException | None:
-    """Give an error of ours its few lines in place of a traceback: they say all that a user can act on.
+    """Let IPython show a `BerlinError` as a few lines in place of a traceback, and return the error.
 
     Parameters
     ----------
     error : BaseException or None
         The error.
     kept : str
-        What is said after its first line.
+        What was kept of the reply, for the line after the first one; empty for none.
     """
     if isinstance(error, BerlinError):
         first, *advice = f"{type(error).__name__}: {error}".splitlines()
