@@ -79,7 +79,7 @@ class Kernel:
             here, talk = book.cell(), book.conversation()
             cell.outputs = []
             for _ in range(times):
-                book.at(here, talk)
+                book.move_cell(here, talk)
                 turn = talk.ask_in(here.id, here.run, cell.source.partition("\n")[2])
                 book.announce(talk)
                 self.told += book.take_warnings()
@@ -98,7 +98,7 @@ class Kernel:
         self.begin(cell)
         self.book.open()
         here, talk = self.book.cell(), self.book.conversation()
-        self.book.at(here, talk)
+        self.book.move_cell(here, talk)
         word, _, rest = cell.source.removeprefix("%berlin ").partition(" ")
         if word == "system":
             talk.set_system(rest, cell=here.id, run=here.run)
@@ -113,8 +113,8 @@ class Kernel:
         metadata = {"cellId": cell.sent} if cell.sent else {}
         header = {"msg_id": f"run {next(self.numbers)}", "session": self.session}
         self.shell.parent = {"header": header, "metadata": metadata, "content": {"code": cell.source}}
-        if self.book._first is None and self.book._opened is None:  # the shell has no cell when a test makes it
-            self.book._first = cell.sent
+        if self.book._loading_cell is None and self.book._opened is None:  # the shell has no cell when a test makes it
+            self.book._loading_cell = cell.sent
             self.book._path = None
         self.book.before_cell()
 

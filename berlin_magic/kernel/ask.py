@@ -153,10 +153,10 @@ async def _ask(
     shell, notebook = magics.shell, magics.notebook
     await in_thread(notebook.open)  # reads files
     await in_thread(lambda: selection.prepare(shell))
-    conversation = notebook.apart() if options.once else notebook.conversation(options.conversation)
+    conversation = notebook.separate() if options.once else notebook.conversation(options.conversation)
     cell = notebook.cell()
     if not options.dry_run:
-        notebook.at(cell, conversation)
+        notebook.move_cell(cell, conversation)
     notebook.announce(conversation)
     magics.show_warnings()
 

@@ -66,7 +66,7 @@ class CommandContext:
     def changed(self, text: str) -> CommandOutput:
         """Return `text`, with a record of what this run of the cell has done to the conversation."""
         conversation = self.conversation
-        self.notebook.at(self.cell, conversation)
+        self.notebook.move_cell(self.cell, conversation)
         if conversation.context == "server":
             text += "\nThe server still has what it was sent: `%berlin renew` begins a new conversation there."
         place = conversation.places[-1] if self.cell.id is None else conversation.place_of_cell(self.cell.id)

@@ -1,4 +1,4 @@
-"""The notebook that a shell belongs to: its conversations, found again and kept."""
+"""The notebook that a shell runs, with its conversations."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["Notebook", "conversation", "conversation_of", "notebook_of"]
 
 _DURABLE = 5.0  # seconds that the end of a turn waits for the disk
 
-# Not kept by the magics: the conversations outlive `%reload_ext`.
+# Not in the magics, because the conversations survive `%reload_ext`.
 _notebooks: WeakKeyDictionary[Any, Notebook] = WeakKeyDictionary()
 _stores: dict[Path, Store] = {}
 
@@ -44,7 +44,7 @@ class Notebook:
     Attributes
     ----------
     model, system, connection, context_limit, data, context, replay
-        Settings of its conversations; `apply` hands them on.
+        Settings of its conversations; `apply` copies them to those.
     history : bool
         Whether conversations are stored.
     database : str
@@ -61,15 +61,15 @@ class Notebook:
         self._conversations: dict[str, tuple[str, Conversation]] = {}
         self._opened: OpenedNotebook | None = None
         self._ids: CellIds | None = None
-        self._path: Path | None = path_of(shell)  # by an earlier cell: a widget's callback, say, has none
-        self._first = cell_of(shell).id  # the cell that loads the extension
-        self._apart: list[Conversation] = []
+        self._path: Path | None = path_of(shell)  # kept, because a widget's callback, for example, has none
+        self._loading_cell = cell_of(shell).id  # the cell that loads the extension
+        self._separate: list[Conversation] = []
         self._left_out: dict[str, list[Entry]] = {}
-        self._untold: list[Conversation] = []  # what has turns of a file that the user was not told of
+        self._unannounced: list[Conversation] = []  # with turns of a file that the user does not know about yet
         self._deleted: set[str] = set()
         self._warnings: list[str] = []
         self._replay_files: dict[str, Replays] = {}
-        self._kept: tuple[bool, str] = (True, "")
+        self._storage: tuple[bool, str] = (True, "")  # the `history` and `database` that are in use
         self.model = ""
         self.system = ""
         self.connection: dict[str, Any] = {}
@@ -84,27 +84,29 @@ class Notebook:
 
     @property
     def id(self) -> str:
-        """The notebook's own id, which goes into its outputs."""
+        """The id of the notebook, which is also in the metadata of its outputs."""
         return self._file.id
 
     @property
     def store(self) -> Store | None:
-        """Where it is stored; None if it is not."""
+        """The database of its conversations; None if they are not stored."""
         return self._opened.store if self._opened is not None else None
 
     @property
     def is_known(self) -> bool:
-        """Whether it can be opened, or has been: until a cell has run, it is not known which notebook this is."""
+        """Whether it is known which notebook this is; it is not before a cell has run."""
         return self._opened is not None or self._path is not None
 
     def open(self) -> None:
-        """Find out which notebook it is, what is known of it, and which cell runs. It reads files: best in a thread."""
+        """Identify the notebook and the running cell, and read the conversations; best in a thread."""
         with self._lock:
             if self._opened is None:
-                # Here and below: what reads files and the database is not imported before the first question.
+                # Here and below: modules that read files and the database are imported with the first question.
                 from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook  # noqa: PLC0415
 
-                ran = [id_ for id_ in (self._first, cell_of(self._shell).id) if id_ is not None and is_lasting(id_)]
+                ran = [
+                    id_ for id_ in (self._loading_cell, cell_of(self._shell).id) if id_ is not None and is_lasting(id_)
+                ]
                 self._opened = OpenedNotebook(self._path or path_of(self._shell), ran, self._chosen_store())
                 self._ids = CellIds(self._opened.cells, self._cells_asking)
                 self._warnings += self._opened.warnings
@@ -113,29 +115,29 @@ class Notebook:
             self.cell()
 
     def cell(self) -> Cell:
-        """Return the running cell, by an id that lasts."""
+        """Return the running cell, with an id that stays the same when the notebook is opened again."""
         sent = cell_of(self._shell)
         if sent.id is None:
             return sent
         with self._lock:
-            return sent._replace(id=self._lasting(sent.session, sent.id, source_of(self._shell)))
+            return sent._replace(id=self._lasting_id(sent.session, sent.id, source_of(self._shell)))
 
     def conversation(self, name: str = "") -> Conversation:
-        """Return the conversation of that name, a new one if there is none; "" is the usual one."""
+        """Return the conversation of that name, a new one if there is none; the usual one has the name ""."""
         name = name.encode("utf-8", "replace").decode()  # half a surrogate pair can't be looked up
         with self._lock:
             if self._opened is None:
                 self.open()
             if name not in self._conversations:
-                self._conversations[name] = self._found(name)
+                self._conversations[name] = self._restored(name)
             return self._conversations[name][1]
 
-    def apart(self) -> Conversation:
-        """Return a conversation that is none of the notebook's, with its settings: for a question outside of any."""
+    def separate(self) -> Conversation:
+        """Return a new conversation with the notebook's settings, for a question with ``--once``."""
         from berlin_magic.results.conversation import Conversation  # noqa: PLC0415
 
         talk = Conversation(self.system, host=Host(replays=self.replays, reserve=self.costs.reserve))
-        self._apart.append(talk)
+        self._separate.append(talk)
         self._configure(talk)
         return talk
 
@@ -151,18 +153,18 @@ class Notebook:
         return self._conversations[name][0]
 
     def open_ids(self) -> set[str]:
-        """Return the ids of its conversations, as far as they have been used."""
+        """Return the ids of the conversations that have been used in this session."""
         return {id_ for id_, _ in self._conversations.values()}
 
     def apply(self) -> None:
-        """Hand the settings on to the conversations."""
-        if self._opened is not None and (self.history, self.database) != self._kept:
-            self._keep_elsewhere()
+        """Copy the settings to the conversations."""
+        if self._opened is not None and (self.history, self.database) != self._storage:
+            self._change_store()
         for _, talk in self._conversations.values():
             self._configure(talk)
 
-    def at(self, cell: Cell, talk: Conversation | None) -> None:
-        """Take note that `cell` asks in `talk`: its turns in other conversations, of an earlier run, leave those."""
+    def move_cell(self, cell: Cell, talk: Conversation | None) -> None:
+        """Record that `cell` asks in `talk`, and remove its turns of earlier runs from the other conversations."""
         if cell.id is None:
             return
         self._file.note({cell.id: digest(source_of(self._shell))})
@@ -172,10 +174,10 @@ class Notebook:
                 other.leave({cell.id})
 
     def announce(self, talk: Conversation) -> None:
-        """Say once, before a question is sent, what comes along with it from a file that nobody has vouched for."""
-        if not any(talk is one for one in self._untold):
+        """Warn once, before a question is sent, about turns of an untrusted file that are sent with it."""
+        if not any(talk is one for one in self._unannounced):
             return
-        self._untold = [one for one in self._untold if one is not talk]
+        self._unannounced = [one for one in self._unannounced if one is not talk]
         turns = [turn for turn in talk if turn.from_file and turn.standing]
         with_prompt = bool(talk.system) and talk.system in {prompt.text for prompt in _prompts_from_file(talk)}
         if turns or with_prompt:
@@ -191,11 +193,11 @@ class Notebook:
         talk.tell_from_file()
 
     def asked_once(self, turn: Turn) -> None:
-        """Keep that a question outside of any conversation was asked here, so that its reply can be replayed."""
+        """Record a question with ``--once``, so that its reply can be replayed."""
         self._file.asked_once(turn)
 
     def trust(self) -> str:
-        """Vouch for what the notebook file holds now, and take in what was left out of it; return what to tell."""
+        """Trust the notebook file as it is now, add the turns that were left out, and return a text to show."""
         file = self._file
         file.trust()
         if file.file is None:
@@ -217,7 +219,7 @@ class Notebook:
         return f"Trusted what {file.path} holds now: {count} turn{'' if count == 1 else 's'}."
 
     def before_cell(self, *_info: object) -> None:
-        """Take note of what the front end tells: where the file is, which cells were deleted; before each cell."""
+        """Record the path of the file and the deleted cells, as the front end sends them before each cell."""
         self._path = path_of(self._shell) or self._path
         cell = cell_of(self._shell)
         if cell.deleted:
@@ -229,7 +231,7 @@ class Notebook:
             self._opened.note()
 
     def forget(self, name: str) -> bool:
-        """Delete a conversation for good, in memory and in the store; say whether that has succeeded."""
+        """Delete a conversation in memory and in the database; return whether that has succeeded."""
         talk = self.conversation(name)
         id_, _ = self._conversations[name]
         turns = [turn.id for turn in talk.every_turn()]
@@ -237,22 +239,22 @@ class Notebook:
         return self.store is None or self.store.forget(id_, turns)
 
     def take_warnings(self) -> list[str]:
-        """Return what the user should know and has not been told yet."""
+        """Return the warnings that have not been shown yet."""
         taken, self._warnings = self._warnings, []
         return taken + (self.store.take_warnings() if self.store is not None else [])
 
     async def flush(self) -> None:
-        """Wait until what was said is on disk, if it is stored at all; not for long."""
+        """Wait until all turns are on disk, if they are stored; at most for five seconds."""
         store = self.store
         if store is not None and not store.broken:
             await in_thread(lambda: store.flush(_DURABLE))
 
     def replays(self) -> list[Replays]:
-        """Return where else replies may be found: the notebook's other conversations, and the file to replay from."""
+        """Return the stored replies of all conversations of the notebook, and those of the file to replay from."""
         own = Replays()
         for _, talk in tuple(self._conversations.values()):
             own.add_turns(talk.every_turn())
-        own.add_turns([*self._file.once(), *(turn for talk in self._apart for turn in talk)])
+        own.add_turns([*self._file.once(), *(turn for talk in self._separate for turn in talk)])
         named = self.replay_from or os.environ.get("BERLIN_REPLAY", "")
         if not named:
             return [own]
@@ -261,7 +263,7 @@ class Notebook:
         return [own, self._replay_files[named]]
 
     def usual_replay(self) -> Mode:
-        """Return whether to replay: as set, else as the environment says."""
+        """Return the replay mode of the settings, else of the environment."""
         if self.replay == "off" and (self.replay_from or os.environ.get("BERLIN_REPLAY")):
             try:
                 return mode_of(os.environ.get("BERLIN_REPLAY_MODE", "auto"))
@@ -270,7 +272,8 @@ class Notebook:
         return self.replay
 
     def _chosen_store(self) -> Store | None:
-        self._kept = (self.history, self.database)
+        """Return the database that the settings name, one object for each path."""
+        self._storage = (self.history, self.database)
         if not self.history:
             return None
         from berlin_magic.conversations.storage.database import Store  # noqa: PLC0415
@@ -285,11 +288,11 @@ class Notebook:
     def _file(self) -> OpenedNotebook:
         if self._opened is None:
             self.open()
-        assert self._opened is not None  # noqa: S101 - what `open` is for
+        assert self._opened is not None  # noqa: S101 - `open` sets it
         return self._opened
 
-    def _lasting(self, session: str, sent: str, source: str) -> str:
-        """Return the id that lasts for one that the front end sends."""
+    def _lasting_id(self, session: str, sent: str, source: str) -> str:
+        """Return the lasting id of a cell whose id the front end has sent."""
         file, ids = self._file, self._ids
         if ids is None or (file.lasting and is_lasting(sent)):
             return sent
@@ -301,14 +304,15 @@ class Notebook:
         return ids.find(session, sent, digest(source), questions_in(source))
 
     def _cells_asking(self, question: str) -> Iterator[str]:
-        """Yield the ids of the cells whose last question this is."""
+        """Yield the ids of the cells whose last question is `question`."""
         for _, talk in tuple(self._conversations.values()):
             for place in talk.places:
                 turns = place.current.turns
                 if place.cell is not None and place.state == "in" and turns and turns[-1].prompt == question:
                     yield place.cell
 
-    def _keep_elsewhere(self) -> None:
+    def _change_store(self) -> None:
+        """Store the conversations in the database that the settings name now."""
         file = self._file
         file.keep_in(self._chosen_store())
         for name, (id_, talk) in self._conversations.items():
@@ -322,7 +326,8 @@ class Notebook:
 
         return StoredJournal(store, id_, self._file.id, name, talk.first_system)
 
-    def _found(self, name: str) -> tuple[str, Conversation]:
+    def _restored(self, name: str) -> tuple[str, Conversation]:
+        """Return the id of a conversation, and the conversation with the turns of the database and the file."""
         from berlin_magic.results.conversation import Conversation  # noqa: PLC0415
 
         file = self._file
@@ -345,7 +350,7 @@ class Notebook:
             self._left_out[name] = left
             self._warnings.append(_left_out(left))
         if any(turn.from_file == "unsaid" for turn in talk.every_turn()) or any(_prompts_from_file(talk)):
-            self._untold.append(talk)
+            self._unannounced.append(talk)
         renamed = self._name_cells(talk)
         talk.arrange(file.order())
         talk.leave(self._deleted)
@@ -360,7 +365,7 @@ class Notebook:
         return id_, talk
 
     def _name_cells(self, talk: Conversation) -> bool:
-        """Let a conversation have the file's ids of its cells; say whether one has another id now."""
+        """Give the cells of a conversation their ids of the file; return whether one has changed."""
         before = {id(place): place.cell for place in talk.places}
         self._file.name_cells(talk)
         renamed = [(before[id(place)], place.cell) for place in talk.places if before[id(place)] != place.cell]
@@ -410,17 +415,17 @@ def conversation_of(shell: Any, name: str = "") -> Conversation:
 
 
 def conversation(name: str = "") -> Conversation:
-    """Return the conversation of this notebook: the one that its ``%%berlin`` cells build.
+    """Return the conversation of this notebook, which its ``%%berlin`` cells are part of.
 
     Parameters
     ----------
     name : str
-        That of a further one, as in ``%%berlin -c NAME``.
+        Name of another conversation, as in ``%%berlin -c NAME``; empty for the usual one.
 
     Raises
     ------
     RuntimeError
-        Outside of IPython, as there is no notebook; make a `Conversation` of your own there.
+        Outside of IPython, where there is no notebook; use `Conversation()` there.
     """
     from IPython import get_ipython  # noqa: PLC0415 - outside of IPython it is a slow import
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.magic import Magics
 from traitlets import Bool, Dict, Enum, Float, Integer, TraitError, Unicode, observe, validate
 
-from berlin_magic.conversations.replay import mode_of
 from berlin_magic.credentials.secret import unseen
 from berlin_magic.kernel.notebook import Notebook, notebook_of
 from berlin_magic.results.budget import Budget
@@ -17,6 +16,25 @@ if TYPE_CHECKING:
     from berlin_magic.results.conversation import Conversation
 
 __all__ = ["Settings"]
+
+_CONNECTION = (
+    "provider",
+    "url",
+    "account",
+    "silence",
+    "retries",
+    "reply_limit",
+    "proxy",
+    "headers",
+    "local_threads",
+    "local_context",
+    "local_gpu_layers",
+    "local_idle",
+)
+"""Settings that say which server is asked, and how."""
+
+_CONVERSATION = ("model", "system", "context_limit", "data", "replay", "context", "history", "database")
+"""Settings of the notebook's conversations."""
 
 _HIDDEN = {"proxy", "headers"}
 """Settings that may hold a password."""
@@ -230,13 +248,13 @@ class Settings(Magics):
         super().__init__(shell, **traits)
         _hide_in(self.config)
         if shell is not None:  # without a shell it only checks a configuration
-            self.model = self.model or self.notebook.model  # what `%berlin use` has set outlives a reload
+            self.model = self.model or self.notebook.model  # the model of `%berlin use` survives a reload
             self.system = self.system or self.notebook.system
             self._apply(None)
             self._ready = True
 
     def update_config(self, config: Any) -> None:
-        """Take what `%config` sets; traitlets keeps it a second time, as it was given."""
+        """Update the configuration from `%config`; traitlets would keep a password in it as it was given."""
         _hide_in(config)
         super().update_config(config)
 
@@ -252,7 +270,7 @@ class Settings(Magics):
 
     @validate(*_HIDDEN)
     def _hide(self, proposal: Any) -> Any:
-        """Keep what may be a password from `%config` and every other place that shows settings."""
+        """Hide a value that may be a password, as `%config` and others show settings."""
         return unseen(proposal.trait.name, proposal.value)
 
     @validate("budget", "prices")
@@ -266,53 +284,15 @@ class Settings(Magics):
             raise TraitError(str(error)) from None
         return proposal.value
 
-    @observe(
-        "provider",
-        "url",
-        "account",
-        "model",
-        "system",
-        "silence",
-        "retries",
-        "reply_limit",
-        "proxy",
-        "headers",
-        "local_threads",
-        "local_context",
-        "local_gpu_layers",
-        "local_idle",
-        "context_limit",
-        "data",
-        "replay",
-        "context",
-        "history",
-        "database",
-        "budget",
-        "prices",
-    )
+    @observe(*_CONNECTION, *_CONVERSATION, "budget", "prices")
     def _apply(self, change: Any) -> None:
-        """Give the settings to the notebook, so that code which asks a conversation directly has the same."""
+        """Copy the settings to the notebook: code that asks a conversation directly has the same ones."""
         if self.shell is None:
             return
         notebook = self.notebook
-        notebook.model, notebook.system, notebook.context_limit = self.model, self.system, self.context_limit
-        notebook.replay, notebook.context = mode_of(self.replay), "server" if self.context == "server" else "client"
-        notebook.history, notebook.database = self.history, self.database
-        notebook.data = self.data  # type: ignore[assignment]  # the trait has no other values
-        notebook.connection = {
-            "provider": self.provider,
-            "url": self.url,
-            "account": self.account,
-            "silence": self.silence,
-            "retries": self.retries,
-            "reply_limit": self.reply_limit,
-            "proxy": self.proxy,
-            "headers": self.headers,
-            "local_threads": self.local_threads,
-            "local_context": self.local_context,
-            "local_gpu_layers": self.local_gpu_layers,
-            "local_idle": self.local_idle,
-        }
+        for name in _CONVERSATION:
+            setattr(notebook, name, getattr(self, name))
+        notebook.connection = {name: getattr(self, name) for name in _CONNECTION}
         notebook.costs.budget = Budget.parse(self.budget) if self.budget else None
         notebook.costs.prices = read_table(self.prices)
         notebook.apply()
