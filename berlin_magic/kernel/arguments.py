@@ -1,4 +1,4 @@
-"""Parse what stands on the line of a magic."""
+"""Parse the line of a magic."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def parse_question(parser: ArgumentParser, line: str) -> tuple[Namespace, str]:
 
 
 def _end_of_options(parser: ArgumentParser, line: str) -> int:
-    """Return where the first word stands that is neither an option nor the value of one."""
+    """Return the position of the first word that is neither an option nor the value of one."""
     end = 0
     value_follows = False
     while match := _WORD.match(line, end):

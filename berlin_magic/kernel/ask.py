@@ -42,7 +42,7 @@ _FOUND = ({"code": "what the check found", "level": "full"},)
 
 
 async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> ReplyResult:
-    """Ask what stands in a ``%%berlin`` cell, and show the reply in the cell's output.
+    """Ask the question of a ``%%berlin`` cell, and show the reply in the cell's output.
 
     Parameters
     ----------

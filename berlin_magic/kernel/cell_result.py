@@ -1,4 +1,4 @@
-"""What comes of the reply of a cell besides its output: a variable, `Out`, the text of the next cell."""
+"""The result of a cell besides its output: a variable, `Out`, the text of the next cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words after `%berlin` that are about the code of a reply."""
+"""The `%berlin` commands about the code of a reply."""
 
 from __future__ import annotations
 

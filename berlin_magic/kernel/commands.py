@@ -1,4 +1,4 @@
-"""The words after `%berlin`."""
+"""The `%berlin` commands, by their names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Complete what stands after the magics, and in the expressions of a prompt."""
+"""Complete words in the line of a magic or in an expression of a prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words after `%berlin` that are about a conversation."""
+"""The `%berlin` commands about a conversation."""
 
 from __future__ import annotations
 
