@@ -1,4 +1,4 @@
-"""Cells as places in a conversation: what each run of a cell did, and which one counts."""
+"""The places of a conversation, one for each cell, with a version for each run of the cell."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ __all__ = [
     "State",
     "SystemPrompt",
     "Version",
-    "in_the_order_of",
+    "active_turns",
+    "in_order_of",
     "merged",
     "removed",
-    "standing",
 ]
 
 
 @dataclass(eq=False, slots=True)
 class Removal:
-    """What takes turns out of the conversation: by their ids, so that a cell that is run again comes back.
+    """The removal of turns from the conversation, by their ids: a cell that is run again has new ones, so it returns.
 
     Attributes
     ----------
     kind : str
-        Which command it was.
+        The command.
     turns : tuple of str
-        The ids of what it took out.
+        The ids of the removed turns.
     """
 
     kind: RemovalKind
@@ -46,7 +46,7 @@ RemovalKind = Literal["reset", "undo", "drop"]
 
 @dataclass(eq=False, slots=True)
 class SystemPrompt:
-    """The system prompt from its cell on; `from_file` as that of a turn."""
+    """A system prompt, which holds from its cell on; `from_file` as in `Turn`."""
 
     text: str
     from_file: str = field(default="", kw_only=True)
@@ -54,15 +54,15 @@ class SystemPrompt:
 
 
 Event = Turn | Removal | SystemPrompt
-"""What a cell can do to a conversation."""
+"""A change that a cell can make to a conversation."""
 
 State = Literal["in", "deleted"]
-"""A place is part of the conversation; or its cell was deleted, or asks elsewhere by now."""
+"""Whether a place is part of the conversation; its cell may be deleted, or ask in another conversation now."""
 
 
 @dataclass(eq=False, slots=True)
 class Version:
-    """What one run of a cell did, in order."""
+    """The events of one run of a cell, in order."""
 
     run: str | None
     events: list[Event] = field(default_factory=list)
@@ -70,28 +70,28 @@ class Version:
 
     @property
     def turns(self) -> list[Turn]:
-        """Its turns alone."""
+        """The turns among the events."""
         return [event for event in self.events if isinstance(event, Turn)]
 
 
 @dataclass(eq=False, slots=True)
 class Place:
-    """Where a cell stands: its versions, oldest first, one of them in force.
+    """The position of a cell in the conversation, with its versions, oldest first; one of them is current.
 
     Attributes
     ----------
     cell : str or None
-        The cell's id; None for what was asked from nowhere in particular.
+        The cell's id; None for questions that come from no cell.
     versions : list of Version
-        All runs; none is ever taken out.
+        All runs; no version is ever removed.
     current : Version
-        The one in force.
+        The version that is part of the conversation.
     state : State
-        Whether it counts.
+        Whether the place is part of the conversation.
     key : str
-        Unique, for life.
+        A unique id that does not change.
     number : int
-        Grows along the conversation.
+        The position among the places, from 0.
     """
 
     cell: str | None
@@ -103,29 +103,28 @@ class Place:
 
 
 def removed(places: Iterable[Place]) -> set[str]:
-    """Return the ids of the turns that have been taken out of the conversation.
+    """Return the ids of the turns that commands have removed from the conversation.
 
-    What a cell has taken out stays out when the cell is deleted: people delete the cell of a command that they have
-    run.
+    They stay removed if the cell of the command is deleted: people delete the cell of a command that they have run.
     """
     return {
         id_ for place in places for event in place.current.events if isinstance(event, Removal) for id_ in event.turns
     }
 
 
-def standing(place: Place, out: Collection[str]) -> list[Turn]:
-    """Return the turns of a place that are part of the conversation; `out` are the ids of those that were taken out."""
+def active_turns(place: Place, out: Collection[str]) -> list[Turn]:
+    """Return the turns of a place that are part of the conversation; `out` are the ids of the removed ones."""
     return [
         event
         for event in place.current.events
         if isinstance(event, Turn)
-        and (place.state == "in" or event.given is not None)  # what was imported was no cell's own
+        and (place.state == "in" or event.given is not None)  # an imported turn does not belong to its cell
         and event.id not in out
     ]
 
 
-def in_the_order_of(cells: Sequence[str], places: Iterable[Place]) -> list[Place]:
-    """Return `places` in the order of `cells`; what is not among them stays behind what it stood behind."""
+def in_order_of(cells: Sequence[str], places: Iterable[Place]) -> list[Place]:
+    """Return `places` in the order of `cells`; a place of no such cell stays behind its predecessor."""
     order = {cell: number for number, cell in enumerate(cells)}
     groups: list[tuple[int, list[Place]]] = [(-1, [])]
     for place in places:
@@ -138,10 +137,10 @@ def in_the_order_of(cells: Sequence[str], places: Iterable[Place]) -> list[Place
 
 
 def merged(places: Iterable[Place], others: Iterable[Place]) -> list[Place]:
-    """Return `places` with what `others` have that they lack; nothing of either is lost.
+    """Return `places` with the events of `others` that they lack; nothing of either is lost.
 
-    A place of the same cell is the same place. A version that only the other side has joins the versions there, and
-    if it is in force on the other side, it is here too: somebody has run the cell there since.
+    Two places of the same cell are the same place. A version that only the other side has is added to the place; if
+    it is current on the other side, it becomes current here too: somebody has run the cell there since.
     """
     result = list(places)
     cells = {place.cell: place for place in result if place.cell is not None}

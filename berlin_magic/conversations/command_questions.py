@@ -1,4 +1,4 @@
-"""The questions that commands ask in the user's name."""
+"""The questions that commands such as `%berlin fix` ask."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ COMMAND_QUESTIONS: Mapping[str, str] = {
     "explain": "A cell of my notebook has raised an error. Explain what the error means, where it comes from, and how "
     f"I find such an error myself the next time.\n\n{_ABOUT}",
 }
-"""By the command; `failed_cell` and `last_error` stand for the cell and its error."""
+"""Questions by command; `failed_cell` and `last_error` are the cell and its error."""
 
 
 def command_question(command: str, text: str = "") -> str:
-    """Return what a command asks, with what the user has written after it; empty if it asks nothing."""
+    """Return the question of a command, with the text that the user wrote after it; empty if it asks nothing."""
     question = COMMAND_QUESTIONS.get(command, "")
     return "\n\n".join(filter(None, [question, question and text]))

@@ -1,4 +1,4 @@
-"""The budget of a context: which of the earlier turns fit, and which are left out; pure."""
+"""The limit of a context, in tokens: how many of the earlier turns fit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EACH = 4  # tokens around every message: role, separators (as OpenAI's cookbook
 def estimate(text: str) -> int:
     """Return about how many tokens `text` has: one for four ASCII characters, one for each other character.
 
-    It is an estimate, and is called one wherever it is shown: tokenizers differ, and none is asked here.
+    Tokenizers differ, and no tokenizer is used here, so each place that shows the number calls it an estimate.
     """
     ascii_characters = len(text.encode("ascii", "ignore"))
     return -(-ascii_characters // 4) + len(text) - ascii_characters
@@ -26,23 +26,23 @@ def estimate(text: str) -> int:
 def fitting(
     newest_first: Iterable[Iterable[Message]], fixed: Iterable[Message], limit: int, measure: Measure = estimate
 ) -> int:
-    """Return how many of the earlier turns fit; no more of them are looked at than that.
+    """Return how many of the earlier turns fit; older ones are not read.
 
     Parameters
     ----------
     newest_first : iterable of iterable of Message
         The messages of each earlier turn, the newest first.
     fixed : iterable of Message
-        What is sent in any case: the system prompt and the new question.
+        The messages that are always sent: the system prompt and the new question.
     limit : int
-        The most tokens that the whole may have.
+        The most tokens of all messages together.
     measure : callable
         Counts the tokens of a text.
 
     Returns
     -------
     int
-        Never with a gap: what is sent is an unbroken row up to the newest turn.
+        The newest turns, with no gap.
     """
     left = limit - _cost(fixed, measure)
     count = 0

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -29,45 +30,45 @@ from berlin_magic.providers.registry import named_provider
 if TYPE_CHECKING:
     from berlin_magic.providers.resolve import Connection
 
-__all__ = ["Conversation", "Host", "Settle"]
+__all__ = ["Conversation", "Host", "RecordCost"]
 
 
-def _nowhere() -> tuple[None, None]:
+def _no_cell() -> tuple[None, None]:
     return None, None
 
 
-async def _at_once() -> None:
+async def _no_wait() -> None:
     """Wait for nothing."""
 
 
-async def _unpaid(_turn: Turn, _there: Connection) -> Settle:
+async def _without_budget(_turn: Turn, _connection: Connection) -> RecordCost:
     return lambda _refused: None
 
 
-Settle = Callable[[bool], None]
-"""Writes down what a request has cost; called with whether the server has refused it, and so takes nothing for it."""
+RecordCost = Callable[[bool], None]
+"""Records the cost of a request; its argument says whether the server refused it, which then costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What a conversation needs to know of the notebook that it lives in; by default it lives in none.
+    """The notebook of a conversation, as far as the conversation uses it; by default there is none.
 
     Attributes
     ----------
     cell : callable
-        Returns the id of the cell that is running, and which execution of it this is; None for what is not known.
+        Returns the id of the running cell, and the id of this execution of it; None if one is not known.
     replays : callable
-        Returns where else stored replies may be found.
+        Returns further sources of stored replies.
     stored : callable
-        Waits until what has been journaled is on disk; not for long.
+        Waits until the journal is on disk, for a short time at most.
     reserve : callable
-        Is given a turn that is about to be sent, and over which connection; raises a `BudgetError` if it must not be.
+        Receives a turn before it is sent, with its connection; raises a `BudgetError` if the budget has no room for it.
     """
 
-    cell: Callable[[], tuple[str | None, str | None]] = _nowhere
+    cell: Callable[[], tuple[str | None, str | None]] = _no_cell
     replays: Callable[[], list[Replays]] = list
-    stored: Callable[[], Awaitable[object]] = _at_once
-    reserve: Callable[[Turn, Connection], Awaitable[Settle]] = _unpaid
+    stored: Callable[[], Awaitable[object]] = _no_wait
+    reserve: Callable[[Turn, Connection], Awaitable[RecordCost]] = _without_budget
 
 
 class Conversation(Turns):
@@ -80,26 +81,26 @@ class Conversation(Turns):
     system : str
         The system prompt.
     model : str
-        The model to ask, ``"ollama:llama3.2"`` for that of a certain provider; empty for ``BERLIN_MODEL``, or the
-        server's usual one.
+        The model to ask, ``"ollama:llama3.2"`` for a model of a certain provider; empty for ``BERLIN_MODEL``, or the
+        server's default.
     host : Host, optional
-        What it lives in: a notebook. None for a conversation of its own.
+        The notebook of the conversation; None for a conversation of no notebook.
     **connection
-        Where to ask: ``provider``, by its name, and the keywords of its class: ``url``, ``account``, ``password``,
-        ``token`` for Berlin, ``url``, ``key``, ``headers`` for OpenAI's protocol, ``proxy``, ``silence``, ``retries``
-        and ``reply_limit`` (bytes; 0 for no limit) for all.
-        With none of them here, in `Berlin.url` or in the environment, the embedded server is asked.
+        The connection settings: ``provider``, by its name, and the keywords of its class: ``url``, ``account``,
+        ``password``, ``token`` for Berlin, ``url``, ``key``, ``headers`` for OpenAI's protocol, ``proxy``,
+        ``silence``, ``retries`` and ``reply_limit`` (bytes; 0 for no limit) for all.
+        If no server is named here, in `Berlin.url` or in the environment, the embedded server is asked.
 
     Attributes
     ----------
     replay : str
-        ``"off"``; ``"auto"``: if the whole request is one that was answered before, the stored reply is given;
-        ``"only"``: and if it is not, there is an error.
+        ``"off"``: never replay; ``"auto"``: give the stored reply if the same request was answered before;
+        ``"only"``: the same, with an error if there is no stored reply.
     context : str
-        ``"client"``: each question is sent with all that stands before it. ``"server"``: the server keeps the context,
+        ``"client"``: each question is sent with the turns before it. ``"server"``: the server keeps the context,
         and only the newest message is sent (Berlin's servers alone).
     data : str
-        The most of any value of an earlier prompt that is sent again: ``"full"``, ``"sample"`` or ``"schema"``.
+        The highest level at which a value of an earlier prompt is sent again: ``"full"``, ``"sample"`` or ``"schema"``.
     context_limit : int or None
         The most tokens that are sent with a question, estimated from characters; the oldest turns are left out.
 
@@ -115,7 +116,10 @@ class Conversation(Turns):
         super().__init__(system)
         self.model = model
         if any(connection.get(name) for name in SERVER_SETTINGS) and (prefix := named_provider(model)[0]):
-            connection = {"provider": prefix, **connection}  # they can't be for another
+            connection = {
+                "provider": prefix,
+                **connection,
+            }  # server settings belong to the provider that the model names
         self.connection = {name: unseen(name, value) for name, value in connection.items()}
         self.context: Literal["client", "server"] = "client"
         self.renewed = False
@@ -139,24 +143,24 @@ class Conversation(Turns):
         model, system : str, optional
             For this question only.
         **options
-            The engine's: ``temperature``, ``max_tokens``, …
+            Options of the engine: ``temperature``, ``max_tokens``, …
 
         Raises
         ------
         BerlinError
-            What kept the reply from being whole; what had arrived is kept, in the conversation too.
+            If the reply is not complete; the part that arrived is kept, in the conversation too.
         """
         return text_of(self.events(prompt, model=model, system=system, **hide_secrets(options)))
 
     async def events(
         self, prompt: str, *, model: str = "", system: str | None = None, **options: Any
     ) -> AsyncGenerator[Event, None]:
-        """Ask `prompt` as `stream` does, and yield all that arrives as `berlin_magic.messages.Event`.
+        """Ask `prompt` as `stream` does, and yield each `berlin_magic.messages.Event` of the reply.
 
         The first is a `Started`, unless the reply is a stored one.
         """
-        turn, way = self._put(prompt, model, system, hide_secrets(options))
-        async with aclosing(self.answer(turn, **way)) as events:
+        turn, settings = self._put(prompt, model, system, hide_secrets(options))
+        async with aclosing(self.answer(turn, **settings)) as events:
             async for event in events:
                 yield event
 
@@ -168,14 +172,14 @@ class Conversation(Turns):
         options: Mapping[str, Any],
         question: Sequence[Part] = (),
     ) -> tuple[Turn, dict[str, Any]]:
-        """Put a question in the place of the running cell; return its turn, and where to ask it."""
+        """Add a question at the place of the running cell; return its turn and the connection settings in `options`."""
         cell, run = self._host.cell()
         given = {name: value for name, value in options.items() if name not in CONNECTION_SETTINGS}
-        where = {name: value for name, value in options.items() if name in CONNECTION_SETTINGS}
+        settings = {name: value for name, value in options.items() if name in CONNECTION_SETTINGS}
         turn = self.ask_in(
             cell, run, prompt, model=model or self.model, system=system, options=given, question=question
         )
-        return turn, where
+        return turn, settings
 
     def ask_in(
         self,
@@ -189,14 +193,14 @@ class Conversation(Turns):
         question: Sequence[Part] = (),
         values: Sequence[Mapping[str, Any]] = (),
     ) -> Turn:
-        """Put a question in its place and return it, to be answered by `answer`.
+        """Add a question at the place of its cell and return its turn, for `answer`.
 
         Raises
         ------
         ValueError
             If the options are not JSON; nothing has changed.
         ContextOnServerError
-            If the server keeps the context, and has another than this place; nothing has changed.
+            If the server keeps the context, and its context is not that of this place; nothing has changed.
         """
         given = {name: value for name, value in (options or {}).items() if value is not None}
         try:
@@ -205,7 +209,7 @@ class Conversation(Turns):
             raise ValueError(f"the options must be numbers, texts, lists and dicts: {error}") from None
         parent = ""
         if self.context == "server":
-            earlier = [turn for turn in self.earlier(cell, run) if turn.standing]
+            earlier = [turn for turn in self.earlier(cell, run) if turn.context_messages]
             chosen = self.system_for(cell) if system is None else system
             parent = continued(self.every_turn(), earlier, chosen, renewed=self.renewed)
         turn = self.begin(
@@ -225,31 +229,32 @@ class Conversation(Turns):
         return turn
 
     async def resolved(self, turn: Turn) -> Connection:
-        """Return the connection that `turn` would be asked over; nothing is sent to it."""
+        """Return the connection that `turn` would be sent over; nothing is sent."""
         connect = await in_thread(_connect)
         return await connect(turn.model, **merge_settings(self.connection, {}, turn.model))
 
     async def answer(
-        self, turn: Turn, *, replay: Mode | None = None, there: Connection | None = None, **way: Any
+        self, turn: Turn, *, replay: Mode | None = None, connection: Connection | None = None, **settings: Any
     ) -> AsyncGenerator[Event, None]:
-        """Answer a turn that `ask_in` gave, yield what arrives, and leave the turn ended, whatever happens.
+        """Answer a turn that `ask_in` has returned, and yield the events of its reply; the turn has ended afterwards.
 
         Parameters
         ----------
         turn : Turn
-            Running, and answered by nobody else. It has taken each event before that is yielded.
+            A running turn. Each event is added to it before it is yielded. Call `answer` once for each turn.
         replay : str, optional
-            In place of the conversation's own.
-        there : Connection, optional
-            What `resolved` has returned; who asks many questions resolves once.
-        **way
-            Where to ask, in place of the conversation's own; it is not recorded.
+            The mode for this turn, in place of `Conversation.replay`.
+        connection : Connection, optional
+            A connection that `resolved` has returned, so that many questions can share it.
+        **settings
+            Connection settings for this turn, in place of the conversation's; they are not recorded.
         """
-        way = hide_secrets(way)
+        settings = hide_secrets(settings)
         turn.request = self._digests.of(turn, turn.model or os.environ.get("BERLIN_MODEL", ""))
         try:
             stored = self._stored(turn, replay or self.replay)
-            async with aclosing(self._asked(turn, way, there) if stored is None else _replayed(turn, stored)) as events:
+            reply = self._asked(turn, settings, connection) if stored is None else _replayed(turn, stored)
+            async with aclosing(reply) as events:
                 async for event in events:
                     self._take(turn, event)
                     yield event
@@ -263,24 +268,24 @@ class Conversation(Turns):
         await self._host.stored()  # a turn is durable when it ends
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything there is, former versions included, to a JSON file that `load` reads."""
+        """Write the conversation, former versions included, to a JSON file that `load` reads."""
         Path(path).write_text(json.dumps(self.record(), ensure_ascii=True, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], **settings: Any) -> Self:
-        """Return the conversation that `save` wrote, that a list of messages holds, or that is in a notebook file.
+        """Return the conversation in a file: one of `save`, a list of messages, or a notebook.
 
         Parameters
         ----------
         path : path
-            ``.json`` of `save` or of an export, ``.jsonl``, or ``.ipynb``, of which the unnamed conversation is taken.
+            ``.json`` of `save` or of an export, ``.jsonl``, or ``.ipynb``, whose unnamed conversation is read.
         **settings
-            As for the class.
+            The keywords of the class.
 
         Raises
         ------
         ValueError
-            If the file is none of these.
+            If the file has another format.
         """
         file = Path(path)
         talk = cls(**settings)
@@ -298,33 +303,36 @@ class Conversation(Turns):
         return talk
 
     def export(self, path: str | os.PathLike[str]) -> None:
-        """Write the conversation as it stands to a file: ``.md``, ``.json`` (the list of messages) or ``.jsonl``."""
+        """Write the current turns to a file: ``.md``, ``.json`` (the list of messages) or ``.jsonl``."""
         file = Path(path)
         file.write_text(export.exported(self, self.messages, file.suffix), encoding="utf-8")
 
-    async def _asked(self, turn: Turn, way: Mapping[str, Any], there: Connection | None) -> AsyncGenerator[Event, None]:
+    async def _asked(
+        self, turn: Turn, settings: Mapping[str, Any], connection: Connection | None
+    ) -> AsyncGenerator[Event, None]:
         caution = ""
-        if there is None:
-            # In a thread: importing what speaks HTTP takes a while, and the user's loop goes on meanwhile.
+        if connection is None:
+            # In a thread: importing the HTTP client takes a while, and the user's event loop goes on meanwhile.
             connect = await in_thread(_connect)
-            there = await connect(turn.model, **merge_settings(self.connection, way, turn.model))
-            found = there
-            caution = await in_thread(lambda: found.provider.caution(found.model))
+            connection = await connect(turn.model, **merge_settings(self.connection, settings, turn.model))
+            caution = await in_thread(partial(connection.provider.caution, connection.model))
         from berlin_magic.credentials.redaction import redacted, untraced  # noqa: PLC0415 - loaded by `connect`
 
-        provider = there.provider
+        provider = connection.provider
         turn.wanted = turn.model
-        yield Started(provider.name, there.model, there.embedded, caution, there.where)
+        yield Started(provider.name, connection.model, connection.embedded, caution, connection.where)
         if turn.server and "parent" not in provider.parameters():
             turn.server, turn.alone = "", False  # the server keeps no context
         kept = {"parent": turn.server} if turn.server else {}
         asked = turn.asked_within(self.data)
         messages = asked[-1:] if turn.alone else asked
         provider.refuse_files(messages)
-        settle, refused = await self._host.reserve(turn, there), False
+        record_cost, refused = await self._host.reserve(turn, connection), False
         try:
             stream = events_of(
-                provider.stream(turn.model, messages, **there.settings, **kept, **there.options(turn.options)),
+                provider.stream(
+                    turn.model, messages, **connection.settings, **kept, **connection.options(turn.options)
+                ),
                 provider.name,
             )
             parser = ThinkingParser()
@@ -339,11 +347,11 @@ class Conversation(Turns):
                 yield part
         except BerlinError as error:
             refused = not turn.parts and not isinstance(error, IncompleteReplyError)
-            raise redacted(error, there.secrets) from None  # another package's provider may quote anything
+            raise redacted(error, connection.secrets) from None  # another package's provider may quote anything
         except asyncio.CancelledError as error:
             raise untraced(error) from None  # the caller that cancels sees the frames that were waiting
         finally:
-            settle(refused)
+            record_cost(refused)
 
     def _stored(self, turn: Turn, mode: Mode) -> StoredReply | None:
         if mode == "off":
@@ -357,16 +365,16 @@ class Conversation(Turns):
                 return found
         if mode == "only":
             question = " ".join(turn.prompt.split())
-            where = f"The question of cell {turn.cell}" if turn.cell else "The question"
+            subject = f"The question of cell {turn.cell}" if turn.cell else "The question"
             if names := sorted({name for replays in everywhere for name in replays.changed_since(turn)}):
                 shown = ", ".join(f"`{name[:60]}`" for name in names)
                 raise NotStoredError(
-                    f"{where} was answered on other data: {question[:80]!r}.\n"
+                    f"{subject} was answered on other data: {question[:80]!r}.\n"
                     f'{shown} changed since; replay = "auto" asks it anew.'
                 )
             raise NotStoredError(
-                f"{where} is not stored: {question[:80]!r}.\n"
-                'It, or what stands before it, has changed since it was answered; replay = "auto" asks it anew.'
+                f"{subject} is not stored: {question[:80]!r}.\n"
+                'It, or a turn before it, has changed since it was answered; replay = "auto" asks it anew.'
             )
         return None
 
@@ -383,8 +391,8 @@ class Conversation(Turns):
                 case Image(url):
                     self.journal.delta(turn.id, "image", url)
 
-    def _alike(self) -> Self:
-        other = super()._alike()
+    def _empty_copy(self) -> Self:
+        other = super()._empty_copy()
         other.model, other.connection = self.model, dict(self.connection)
         other.replay, other.context, other.renewed, other.data = self.replay, self.context, True, self.data
         other._host = Host(reserve=self._host.reserve)  # noqa: SLF001 - its own class; the same budget pays

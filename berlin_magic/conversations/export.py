@@ -1,4 +1,4 @@
-"""Formats: a conversation as a file to read, to send on, or to take in again; pure."""
+"""The formats of exported conversations: Markdown, JSON and JSON lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from berlin_magic.messages import Message, text_in, with_parts
 __all__ = ["SUFFIXES", "exported", "messages_in", "record_in"]
 
 SUFFIXES = (".md", ".json", ".jsonl")
-"""What can be exported."""
+"""The suffixes of the files to which a conversation can be exported."""
 
 
 def exported(turns: Iterable[Turn], messages: Iterable[Message], suffix: str) -> str:
@@ -24,7 +24,7 @@ def exported(turns: Iterable[Turn], messages: Iterable[Message], suffix: str) ->
     turns : iterable of Turn
         The conversation; for ``.md``.
     messages : iterable of Message
-        The same as messages, the system prompt first.
+        The same conversation as messages, the system prompt first.
     suffix : str
         ``.md``, to read; ``.json``, the usual list of messages; ``.jsonl``, a message a line.
 
@@ -54,12 +54,10 @@ def _json(value: object, indent: int | None = None) -> str:
 
 
 def _markdown(turns: Iterable[Turn], messages: list[Message]) -> str:
-    parts = (
-        [f"> {line}" if line else ">" for line in text_in(messages[0]["content"]).split("\n")]
-        if (messages and messages[0]["role"] == "system")
-        else []
-    )
-    blocks = ["\n".join(parts)] if parts else []
+    blocks = []
+    if messages and messages[0]["role"] == "system":
+        lines = text_in(messages[0]["content"]).split("\n")
+        blocks.append("\n".join(f"> {line}" if line else ">" for line in lines))
     for turn in turns:
         if turn.given is not None:
             blocks += [f"## {message['role'].capitalize()}\n\n{text_in(message['content'])}" for message in turn.given]
@@ -76,7 +74,7 @@ def messages_in(text: str, suffix: str) -> list[Message]:
     Raises
     ------
     ValueError
-        If there are none, or what is there is not a message.
+        If there are no messages, or an item is not a message.
     """
     if suffix == ".jsonl":
         return _messages([_parsed(line) for line in text.split("\n") if line.strip()])
@@ -103,7 +101,7 @@ def record_in(text: str) -> Record | None:
     Raises
     ------
     ValueError
-        If it is one of a newer version.
+        If a newer version has saved it.
     """
     content: Any = _parsed(text)
     if not isinstance(content, dict) or "events" not in content or not isinstance(content.get("format"), int):

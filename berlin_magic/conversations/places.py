@@ -1,4 +1,4 @@
-"""The places in which the turns of a conversation stand; pure, with no network, kernel or clock."""
+"""The places of a conversation: its cells in order, each with the turns of its runs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from berlin_magic.conversations import serialization
-from berlin_magic.conversations.cells import Event, Place, Removal, SystemPrompt, Version, in_the_order_of, merged
+from berlin_magic.conversations.cells import Event, Place, Removal, SystemPrompt, Version, in_order_of, merged
 from berlin_magic.conversations.order import Order
 from berlin_magic.conversations.serialization import Journal, Record
 from berlin_magic.conversations.turn import Turn
@@ -15,7 +15,7 @@ __all__ = ["Places"]
 
 
 class Places:
-    """Where the turns of a conversation stand; `Turns` adds how it grows.
+    """The places of a conversation; its subclass `Turns` asks questions and runs commands.
 
     Attributes
     ----------
@@ -28,14 +28,14 @@ class Places:
         self._places: list[Place] = []
         self._by_cell: dict[str, Place] = {}
         self._by_id: dict[str, Turn] = {}
-        self._where: dict[str, tuple[Place, Version]] = {}
+        self._location: dict[str, tuple[Place, Version]] = {}
         self._prompts: list[Place] | None = None  # the places that set a system prompt
         self._order = Order()
         self.journal: Journal | None = None
 
     @property
     def system(self) -> str:
-        """The system prompt, as it holds at the end; setting it holds from there on."""
+        """The system prompt at the end of the conversation; a new one holds from there on."""
         return self._system_before(len(self._places))
 
     @system.setter
@@ -51,30 +51,30 @@ class Places:
 
     @property
     def first_system(self) -> str:
-        """The system prompt that holds until a cell sets another."""
+        """The system prompt up to the first cell that sets another."""
         return self._system
 
     def system_for(self, cell: str | None) -> str:
-        """Return the system prompt that a question of `cell` is asked with."""
-        own = self._find(cell)
+        """Return the system prompt of a question of `cell`."""
+        own = self.place_of_cell(cell)
         return self._system_before(len(self._places) if own is None else own.number + 1)
 
     def set_system(self, text: str, *, cell: str | None = None, run: str | None = None) -> None:
-        """Set the system prompt for what stands after `cell`."""
+        """Set the system prompt for the places after `cell`."""
         place, version = self._version(cell, run)
         self._add(place, version, SystemPrompt(text))
 
     @property
     def places(self) -> Sequence[Place]:
-        """Where its cells stand, the deleted ones included."""
+        """The places in order, those of deleted cells included."""
         return tuple(self._places)
 
     def place_of_cell(self, cell: str | None) -> Place | None:
-        """Return where a cell stands; None if it has none."""
-        return self._find(cell)
+        """Return the place of a cell; None if it has no place."""
+        return None if cell is None else self._by_cell.get(cell)
 
-    def leave(self, cells: Collection[str]) -> None:
-        """Let the turns of these cells leave the conversation; running one again brings it back to its place."""
+    def remove_cells(self, cells: Collection[str]) -> None:
+        """Remove the turns of these cells from the conversation; a cell that is run again returns to its place."""
         for cell in cells:
             place = self._by_cell.get(cell)
             if place is not None and place.state == "in":
@@ -82,17 +82,17 @@ class Places:
                 self._changed(place)
 
     def arrange(self, cells: Sequence[str]) -> None:
-        """Put the places in the order of `cells`; what is not among them stays behind what it stood behind."""
+        """Put the places in the order of `cells`; a place of no such cell stays behind its predecessor."""
         if cells:
-            self._places = in_the_order_of(cells, self._places)
+            self._places = in_order_of(cells, self._places)
             self._renumber()
 
     def name_cell(self, cell: str, turns: Iterable[str]) -> None:
-        """Let `cell` be the cell that the turns with these ids were asked in.
+        """Set the cell of the turns with these ids.
 
-        What was asked with no cell known, or with another id for it, is then replaced when the cell is run again.
+        Turns that had no cell, or another id for it, are then replaced when the cell is run again.
         """
-        found = {self._where[id_][0].key: self._where[id_][0] for id_ in turns if id_ in self._where}
+        found = {self._location[id_][0].key: self._location[id_][0] for id_ in turns if id_ in self._location}
         places = sorted(found.values(), key=lambda place: place.number)
         if own := self._by_cell.get(cell):
             places = [own, *(place for place in places if place is not own)]
@@ -110,21 +110,21 @@ class Places:
         self._renumber()
 
     def before(self, place: Place) -> list[Turn]:
-        """Return the turns that stand before what `place` does next."""
+        """Return the turns up to the last event of `place`."""
         return list(self._order.turns(self._places, place.number + 1))
 
     def stale(self) -> set[str]:
-        """Return the ids of the turns that were asked on something else than what stands before them now."""
+        """Return the ids of the turns whose context has changed since they were asked."""
         return self._order.stale(self._places)
 
     def place_of(self, turn: Turn) -> Place:
-        """Return where `turn` stands, also if it is a former version; ValueError if it is not of these."""
+        """Return the place of `turn`, which may be a former version; ValueError if it is not of this conversation."""
         if self._by_id.get(turn.id) is not turn:
             raise ValueError("the turn is not of this conversation")
-        return self._where[turn.id][0]
+        return self._location[turn.id][0]
 
     def make_current(self, place: Place, version: Version) -> None:
-        """Put a former version of `place` in force again."""
+        """Make a former version of `place` the current one."""
         if version not in place.versions:
             raise ValueError("the version is not of this place")
         former, place.current = place.current, version
@@ -136,18 +136,18 @@ class Places:
         return self._by_id.get(id_)
 
     def every_turn(self) -> list[Turn]:
-        """Return all turns there are, former versions and deleted cells included."""
+        """Return all turns, former versions and deleted cells included."""
         return list(self._by_id.values())
 
     def every_event(self) -> Iterator[tuple[Place, Version, Event]]:
-        """Yield all that happened, with where it stands, former versions and deleted cells included."""
+        """Yield all events, each with its place and version, former versions and deleted cells included."""
         for place in self._places:
             for version in place.versions:
                 for event in version.events:
                     yield place, version, event
 
     def record(self) -> Record:
-        """Return everything as plain JSON."""
+        """Return the whole conversation as plain JSON."""
         return {
             "format": serialization.FORMAT,
             "system": self._system,
@@ -156,12 +156,12 @@ class Places:
         }
 
     def read(self, record: Mapping[str, Any]) -> list[str]:
-        """Add what `record` has made of another conversation; what is here already stays as it is.
+        """Add the conversation that `record` has returned; events that are here already are not changed.
 
         Returns
         -------
         list of str
-            What could not be read, and was left out.
+            A message for each record that could not be read, and was left out.
         """
         problems: list[str] = []
         if isinstance(text := record.get("system"), str) and not self._system:
@@ -172,14 +172,14 @@ class Places:
         return problems
 
     def add_copies(self, turns: Iterable[Turn]) -> None:
-        """Add turns of another conversation, as they are, in no cell."""
+        """Add copies of another conversation's turns, in no cell."""
         for turn in turns:
             version = Version(turn.run, [turn.copied()])
             self._places.append(Place(None, [version], version, number=len(self._places)))
         self._reindex()
 
     def forget(self) -> None:
-        """Lose everything, former versions too; what is running goes on, and joins nothing."""
+        """Delete all places, former versions too; a running turn goes on, and is not part of the conversation."""
         self._places.clear()
         self._reindex()
 
@@ -191,23 +191,23 @@ class Places:
             self._note_event(*entry)
 
     def note(self, turn: Turn) -> None:
-        """Note a change of `turn`, also in the journal."""
-        if turn.id in self._where:
-            place, version = self._where[turn.id]
+        """Take a change of `turn` into account, and write it to the journal."""
+        if turn.id in self._location:
+            place, version = self._location[turn.id]
             self._order.cut(place)
             self._note_event(place, version, turn)
 
-    def tell_from_file(self) -> None:
-        """Take note that the user was told of what comes from a notebook file."""
+    def mark_as_announced(self) -> None:
+        """Record that a message has told the user which turns come from a notebook file."""
         self._set_from_file("unsaid", "said")
 
     def trust(self, requests: Mapping[str, object]) -> int:
-        """Count what comes from a notebook file as the user's own; return how many turns that are.
+        """Trust the turns that come from a notebook file; return how many they are.
 
         Parameters
         ----------
         requests : mapping
-            The digests of the turns' requests as the file tells them, by which their replies can be replayed.
+            The digests of the turns' requests in the file, by turn; with them the replies can be replayed.
         """
         turns = [turn for turn in self._by_id.values() if turn.from_file]
         for turn in turns:
@@ -223,12 +223,9 @@ class Places:
                 event.from_file = after
                 self._note_event(place, version, event)
 
-    def _find(self, cell: str | None) -> Place | None:
-        return None if cell is None else self._by_cell.get(cell)
-
     def _version(self, cell: str | None, run: str | None) -> tuple[Place, Version]:
-        """Return the place of a cell and the version that this run of it makes; both made if there is none."""
-        place = self._find(cell)
+        """Return the place and the version of a run of a cell; both are made if they do not exist."""
+        place = self.place_of_cell(cell)
         if place is None:
             version = Version(run)
             place = Place(cell, [version], version, number=len(self._places))
@@ -247,18 +244,18 @@ class Places:
         version.events.append(event)
         if isinstance(event, Turn):
             self._by_id[event.id] = event
-            self._where[event.id] = place, version
+            self._location[event.id] = place, version
             self._order.cut(place)
         else:
-            self._forget_what_follows_from(place, version)
+            self._invalidate(place, version)
         self._note_event(place, version, event)
 
     def _changed(self, place: Place, *versions: Version) -> None:
-        """Take note that something else counts at `place`: in place of, or with, what these versions did."""
-        self._forget_what_follows_from(place, *versions)
+        """Take a change of `place`, to or from these versions, into account, and write it to the journal."""
+        self._invalidate(place, *versions)
         self._note_place(place)
 
-    def _forget_what_follows_from(self, place: Place, *versions: Version) -> None:
+    def _invalidate(self, place: Place, *versions: Version) -> None:
         events = [event for version in versions for event in version.events]
         if any(isinstance(event, SystemPrompt) for event in events):
             self._prompts = None
@@ -274,7 +271,7 @@ class Places:
         return self._prompts
 
     def _system_before(self, end: int) -> str:
-        """Return the system prompt that holds after the places up to number `end`: the last one set there."""
+        """Return the system prompt after the first `end` places: the last one that they set."""
         places = [place for place in self._setting_prompts() if place.number < end]
         texts = [
             event.text for place in places[-1:] for event in place.current.events if isinstance(event, SystemPrompt)
@@ -282,7 +279,7 @@ class Places:
         return texts[-1] if texts else self._system
 
     def _join(self, place: Place, other: Place) -> None:
-        """Let what `other` did have been done at `place`: as a sequence, if neither knew its cell; else as versions."""
+        """Move the events of `other` to `place`: into its version if neither had a cell, else as further versions."""
         fresh = len(place.versions) == len(other.versions) == 1 and other.cell is None and place.current.run is None
         if fresh:
             place.current.events += other.current.events
@@ -301,19 +298,19 @@ class Places:
         self._reindex()
 
     def _reindex(self) -> None:
-        """Set up anew what is looked up by cells and by ids."""
+        """Build the indexes by cell and by turn again."""
         self._order.clear()
         self._prompts = None
         self._by_cell.clear()
         self._by_id.clear()
-        self._where.clear()
+        self._location.clear()
         for place in self._places:
             if place.cell is not None:
                 self._by_cell.setdefault(place.cell, place)
         for place, version, event in self.every_event():
             if isinstance(event, Turn):
                 self._by_id[event.id] = event
-                self._where[event.id] = place, version
+                self._location[event.id] = place, version
 
     def _note_place(self, place: Place) -> None:
         if self.journal is not None:

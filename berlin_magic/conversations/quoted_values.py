@@ -1,7 +1,7 @@
-"""Say whether values that a prompt has quoted are still what they were; pure.
+"""Comparison of the values that a prompt has quoted with their values now.
 
-What a turn records of a value has under ``uses`` the variables that its expression looked up, each with a fingerprint:
-``KEY:PRECISION:DIGEST``. KEY names the key that it was made with, and PRECISION is ``unknown`` if it tells nothing.
+The record of a value has under ``uses`` the variables that its expression looked up, each with a fingerprint:
+``KEY:PRECISION:DIGEST``. KEY names the key of the digest; PRECISION is ``unknown`` if the digest says nothing.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ __all__ = ["changed", "uses_in"]
 
 
 def uses_in(values: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the variables that the values of a prompt were made of, with their fingerprints."""
+    """Return the variables in the values of a prompt, with their fingerprints."""
     return {name: mark for value in values for name, mark in (value.get("uses") or {}).items()}
 
 
 def changed(then: Mapping[str, str], now: Callable[[str], str | None]) -> list[str]:
-    """Return the variables that are no longer what they were.
+    """Return the variables that have changed.
 
     Parameters
     ----------

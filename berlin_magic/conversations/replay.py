@@ -1,4 +1,4 @@
-"""Replies to replay, out of a file: a notebook, a saved conversation or an export."""
+"""Replay: stored replies of a conversation or a file, by the digests of their requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 from berlin_magic.conversations import export
 from berlin_magic.conversations.quoted_values import changed
@@ -21,16 +21,16 @@ from berlin_magic.messages import Message, text_in
 __all__ = ["OWN", "Digests", "Mode", "Replays", "StoredReply", "digest", "mode_of", "replays_from"]
 
 Mode = Literal["off", "auto", "only"]
-"""Always ask; ask if no reply is stored; never ask."""
+"""``off``: always ask; ``auto``: ask if no reply is stored; ``only``: never ask."""
 
 
 OWN = ("this conversation", "this notebook")
-"""Where a stored reply is found that is the user's own, and not from a file that they have named."""
+"""The sources of stored replies that are the user's own, not a file that they have named."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply, who gave it, where it was found, which variables its question had quoted, and why it ended."""
+    """A stored reply: its text, model, provider and source, the variables in its question, and why it ended."""
 
     text: str
     model: str = ""
@@ -43,10 +43,9 @@ class StoredReply:
 
 def mode_of(text: str) -> Mode:
     """Return `text` as a mode; ValueError if it is not one."""
-    for mode in get_args(Mode):
-        if text == mode:
-            return mode  # type: ignore[no-any-return]
-    raise ValueError(f"replay is one of {', '.join(get_args(Mode))}, not {text!r:.40}")
+    if text not in get_args(Mode):
+        raise ValueError(f"replay is one of {', '.join(get_args(Mode))}, not {text!r:.40}")
+    return cast("Mode", text)
 
 
 def digest(messages: Iterable[Message], model: str | None = None, options: Mapping[str, Any] | None = None) -> str:
@@ -55,12 +54,12 @@ def digest(messages: Iterable[Message], model: str | None = None, options: Mappi
     Parameters
     ----------
     messages : iterable of Message
-        Context and question.
+        The context and the question.
     model : str, optional
         The model by its name, "" if the user names none. None if it is not known, as in a plain list of
         messages: such a digest is never equal to one with a model.
     options : mapping, optional
-        The engine's; one that is None counts as not given.
+        Options of the engine; None for a value means not given.
     """
     given = {name: value for name, value in (options or {}).items() if value is not None}
     request = [[[message["role"], message["content"]] for message in messages], model, given]
@@ -68,7 +67,7 @@ def digest(messages: Iterable[Message], model: str | None = None, options: Mappi
 
 
 class Digests:
-    """The digests of requests that follow each other: what was digested before is not digested again.
+    """The digests of successive requests of a conversation; messages that were digested before are not read again.
 
     The JSON that `digest` digests begins with the messages, so that the state after the earlier ones can be kept.
     """
@@ -90,7 +89,7 @@ class Digests:
             self._system, self._state, self._count = turn.system, hashlib.sha256(b"[["), 0
             self._add([{"role": "system", "content": turn.system}] if turn.system else [])
         for link in reversed(new):
-            self._add(() if link.turn is None else link.turn.standing)
+            self._add(() if link.turn is None else link.turn.context_messages)
         self._link = before
         state = self._state.copy()
         given = {name: value for name, value in turn.options.items() if value is not None}
@@ -106,7 +105,7 @@ class Digests:
 
 
 class Replays:
-    """Replies by the digests of their requests; `found_in` says where they are from."""
+    """Stored replies by the digests of their requests; `found_in` names their source."""
 
     def __init__(self, found_in: str = "this notebook") -> None:
         self._found_in = found_in
@@ -114,30 +113,30 @@ class Replays:
         self._uses: dict[str, Mapping[str, str]] = {}
 
     def add(self, request: str, reply: StoredReply) -> None:
-        """Keep a reply; a later one for the same request, asked on the same data, takes its place."""
+        """Add a reply; it replaces an earlier one to the same request with the same data."""
         known = self._replies.setdefault(request, {})
         data = tuple(sorted(reply.uses.items()))
         known.pop(data, None)
         known[data] = reply
 
     def add_turns(self, turns: Iterable[Turn]) -> None:
-        """Keep the replies of the turns that are complete, and not from a file that the user does not trust."""
+        """Add the replies of the complete turns, except those from a file that the user does not trust."""
         for turn in turns:
             images = tuple(image.url for image in turn.images)
             if turn.finish == "complete" and turn.request and (turn.length or images) and not turn.from_file:
                 uses = turn.uses
                 self._uses[turn.prompt] = uses
-                who = (turn.model, turn.provider)
-                reply = StoredReply(turn.reply, *who, self._origin(turn), uses, images, turn.reason)
+                origin = self._origin(turn)
+                reply = StoredReply(turn.reply, turn.model, turn.provider, origin, uses, images, turn.reason)
                 self.add(turn.request, reply)
 
     def _origin(self, turn: Turn) -> str:
-        """Return where a reply is from: one that was replayed from a file stays of that file, wherever it is stored."""
+        """Return the source of a reply: for one that was replayed from a file, that file."""
         is_of_file = self._found_in in OWN and turn.replayed_from not in {"", *OWN}
         return turn.replayed_from if is_of_file else self._found_in
 
     def add_messages(self, messages: Iterable[Message]) -> None:
-        """Keep the answers of a plain list of messages; it has no model and no options, so these are not compared."""
+        """Add the replies in a plain list of messages; it has no model and no options, so these are not compared."""
         before: list[Message] = []
         for message in messages:
             if message["role"] == "assistant":
@@ -147,7 +146,7 @@ class Replays:
     def find(
         self, messages: Iterable[Message], request: str, uses: Mapping[str, str] | None = None
     ) -> StoredReply | None:
-        """Return the reply to a request, given both ways, if the variables that it quotes are what they were."""
+        """Return the stored reply to a request, if the variables in its question have not changed."""
         for stored in (self._replies.get(request), self._replies.get(digest(messages))):
             for reply in reversed((stored or {}).values()):
                 if not changed(reply.uses, (uses or {}).get):
@@ -165,13 +164,13 @@ def replays_from(path: Path) -> Replays:
     Parameters
     ----------
     path : Path
-        ``.ipynb``; ``.json`` of `Conversation.save`; or a list of messages (``.json``, ``.jsonl``), which tells no
-        model and no options: there the messages alone decide.
+        ``.ipynb``; ``.json`` of `Conversation.save`; or a list of messages (``.json``, ``.jsonl``), which has no
+        model and no options, so that messages alone are compared.
 
     Raises
     ------
     ReplayFileError
-        If it can't be read, or is none of these.
+        If the file can't be read, or has another format.
     """
     replays = Replays(path.name if path.suffix else f"the file {path.name}")  # never one of OWN
     try:

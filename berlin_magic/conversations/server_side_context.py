@@ -1,4 +1,4 @@
-"""The context that a server keeps: what it holds of a conversation, and whether a question can build on it; pure."""
+"""The context that a server keeps: whether a question can continue it."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ __all__ = ["continued"]
 
 
 def continued(turns: Iterable[Turn], earlier: Sequence[Turn], system: str, *, renewed: bool) -> str:
-    """Return the server's id of the conversation that a question goes on with; "" if it has to begin a new one.
+    """Return the server's id of the conversation that a question continues; "" if it begins a new one.
 
-    A server that keeps the context adds each finished turn to what it has under one ``parentMessageId``, and it can
-    neither change nor drop one of them (protocol page, "Chat").
+    A server that keeps the context adds each complete turn to the conversation of one ``parentMessageId``; it can
+    neither change nor remove a turn (protocol page, "Chat").
 
     Parameters
     ----------
     turns : iterable of Turn
-        All there are, former versions too; their `begun` says in which order they were asked.
+        All turns, former versions too; `begun` gives the order in which they were asked.
     earlier : sequence of Turn
-        What the question is to be asked on.
+        The turns before the question.
     system : str
-        The system prompt that it is to be asked with.
+        The system prompt of the question.
     renewed : bool
-        Whether the user wants a new conversation there.
+        Whether the user wants a new conversation on the server.
 
     Raises
     ------
     ContextOnServerError
-        If the server holds something else; nothing has been sent.
+        If the context on the server is another; nothing has been sent.
     """
     asked = sorted((turn for turn in turns if turn.server), key=lambda turn: turn.begun or 0.0)
     if renewed or not earlier or not asked:

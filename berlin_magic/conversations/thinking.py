@@ -1,7 +1,7 @@
-"""Reasoning that a server sends inside the text, between ``<think>`` tags.
+"""Parser of reasoning that a server sends inside the text, between ``<think>`` tags.
 
-Servers without a parser for it send what a reasoning model writes as it is: ``<think>…</think>`` at the beginning, or
-the closing tag alone, if their template has written the opening one.
+Servers without such a parser send the text of a reasoning model unchanged: ``<think>…</think>`` at the beginning, or
+the closing tag alone, if the opening one is part of their template.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class ThinkingParser:
 
     A block at the very beginning is reasoning. A closing tag alone on its line, outside of code and with no opening tag
     before it, makes everything before it reasoning, although it may have been shown: `TextWasReasoning` says so. Any
-    other tag is text. What is yielded does not depend on how the text is cut, but for the cuts themselves.
+    other tag is text. Where the text is cut into pieces changes only where the events are cut.
     """
 
     def __init__(self) -> None:
-        self._held = ""  # what may be the beginning of a tag
+        self._held = ""  # text that may be the beginning of a tag
         self._state = self._begin
         self._closing = ""
-        self._line = ""  # the line so far, as far as it was yielded
+        self._line = ""  # the part of the current line that was yielded
         self._fence = ""  # the fence of the code that is open
         self._whole = True  # whether a closing tag may still come: no opening one was seen
 
     def feed(self, text: str) -> Iterator[Event]:
-        """Yield what `text` adds."""
+        """Yield the events of `text`."""
         self._held += text
         while self._held:
             before, state = self._held, self._state
@@ -44,7 +44,7 @@ class ThinkingParser:
                 return
 
     def flush(self) -> Iterator[Event]:
-        """Yield what was held back; the reply has ended."""
+        """Yield the events of the text that was held back, at the end of the reply."""
         if self._state == self._text and self._is_closing_line(self._held):
             yield TextWasReasoning()
         elif self._held:
@@ -114,8 +114,8 @@ class ThinkingParser:
 
 def _may_close(line: str) -> bool:
     """Say whether `line` may become a line that holds a closing tag alone."""
-    said = line.strip().lower()
-    return any(tag.startswith(said) for tag in _CLOSING) if line.lstrip() == line.strip() or said in _CLOSING else False
+    text = line.strip().lower()
+    return (line.lstrip() == line.strip() or text in _CLOSING) and any(tag.startswith(text) for tag in _CLOSING)
 
 
 def _overlap(text: str, tag: str) -> int:

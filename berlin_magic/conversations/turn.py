@@ -1,4 +1,4 @@
-"""A turn: one question and its reply, with what it was asked on.
+"""A turn: one question and its reply, with the turns before it.
 
 Pure: no network, kernel or clock.
 """
@@ -30,18 +30,18 @@ from berlin_magic.messages import (
 __all__ = ["Compared", "Finish", "Link", "Turn", "copied", "same_chain"]
 
 Finish = Literal["running", "complete", "stopped", "cut", "failed"]
-"""How a turn stands: being answered; answered whole; stopped by the user; cut by network or server; not answered."""
+"""The state of a turn: being answered; complete; stopped by the user; cut by network or server; not answered."""
 
 
 _ONLY_IMAGES = "[an image]"
-"""What a reply without words is in the context of later questions: no server takes images of an assistant."""
+"""The text of a reply of images alone in the context of later questions: no server takes images of an assistant."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Link:
-    """A turn and what stood before it. Lists of turns that begin alike share their beginning.
+    """A turn and those before it, as a linked list. Lists of turns that begin alike share their beginning.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Link:
     turn : Turn or None
         The turn; None if it is not known here.
     previous : Link or None
-        What stood before it.
+        The turn before it, with those before that.
     length : int
         How many turns that makes.
     """
@@ -72,7 +72,7 @@ class Link:
 
 
 Compared = MutableMapping[tuple[Link | None, Link | None], bool]
-"""Which rows of turns were found to be the same, and which not."""
+"""The pairs of linked lists that were compared, each with whether they are the same."""
 
 
 @dataclass(eq=False, slots=True)
@@ -84,30 +84,30 @@ class Turn:
     prompt : str
         The question, as the user wrote it.
     question : tuple of Part
-        What was sent for it, if that is not just the prompt: texts and images. Empty otherwise.
+        What was sent for the question, if that is more than the prompt: texts and images. Empty otherwise.
     values : tuple of mapping
-        What the expressions of the prompt gave: ``code``, ``kind`` (what it is, with none of its data), ``level``
-        (how much of it was sent) and ``uses`` (the variables that it was made of, with fingerprints: `quoted_values`).
+        The values of the prompt's expressions: ``code``, ``kind`` (the type, with no data), ``level``
+        (how much of the value was sent) and ``uses`` (the variables in it, with fingerprints: `quoted_values`).
     before : Link or None
-        The turns that stood before it when it was asked; never rewritten.
+        The turns before it when it was asked; never changed.
     cell, run : str or None
         The id of the cell that asked, if the front end sends it, and which execution of that cell.
     model : str
         The model that was asked.
     wanted : str
-        The same as it was asked for, the provider's name in front if it was given; empty for the usual one.
+        The model as the user named it, with the provider's name in front if it was given; empty for the default.
     finish : Finish
         How it ended.
     id : str
         Unique, for life.
     left_out : int
-        So many of them, from the oldest on, did not fit the budget and were not sent.
+        How many earlier turns, from the oldest on, did not fit the limit of the context and were not sent.
     stale_before : int
-        So many of those that were sent had themselves been answered on an older version.
+        How many of the earlier turns that were sent are stale: they were answered on an older version of the context.
     system : str
         The system prompt that was sent.
     provider : str
-        Who was asked.
+        The name of the provider that was asked.
     options : dict
         The engine's options that were given with the question; JSON.
     request : str
@@ -119,28 +119,28 @@ class Turn:
     edited : bool
         Whether it comes from a notebook file whose cell has another question by now.
     from_file : str
-        Whether it comes from a notebook file that the user has not vouched for: "unsaid" until the user has been told,
-        then "said"; empty for what was asked here, named or trusted.
+        Whether it comes from a notebook file that the user does not trust: "unsaid" until a message says so, then
+        "said"; empty for turns that were asked here, or come from a file that is trusted or was named.
     replayed_from : str
-        Where the stored reply was found.
+        The name of the file or conversation in which the stored reply was found.
     changed_before : str
         The variables, with commas between them, that had changed since earlier turns that were sent had quoted them.
     reason : str
-        Why the engine ended the reply, in its own word (`messages.Finish`); empty if it gave none.
+        The engine's reason for the end of the reply, in its own word (`messages.Finish`); empty if it gave none.
     prompt_tokens, completion_tokens : int or None
-        What the engine counted.
+        The tokens that the engine counted.
     cost : str
-        What it has cost, in money; empty if that is not known. It is not recorded with the turn.
+        The price, as text; empty if it is not known. It is not recorded with the turn.
     begun, ended : float or None
         Seconds since the epoch, given by the caller.
     check : mapping
-        What a check of the reply's code found: ``check``, ``code``, ``verdict``, ``said``, ``seconds``; JSON.
+        The result of a check of the reply's code: ``check``, ``code``, ``verdict``, ``said``, ``seconds``; JSON.
     alone : bool
         Whether only the question itself is sent, as the server has its context.
     given : tuple of Message or None
-        For what was imported and not asked: its messages, as they were.
+        The messages of a turn that was imported, not asked; None otherwise.
     parts : tuple of Part
-        The reply so far: text, reasoning, calls of tools, in the order in which they came.
+        The reply so far: text, reasoning, tool calls, in the order of arrival.
     """
 
     prompt: str
@@ -175,27 +175,27 @@ class Turn:
     values: tuple[Mapping[str, Any], ...] = field(default=(), kw_only=True, repr=False)
     check: Mapping[str, Any] = field(default_factory=lambda: _NOTHING, kw_only=True, repr=False)
     _parts: list[Part] = field(default_factory=list, repr=False)
-    _open: list[str] = field(default_factory=list, repr=False)  # what the last part grows by; joined when it is read
+    _open: list[str] = field(default_factory=list, repr=False)  # new texts of the last part; joined when it is read
     _length: int = field(default=0, repr=False)
     _messages: tuple[Message, ...] | None = field(default=None, repr=False)
     _link: Link | None = field(default=None, repr=False)
 
     @property
     def link(self) -> Link:
-        """It, and what it was asked on: what a question right after it is asked on."""
+        """The linked list that ends with this turn: the context of a question right after it."""
         if self._link is None:
             self._link = Link(self.id, self, self.before)
         return self._link
 
     @property
     def chain(self) -> tuple[str, ...]:
-        """The ids of the turns that stood before it when it was asked, oldest first."""
+        """The ids of the turns before it when it was asked, oldest first."""
         links = [] if self.before is None else [link.id for link in self.before.backwards()]
         return tuple(reversed(links))
 
     @property
     def uses(self) -> dict[str, str]:
-        """The variables that its prompt has quoted, with their fingerprints."""
+        """The variables that its prompt quotes, with their fingerprints."""
         return uses_in(self.values)
 
     def sent_before(self) -> list[Turn]:
@@ -238,11 +238,11 @@ class Turn:
 
     @property
     def reasoning(self) -> str:
-        """What the model thought before it answered, if the provider shows it; it is not part of any context."""
+        """The model's reasoning, if the provider shows it; it is not part of any context."""
         return "".join([part.text for part in self.parts if isinstance(part, ReasoningPart)])
 
     def take(self, event: Event) -> None:
-        """Add what an event brings; a text costs its own length, however long the reply is."""
+        """Add an event to the turn. Adding text takes time for that text alone, however long the reply is."""
         match event:
             case messages.Text():
                 if event.text:
@@ -266,11 +266,11 @@ class Turn:
                 self.provider, self.model = event.provider, event.model
 
     def _grow(self, kind: type[TextPart | ReasoningPart], text: str) -> None:
-        """Let the last part grow if it is of that `kind`; else begin another."""
+        """Add `text` to the last part if it is of that `kind`, else to a new part."""
         last = self._parts[-1] if self._parts else None
         closed = isinstance(last, ReasoningPart) and last.signature
         if not isinstance(last, kind) or closed:
-            self.parts  # noqa: B018 - joins what the part before has grown by
+            self.parts  # noqa: B018 - joins the texts of the part before
             self._parts.append(kind(""))
         self._open.append(text)
 
@@ -282,18 +282,18 @@ class Turn:
 
     @property
     def asked(self) -> list[Message]:
-        """The messages that are sent for it: the system prompt, those of earlier turns, then the question."""
+        """The messages of its request: the system prompt, those of earlier turns, then the question."""
         return self.asked_within("full")
 
     @property
     def content(self) -> Content:
-        """The content of the question's message; where the values of the prompt are not known here, it says so."""
+        """The content of the question's message; if the values of the prompt are not known here, it says so."""
         if self.question:
             return content_of(self.question)
         return self._without_values("value not in this file") if self.values else self.prompt
 
     def asked_within(self, limit: str) -> list[Message]:
-        """Return the messages that are sent for it at a level: earlier values of more than that are left out.
+        """Return the messages of its request, without values of earlier prompts that are above a level.
 
         Parameters
         ----------
@@ -301,16 +301,16 @@ class Turn:
             ``schema``, ``sample`` or ``full``.
         """
         first: list[Message] = [{"role": "system", "content": self.system}] if self.system else []
-        earlier = [message for turn in self.sent_before() for message in turn._standing_within(limit)]  # noqa: SLF001
+        earlier = [message for turn in self.sent_before() for message in turn._context_within(limit)]  # noqa: SLF001
         return [*first, *copied(tuple(earlier)), {"role": "user", "content": self.content}]
 
-    def _standing_within(self, limit: str) -> tuple[Message, ...]:
-        standing = self.standing
+    def _context_within(self, limit: str) -> tuple[Message, ...]:
+        own = self.context_messages
         kept = {"schema"} if limit == "schema" else {"schema", "sample"}
         fits = limit == "full" or all(value.get("level") in kept for value in self.values)
-        if not standing or self.given is not None or fits:
-            return standing
-        return ({"role": "user", "content": self._without_values("value not sent")}, *standing[1:])
+        if not own or self.given is not None or fits:
+            return own
+        return ({"role": "user", "content": self._without_values("value not sent")}, *own[1:])
 
     def _without_values(self, why: str) -> str:
         about = [(value.get("code", ""), value.get("kind", "")) for value in self.values]
@@ -319,12 +319,12 @@ class Turn:
 
     @property
     def messages(self) -> list[Message]:
-        """What it adds to the context of later turns: nothing if it was not answered at all."""
-        return copied(self.standing)
+        """The messages that it adds to the context of later turns; none if it was not answered at all."""
+        return copied(self.context_messages)
 
     @property
-    def standing(self) -> tuple[Message, ...]:
-        """The same, shared by all callers, which must not change it: a long conversation holds it once."""
+    def context_messages(self) -> tuple[Message, ...]:
+        """The same as `messages`, shared by all callers, which must not change it: it is in memory once."""
         if self.given is not None:
             return self.given
         if self.finish == "running" or not (self._length or self.images):
@@ -337,21 +337,21 @@ class Turn:
         return self._messages
 
     def copied(self) -> Turn:
-        """Return the same turn for another conversation, in no cell; if it is being answered, cut off there."""
+        """Return a copy for another conversation, with no cell; if the turn is running, the copy is cut."""
         finish: Finish = "cut" if self.finish == "running" else self.finish
         copy = replace(self, cell=None, finish=finish, _parts=[], _open=[], _length=0, _messages=None, _link=None)
         copy.parts = self.parts
         return copy
 
     def extends(self, parent: Turn) -> bool:
-        """Say whether it was asked on `parent` and on exactly what `parent` had been asked on."""
+        """Say whether its context is `parent` and exactly the context of `parent`."""
         return self.before is not None and self.before.id == parent.id and self.before.previous is parent.before
 
 
 def same_chain(one: Link | None, other: Link | None, known: Compared) -> bool:
-    """Say whether two rows of turns are the same: the same turns, or others with the same text.
+    """Say whether two lists of turns are the same: the same turns, or others with the same text.
 
-    What it finds out on the way is kept in `known`, so that comparing a whole conversation takes one step a turn.
+    Results are kept in `known`, so that comparing a whole conversation takes one step a turn.
     """
     passed = []
     same = True
@@ -371,7 +371,7 @@ def same_chain(one: Link | None, other: Link | None, known: Compared) -> bool:
 def _same_text(one: Link, other: Link) -> bool:
     if one.id == other.id:
         return True
-    return one.turn is not None and other.turn is not None and one.turn.standing == other.turn.standing
+    return one.turn is not None and other.turn is not None and one.turn.context_messages == other.turn.context_messages
 
 
 def copied(messages: tuple[Message, ...]) -> list[Message]:

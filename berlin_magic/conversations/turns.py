@@ -1,11 +1,11 @@
-"""The turns of a conversation, each in its place: what is asked on what; pure, with no network, kernel or clock."""
+"""The turns of a conversation: a sequence to which cells add questions, and which commands change."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self, overload
 
-from berlin_magic.conversations.cells import Place, Removal, SystemPrompt, Version, removed, standing
+from berlin_magic.conversations.cells import Place, Removal, SystemPrompt, Version, active_turns, removed
 from berlin_magic.conversations.context_window import Measure, estimate, fitting
 from berlin_magic.conversations.places import Places
 from berlin_magic.conversations.turn import Finish, Turn, copied
@@ -17,20 +17,20 @@ __all__ = ["GO_ON", "Finish", "Turn", "Turns"]
 class Turns(Places):
     """The turns of a conversation, oldest first, as a sequence: iterate, index, slice.
 
-    A cell is a place. A new cell's turns come last; running the cell again replaces its turns where they stand, and
-    asks with what stood before them. Its former versions are kept. What comes from no cell is appended.
+    Each cell has a place. The turns of a new cell come last. Running the cell again replaces its turns at their place,
+    with the turns before them as the context; the former versions are kept. Turns of no cell are appended.
 
     Parameters
     ----------
     system : str
-        The system prompt, which comes before every question; empty for none.
+        The system prompt; empty for no system prompt.
 
     Attributes
     ----------
     context_limit : int or None
         The most tokens that are sent with a question; older turns are left out. None for no limit.
     measure : callable
-        Counts the tokens of a text; an estimate, if nothing better is known.
+        Counts the tokens of a text; by default an estimate.
     """
 
     def __init__(self, system: str = "") -> None:
@@ -52,7 +52,7 @@ class Turns(Places):
         turns = self._order.turns(self._places)
         if isinstance(index, int):
             return turns[index]
-        part = self._alike()
+        part = self._empty_copy()
         part.system = self.system
         part.add_copies(turns[index])
         return part
@@ -75,34 +75,34 @@ class Turns(Places):
         question: Sequence[Part] = (),
         values: Sequence[Mapping[str, Any]] = (),
     ) -> Turn:
-        """Put a new turn in its place and return it, running.
+        """Add a new turn at the place of its cell and return it, running.
 
         Parameters
         ----------
         prompt : str
             The question.
         cell, run : str, optional
-            Which cell asks, in which execution. A cell seen before is asked in its old place, and its turns of an
-            earlier run are no longer part of the conversation; within one run, questions follow each other.
+            The ids of the cell and of its execution. A known cell keeps its place, and its turns of an earlier run
+            leave the conversation; questions of one run follow each other.
         model : str
             The model that will be asked.
         system : str, optional
             A system prompt for this question instead of the conversation's.
         options : mapping, optional
-            The engine's.
+            Options of the engine.
         begun : float, optional
-            When, in seconds since the epoch.
+            The time of the question, in seconds since the epoch.
         question : sequence of Part, optional
-            What is sent for the prompt, if that is more than its text.
+            The parts that are sent for the prompt, if they are more than its text.
         values : sequence of mapping, optional
-            What is recorded of the values in it (`Turn.values`).
+            The records of the values in it (`Turn.values`).
         """
         place, version = self._version(cell, run)
         answers, count = self._order.answers(self._places, place.number + 1)
         chosen = self.system_for(cell) if system is None else system
         content = content_of(question) if question else prompt
         fixed: list[Message] = [{"role": "system", "content": chosen}, {"role": "user", "content": content}]
-        newest_first = (answers[number].standing for number in range(count - 1, -1, -1))
+        newest_first = (answers[number].context_messages for number in range(count - 1, -1, -1))
         kept = count if self.context_limit is None else fitting(newest_first, fixed, self.context_limit, self.measure)
         turn = Turn(
             prompt,
@@ -122,33 +122,33 @@ class Turns(Places):
         return turn
 
     def earlier(self, cell: str | None = None, run: str | None = None) -> list[Turn]:
-        """Return the turns that a question of this cell, in this run, would be asked on."""
-        own = self._find(cell)
+        """Return the turns before a question of this cell, in this run."""
+        own = self.place_of_cell(cell)
         if own is None:
             return list(self)
         again = run is None or own.current.run != run
         return [turn for turn in self.before(own) if not (again and turn in own.current.events)]
 
     def going_on(self, cell: str | None = None, run: str | None = None) -> str | None:
-        """Return the question that has the last reply gone on with; None if that is complete, or there is none."""
+        """Return the question that asks for the rest of the last reply; None if there is nothing to continue."""
         return GO_ON if self.partial(cell, run) is not None else None
 
     def partial(self, cell: str | None = None, run: str | None = None) -> Turn | None:
         """Return the last turn before a question of this cell, if its reply is not complete; None otherwise."""
         earlier = self.earlier(cell, run)
-        last = next((turn for turn in reversed(earlier) if turn.standing), None)
+        last = next((turn for turn in reversed(earlier) if turn.context_messages), None)
         partial = last is not None and (last.finish in {"stopped", "cut"} or last.reason == "length")
         return last if partial else None
 
     def end(self, turn: Turn, finish: Finish, *, ended: float | None = None) -> None:
-        """Let `turn` have ended, as `finish` says; it does not change any more."""
+        """End `turn` with the state `finish`; it does not change any more."""
         turn.finish, turn.ended = finish, ended
         self.note(turn)
 
     def reset(self, *, cell: str | None = None, run: str | None = None) -> int:
-        """Begin anew: what was asked so far is no longer part of the conversation; return how many turns that were.
+        """Remove all turns from the conversation; return how many they were.
 
-        A cell that is run again comes back. The system prompt stays.
+        A cell that is run again returns to the conversation. The system prompt stays.
         """
         place, version = self._version(cell, run)
         gone = list(self)
@@ -156,7 +156,7 @@ class Turns(Places):
         return len(gone)
 
     def undo(self, count: int = 1, *, cell: str | None = None, run: str | None = None) -> list[Turn]:
-        """Take the last `count` turns that stand before `cell` back, and return them."""
+        """Remove the last `count` turns before `cell`, and return them."""
         if count < 1:
             raise ValueError(f"at least one turn can be taken back, not {count}")
         place, version = self._version(cell, run)
@@ -165,18 +165,18 @@ class Turns(Places):
         return gone
 
     def drop(self, number: int, *, cell: str | None = None, run: str | None = None) -> Turn:
-        """Take one turn out, by its number as `cell` finds the conversation; return it.
+        """Remove one turn, by its number in the conversation before `cell` runs; return it.
 
         Raises
         ------
         ValueError
             If there is no such turn; nothing has changed.
         """
-        own = self._find(cell)
+        own = self.place_of_cell(cell)
         again = own is not None and (run is None or own.current.run != run)
         places = [place for place in self._places if not (again and place is own)]
         out = removed(places)
-        turns = [turn for place in places for turn in standing(place, out)]
+        turns = [turn for place in places for turn in active_turns(place, out)]
         if not 1 <= number <= len(turns):
             raise ValueError(f"there is no turn {number}: the conversation has {len(turns)}")
         gone = turns[number - 1]
@@ -187,10 +187,10 @@ class Turns(Places):
     def add_messages(
         self, messages: Iterable[Message], *, cell: str | None = None, run: str | None = None
     ) -> list[Turn]:
-        """Append what was said elsewhere, and return it as turns.
+        """Append messages of another source, and return them as turns.
 
-        A question and its answer make one turn; whatever else there is stands in a turn of its own, so that no message
-        is lost. A leading system message becomes the system prompt, from there on.
+        A question and its answer make one turn; each other message makes a turn of its own, so that no message is
+        lost. A leading system message becomes the system prompt from there on.
         """
         left = list(messages)
         if not left:
@@ -217,18 +217,18 @@ class Turns(Places):
         return turns
 
     def add_turns(self, other: Turns, *, cell: str | None = None, run: str | None = None) -> list[Turn]:
-        """Append what another conversation says, as it stands there, and return it.
+        """Append the turns of another conversation, and return them.
 
         Its system prompt holds from there on, if it has one; a turn keeps its model and how it ended.
         """
-        said = [turn for turn in other if turn.standing]
-        if not said and not other.system:
+        answered = [turn for turn in other if turn.context_messages]
+        if not answered and not other.system:
             return []
         place, version = self._version(cell, run)
         if other.system:
             self._add_system(place, version, other.system)
         turns = []
-        for one in said:
+        for one in answered:
             turn = Turn(
                 one.prompt,
                 cell=cell,
@@ -239,7 +239,7 @@ class Turns(Places):
                 reason=one.reason,
                 begun=one.begun,
                 ended=one.ended,
-                given=tuple(copied(one.standing)),
+                given=tuple(copied(one.context_messages)),
             )
             turn.parts = one.parts
             self._add(place, version, turn)
@@ -251,13 +251,13 @@ class Turns(Places):
             self._add(place, version, SystemPrompt(text))
 
     def fork(self) -> Self:
-        """Return a copy that goes its own way: places, versions and all. What was running is cut off in the copy."""
-        copy = self._alike()
+        """Return an independent copy, with all places and versions; a running turn is cut in the copy."""
+        copy = self._empty_copy()
         copy.read(self.record())
         return copy
 
-    def _alike(self) -> Self:
-        """Return an empty one with the same settings; what a subclass adds, it adds here."""
+    def _empty_copy(self) -> Self:
+        """Return an empty conversation with the same settings; a subclass adds its own settings."""
         other = type(self)(self.first_system)
         other.context_limit, other.measure = self.context_limit, self.measure
         return other
@@ -267,9 +267,9 @@ GO_ON = (
     "Continue your last reply exactly where it broke off. Begin with the very next word, and repeat nothing of what is "
     "already there."
 )
-"""What is asked to have a reply gone on with."""
+"""The question that asks for the rest of a reply."""
 
 
 def _messages(turns: Iterable[Turn], system: str) -> tuple[Message, ...]:
     first: tuple[Message, ...] = ({"role": "system", "content": system},) if system else ()
-    return (*first, *(message for turn in turns for message in turn.standing))
+    return (*first, *(message for turn in turns for message in turn.context_messages))

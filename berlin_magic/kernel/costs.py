@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from berlin_magic.concurrency import in_thread
 from berlin_magic.conversations.context_window import estimate
-from berlin_magic.conversations.conversation import Settle
+from berlin_magic.conversations.conversation import RecordCost
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.results.budget import Budget, Ceiling, Cost, money, reserved
 from berlin_magic.results.prices import FREE, Price, own_price, vendor_price
@@ -95,7 +95,7 @@ class Costs:
         conversation: str = "",
         ceiling: Ceiling | None = None,
         settled: Callable[[Cost], None] | None = None,
-    ) -> Settle:
+    ) -> RecordCost:
         """Reserve what `turn` may cost, and return what writes down what it has cost.
 
         Parameters

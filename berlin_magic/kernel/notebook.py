@@ -171,14 +171,14 @@ class Notebook:
         for _, other in tuple(self._conversations.values()):
             place = other.place_of_cell(cell.id) if other is not talk else None
             if place is not None and place.current.run != cell.run:
-                other.leave({cell.id})
+                other.remove_cells({cell.id})
 
     def announce(self, talk: Conversation) -> None:
         """Warn once, before a question is sent, about turns of an untrusted file that are sent with it."""
         if not any(talk is one for one in self._unannounced):
             return
         self._unannounced = [one for one in self._unannounced if one is not talk]
-        turns = [turn for turn in talk if turn.from_file and turn.standing]
+        turns = [turn for turn in talk if turn.from_file and turn.context_messages]
         with_prompt = bool(talk.system) and talk.system in {prompt.text for prompt in _prompts_from_file(talk)}
         if turns or with_prompt:
             what = [f"{len(turns)} earlier turn{'' if len(turns) == 1 else 's'}"] * bool(turns)
@@ -190,7 +190,7 @@ class Notebook:
                 f"{' and '.join(what)} {come} along from the notebook file, unknown to your database: "
                 f"{', '.join(how)}, `%berlin trust` vouches for the file."
             )
-        talk.tell_from_file()
+        talk.mark_as_announced()
 
     def asked_once(self, turn: Turn) -> None:
         """Record a question with ``--once``, so that its reply can be replayed."""
@@ -226,7 +226,7 @@ class Notebook:
             known = [self._ids.known(cell.session, id_) for id_ in cell.deleted] if self._ids is not None else []
             self._deleted.update(cell.deleted, [id_ for id_ in known if id_ is not None])
             for _, talk in tuple(self._conversations.values()):
-                talk.leave(self._deleted)
+                talk.remove_cells(self._deleted)
         if self._opened is not None:
             self._opened.note()
 
@@ -296,7 +296,7 @@ class Notebook:
         file, ids = self._file, self._ids
         if ids is None or (file.lasting and is_lasting(sent)):
             return sent
-        if file.look_again():
+        if file.read_again():
             for _, talk in tuple(self._conversations.values()):
                 if self._name_cells(talk):
                     talk.note_everything()
@@ -314,7 +314,7 @@ class Notebook:
     def _change_store(self) -> None:
         """Store the conversations in the database that the settings name now."""
         file = self._file
-        file.keep_in(self._chosen_store())
+        file.move_to(self._chosen_store())
         for name, (id_, talk) in self._conversations.items():
             talk.journal = None
             if file.store is not None:
@@ -353,7 +353,7 @@ class Notebook:
             self._unannounced.append(talk)
         renamed = self._name_cells(talk)
         talk.arrange(file.order())
-        talk.leave(self._deleted)
+        talk.remove_cells(self._deleted)
         id_ = id_ or uuid.uuid4().hex
         if store is not None and not store.broken:
             talk.journal = self._journal(store, id_, name, talk)

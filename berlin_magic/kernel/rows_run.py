@@ -233,7 +233,7 @@ class RowsRun:
 
     async def _ask_once(self, conversation: Conversation, question: Composed) -> Turn:
         turn = self._turn(conversation, question)
-        async with aclosing(conversation.answer(turn, there=self._connection)) as events:
+        async with aclosing(conversation.answer(turn, connection=self._connection)) as events:
             async for _ in events:
                 pass
         return turn

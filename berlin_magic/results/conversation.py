@@ -166,7 +166,7 @@ class Conversation(conversation.Conversation):
             print()  # noqa: T201 - as above
         return turn
 
-    def _alike(self) -> Self:
-        other = super()._alike()
+    def _empty_copy(self) -> Self:
+        other = super()._empty_copy()
         other.presenter = self.presenter
         return other

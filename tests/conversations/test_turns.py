@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from berlin_magic.conversations import export
-from berlin_magic.conversations.cells import removed, standing
+from berlin_magic.conversations.cells import active_turns, removed
 from berlin_magic.conversations.replay import Digests, digest
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
@@ -104,7 +104,7 @@ def test_two_questions_at_once_do_not_mix() -> None:
 
 def test_a_deleted_cell_leaves_the_context_and_comes_back_to_its_place() -> None:
     turns = four()
-    turns.leave({"b"})
+    turns.remove_cells({"b"})
     assert asked(turns.begin("e")) == ["a", "c", "d", "e"]
     answered(turns, "b", cell="b", run="back")
     assert prompts(turns)[:4] == ["a", "b", "c", "d"]
@@ -167,7 +167,7 @@ def test_a_dropped_turn_is_out_and_the_same_drop_again_drops_the_same() -> None:
 def test_a_deleted_cells_command_stays_done() -> None:
     turns = four()
     turns.drop(2, cell="x", run="1")
-    turns.leave({"x"})
+    turns.remove_cells({"x"})
     assert prompts(turns) == ["a", "c", "d"]
 
 
@@ -189,7 +189,7 @@ def test_a_system_prompt_holds_from_its_cell_on_and_run_all_sends_the_same() -> 
     assert run_all(1) == run_all(2) == ["first", "second"] and turns.system == "second"
     turns.system = "third"
     assert turns.begin("c").system == "third" and run_all(3) == ["first", "second"]
-    turns.leave({"s"})
+    turns.remove_cells({"s"})
     assert turns.begin("d", cell="b", run="again").system == "second"
     assert turns[:1].system == turns.fork().system == "third"
 
@@ -346,8 +346,8 @@ class AnyDoings(RuleBasedStateMachine):
         place = self.turns.place_of(turn)
         before = self.turns.places[: self.turns.places.index(place) + 1]
         out = removed(self.turns.places)
-        found = [one for place in before for one in standing(place, out)]
-        return [one.id for one in found if one is not turn and one.standing]
+        found = [one for place in before for one in active_turns(place, out)]
+        return [one.id for one in found if one is not turn and one.context_messages]
 
     @rule(
         cell=CELLS,
@@ -421,7 +421,7 @@ class AnyDoings(RuleBasedStateMachine):
 
     @rule(cells=st.sets(st.sampled_from("abcdef"), max_size=2))
     def delete_cells(self, cells: set[str]) -> None:
-        self.turns.leave(cells)
+        self.turns.remove_cells(cells)
         assert not [turn for turn in self.turns if turn.cell in cells and turn.given is None]
 
     @rule(cells=st.permutations("abcdef").map(lambda cells: cells[:4]))
@@ -474,7 +474,7 @@ class AnyDoings(RuleBasedStateMachine):
                 return
         elif suffix == "conversation":
             other.add_turns(self.turns, cell="import", run="import")
-            said = [turn for turn in self.turns if turn.standing]
+            said = [turn for turn in self.turns if turn.context_messages]
             assert [(turn.model, turn.finish, turn.parts) for turn in other] == [
                 (turn.model, turn.finish, turn.parts) for turn in said
             ]

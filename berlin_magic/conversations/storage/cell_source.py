@@ -1,4 +1,4 @@
-"""What the source of a cell shows of a conversation."""
+"""The question, options and commands in the source of a cell."""
 
 from __future__ import annotations
 

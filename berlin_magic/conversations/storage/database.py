@@ -1,4 +1,4 @@
-"""The store: conversations in a database of the user's own, written by a thread of its own."""
+"""The store: the user's database of conversations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Entry", "Known", "Store", "StoredJournal", "json_of", "packed", "pac
 
 
 def packed(text: str) -> bytes:
-    """Return `text` as bytes; half a surrogate pair, which JSON can hold and SQLite takes for no text, included."""
+    """Return `text` as bytes, which may hold half a surrogate pair: JSON allows it, text in SQLite does not."""
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -30,12 +30,12 @@ def packed_json(value: Any) -> bytes:
 
 
 def unpacked(stored: Any) -> str:
-    """Return the text that `packed` made bytes of."""
+    """Return the text of the bytes that `packed` has returned."""
     return stored.decode("utf-8", "surrogatepass") if isinstance(stored, bytes) else str(stored)
 
 
 def json_of(stored: Any) -> Any:
-    """Return the value that was stored; an empty dict, which is not a record of anything, if it is not readable."""
+    """Return the stored JSON value; an empty dict, which is no record, if it can't be read."""
     try:
         return json.loads(unpacked(stored))
     except (ValueError, TypeError, RecursionError):
@@ -44,7 +44,7 @@ def json_of(stored: Any) -> Any:
 
 T = TypeVar("T")
 
-_PATIENCE = 60.0  # seconds that `forget` waits for its turn
+_PATIENCE = 60.0  # seconds that `forget` waits for the writer
 
 
 class Known(NamedTuple):
@@ -53,11 +53,11 @@ class Known(NamedTuple):
     Attributes
     ----------
     id, path : str
-        Its id, and where its file was last; empty for no file.
+        Its id, and the last path of its file; empty for no file.
     cells : dict
-        The ids of its cells, each with the digest of what stood in it when it last asked, or nothing.
+        The ids of its cells, each with the digest of its source when it last asked, or an empty text.
     file, state : str
-        Which file on the disk it was, and how that was when it was last looked at (`notebook_identity.Stamp`).
+        The identity and the state of the file when it was last read (`notebook_identity.Stamp`).
     """
 
     id: str
@@ -68,7 +68,7 @@ class Known(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """A stored conversation: its id and name, its notebook's path, when it changed (epoch), how much is in it."""
+    """A stored conversation: id, name, path of its notebook, time of the last change (epoch), number of events."""
 
     id: str
     name: str
@@ -78,22 +78,21 @@ class Entry(NamedTuple):
 
 
 class Store:
-    """One database, shared with other kernels. Whatever goes wrong with it becomes a warning; nothing else stops.
+    """One database, shared with other kernels. Its errors become warnings, and the conversation goes on.
 
     Parameters
     ----------
     path : Path
-        The file; made if there is none.
-
+        The file; it is made if it does not exist.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._readable = False
         self._warnings: list[str] = []
-        self._told: set[str] = set()
-        self._writer = Writer(path, lambda error: self._give_up(self._says(error)))
-        state = self._tried(lambda: opened(path), None)
+        self._warned: set[str] = set()
+        self._writer = Writer(path, lambda error: self._give_up(self._warning_of(error)))
+        state = self._attempt(lambda: opened(path), None)
         self._readable = state is not None
         if state is None:
             return
@@ -112,7 +111,7 @@ class Store:
         return self._writer.broken
 
     def put(self, *statements: Statement, urgent: bool = True, done: threading.Event | None = None) -> None:
-        """Have statements carried out soon, in order; `done` is set afterwards, come what may."""
+        """Run statements soon, in order, in the writer's thread; `done` is set afterwards, also after an error."""
         storable = [(sql, [_storable(value) for value in values]) for sql, values in statements]
         self._writer.put(*storable, urgent=urgent, done=done)
 
@@ -121,9 +120,9 @@ class Store:
         return self._writer.flush(timeout)
 
     def record(self, conversation: str) -> Record | None:
-        """Return a conversation as a record, as far as it is stored; None if it is not.
+        """Return the record of a stored conversation; None if it is not stored.
 
-        A reply whose end is not stored is what was there of it.
+        If the end of a reply is not stored, the record has the part that is.
         """
 
         def read(connection: sqlite3.Connection) -> Record | None:
@@ -144,7 +143,7 @@ class Store:
         return self._read(read, None)
 
     def every_conversation(self) -> list[Entry]:
-        """Return what is stored, of all notebooks, the latest first."""
+        """Return the stored conversations of all notebooks, the latest first."""
         rows: list[tuple[str, str, str, float, int]] = self._read(
             lambda connection: connection.execute(
                 "SELECT c.id, c.name, coalesce(n.path, ''), c.changed,"
@@ -168,7 +167,7 @@ class Store:
     def notebooks(self, *, path: str = "", file: str = "", cell: str = "") -> list[Known]:
         """Return the notebooks at this path, those of this file, or those at no path with this cell; the latest first.
 
-        What is empty is not looked for.
+        Empty arguments are ignored.
         """
 
         def read(connection: sqlite3.Connection) -> list[Known]:
@@ -187,14 +186,14 @@ class Store:
         return self._read(read, [])
 
     def note_notebook(self, id_: str, path: str, cells: Mapping[str, str], *, file: str = "", state: str = "") -> None:
-        """Note where a notebook is, and cells of it, each with the digest of its source, if it has asked."""
+        """Store the path of a notebook, and cells of it, each with the digest of its source if it has asked."""
         self.put(
             (_NOTEBOOK, (id_, _as_text(path), file, state, time.time())),
             *[(_CELL, (id_, _as_text(cell), source)) for cell, source in cells.items()],
         )
 
     def events(self, ids: Iterable[str]) -> dict[str, Record]:
-        """Return the records of what the user has asked or done, by their ids; no record that came from a file."""
+        """Return the records of the user's own events, by id; none that came from a file."""
 
         def read(connection: sqlite3.Connection) -> dict[str, Record]:
             found: dict[str, Record] = {}
@@ -209,11 +208,11 @@ class Store:
         return self._read(read, {})
 
     def trust(self, digests: Iterable[str]) -> None:
-        """Keep that the user has vouched for what has these digests."""
+        """Store that the user trusts the entries with these digests."""
         self.put(*[("INSERT OR IGNORE INTO trusted VALUES (?)", (one,)) for one in digests])
 
     def trusted(self, digests: Iterable[str]) -> set[str]:
-        """Return those of the `digests` that the user has vouched for."""
+        """Return those of the `digests` whose entries the user trusts."""
         return self._among(digests, "SELECT 1 FROM trusted WHERE digest = ?")
 
     def forget(self, conversation: str, turns: Iterable[str]) -> bool:
@@ -238,11 +237,11 @@ class Store:
         return self._among(turns, "SELECT 1 FROM forgotten WHERE id = ?")
 
     def rows_of(self, query: str, values: Sequence[Any]) -> list[Any]:
-        """Return the rows that a query gives, when everything noted so far is written; none if it can't be read."""
+        """Return the rows of a query, after all earlier writes; none if the database can't be read."""
         return next(iter(self.rows_of_each(query, [values])), [])
 
     def rows_of_each(self, query: str, values: Iterable[Sequence[Any]]) -> list[list[Any]]:
-        """Return the rows that a query gives with each of the `values`."""
+        """Return the rows of a query for each of the `values`."""
         return self._read(lambda connection: [connection.execute(query, each).fetchall() for each in values], [])
 
     def _among(self, values: Iterable[str], query: str) -> set[str]:
@@ -261,18 +260,18 @@ class Store:
             with connected(self.path, writable=not self.broken) as connection:
                 return read(connection)
 
-        return self._tried(reading, otherwise)
+        return self._attempt(reading, otherwise)
 
-    def _tried(self, action: Callable[[], T], otherwise: T) -> T:
+    def _attempt(self, action: Callable[[], T], otherwise: T) -> T:
         try:
             return action()
         except StoreError as error:
             self._give_up(str(error))
         except (sqlite3.Error, OSError, ValueError) as error:
-            self._give_up(self._says(error))
+            self._give_up(self._warning_of(error))
         return otherwise
 
-    def _says(self, error: Exception) -> str:
+    def _warning_of(self, error: Exception) -> str:
         what = "is broken" if isinstance(error, sqlite3.Error) and unusable(error) else "can't be used"
         return (
             f"{self.path} {what} ({error}), and was left as it is.\n"
@@ -281,8 +280,8 @@ class Store:
 
     def _give_up(self, warning: str) -> None:
         self._writer.broken = True
-        if warning not in self._told:  # once is enough
-            self._told.add(warning)
+        if warning not in self._warned:  # once is enough
+            self._warned.add(warning)
             self._warnings.append(warning)
 
 
@@ -323,12 +322,12 @@ _CELL = "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (notebook, cell) DO UPDA
 
 
 def _storable(value: Any) -> Any:
-    """Return a value that SQLite takes: one that it refuses would end all writing."""
+    """Return a value that SQLite accepts: one that it refuses would end all writing."""
     return _as_text(value) if isinstance(value, str) else value
 
 
 def _as_text(value: str) -> str:
-    """Return `value` as SQLite takes it for text; half a surrogate pair, as in a file's name, becomes an escape."""
+    """Return `value` as text that SQLite accepts; half a surrogate pair, as in a file's name, becomes an escape."""
     return value.encode("utf-8", "backslashreplace").decode()
 
 
@@ -343,11 +342,11 @@ class StoredJournal:
         self._system = system
 
     def place(self, record: Record) -> None:
-        """Take a place."""
+        """Store a place."""
         self._store.put(self._head(), (_PLACE, (self._id, record["key"], packed_json(record))))
 
     def event(self, record: Record) -> None:
-        """Take something that happened; with the end of a turn its deltas are no longer needed."""
+        """Store an event; the deltas of a turn that has ended are deleted."""
         turn = (self._id, record["id"])
         rest = {name: value for name, value in record.items() if name not in {"parts", "question"}}
         statements: list[Statement] = [self._head(), (_EVENT, (*turn, packed_json(rest)))]
@@ -365,11 +364,11 @@ class StoredJournal:
         self._store.put(*statements)
 
     def delta(self, turn: str, kind: str, text: str) -> None:
-        """Take what was added to a part of a running reply."""
+        """Store text that was added to a part of a running reply."""
         self._store.put((_DELTA, (self._id, turn, kind, packed(text))), urgent=False)
 
     def system(self, text: str) -> None:
-        """Take the system prompt."""
+        """Store the system prompt."""
         self._system = text
         self._store.put(self._head(), ("UPDATE conversations SET system = ? WHERE id = ?", (packed(text), self._id)))
 

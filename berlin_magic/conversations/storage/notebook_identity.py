@@ -1,4 +1,4 @@
-"""The identity of a notebook: which of those that the store knows lies at a path."""
+"""The identity of a notebook: which of the notebooks in the store is at a path."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Registry", "Stamp", "identified", "path_text", "stamp_of"]
 
 
 class Stamp(NamedTuple):
-    """Which file it is, and how it is now; empty texts if there is none.
+    """The identity and the state of a file; empty texts if there is no file.
 
     Attributes
     ----------
@@ -44,12 +44,12 @@ def stamp_of(path: Path | None) -> Stamp:
 
 
 def path_text(path: Path | None) -> str:
-    """Return a path as the store has it; what of a file's name is not text becomes an escape."""
+    """Return a path as it is stored; bytes of a file's name that are not text become escapes."""
     return str(path or "").encode("utf-8", "backslashreplace").decode()
 
 
 class Registry(Protocol):
-    """Where notebooks are known: the store."""
+    """The known notebooks: the store."""
 
     def notebooks(self, *, path: str = "", file: str = "", cell: str = "") -> list[Known]:
         """Return the notebooks at this path, those of this file, or those at no path with this cell; latest first."""
@@ -65,7 +65,7 @@ def identified(
     *,
     mentions_question: Callable[[Known], bool] | None = None,
 ) -> str:
-    """Return the id of the notebook that lies at `path`; a new one if the store does not know it.
+    """Return the id of the notebook at `path`; a new one if the store does not know it.
 
     The rule, in order (it stands in the documentation, too):
 

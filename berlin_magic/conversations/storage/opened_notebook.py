@@ -1,4 +1,4 @@
-"""A notebook as it is opened: what is known of it before anything is asked there."""
+"""An opened notebook: its identity, and its conversations in the file and the store."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["OpenedNotebook"]
 
 
 class OpenedNotebook:
-    """What is known of a notebook before anything is asked in it; made once, reading files.
+    """The file of a notebook and the store, read before the first question.
 
     Parameters
     ----------
     path : Path or None
-        Where the front end says that it lies.
+        The path of the notebook, as the front end gives it.
     cells : iterable of str
         The ids of the cells that have run in this kernel, as the front end sends them.
     store : Store or None
-        What is stored of it; None if nothing is.
+        The store; None if nothing is stored.
 
     Attributes
     ----------
     id : str
         The notebook's own id.
     file : NotebookFile or None
-        What is in the file; None if there is none that can be read.
+        The content of the file; None if there is no file that can be read.
     lasting : bool
         Whether its cells have ids that last.
     warnings : list of str
-        What the user should know of the file.
+        Warnings about the file for the user.
     """
 
     def __init__(self, path: Path | None, cells: Iterable[str], store: Store | None) -> None:
@@ -64,7 +64,7 @@ class OpenedNotebook:
         return set() if self.file is None else self.file.names
 
     def note(self, cells: Mapping[str, str] | None = None) -> None:
-        """Have the store know where the notebook is, which file that is now, and cells of it that it does not know."""
+        """Store the path and the stamp of the notebook, and those of `cells` that are new."""
         given, known = cells or {}, self.cells
         new = {cell: source for cell, source in given.items() if cell not in known or source not in {"", known[cell]}}
         stamp = stamp_of(self.path)
@@ -74,8 +74,8 @@ class OpenedNotebook:
         self._noted = stamp
         self.store.note_notebook(self.id, path_text(self.path), new, file=stamp.file, state=stamp.state)
 
-    def keep_in(self, store: Store | None) -> None:
-        """Let it be stored elsewhere from now on, or nowhere."""
+    def move_to(self, store: Store | None) -> None:
+        """Use another store from now on, or none."""
         self.store, self._noted = store, Stamp()
         cells, self.cells = self.cells, {}
         self.note(cells)
@@ -115,7 +115,7 @@ class OpenedNotebook:
         self._store_trust([entry.digest for entry in self.file.entries])
 
     def asked_once(self, turn: Turn) -> None:
-        """Keep that the user has asked this, outside of any conversation: its reply in the file is their own."""
+        """Store that the user has asked this turn, outside of any conversation: its reply in the file is their own."""
         self._store_trust([once_digest(turn.id, turn.request, turn.reply)])
 
     def _store_trust(self, digests: list[str]) -> None:
@@ -124,7 +124,7 @@ class OpenedNotebook:
             self.store.trust(digests)
 
     def name_cells(self, turns: Turns) -> None:
-        """Let the places of a conversation have the ids of the cells that the file shows their turns in."""
+        """Set the cells of a conversation's places to those of the file that show their turns."""
         if self.file is None:
             return
         ids = {cell.id for cell in self.file.cells}
@@ -151,8 +151,8 @@ class OpenedNotebook:
             return ()
         return [(cell.id or self._named.get(number, ""), cell.source) for number, cell in enumerate(self.file.cells)]
 
-    def look_again(self) -> bool:
-        """Read the file again if it was written to; say whether that is so."""
+    def read_again(self) -> bool:
+        """Read the file again if it has changed; return whether it has."""
         stamp = stamp_of(self.path)
         if self.file is None or stamp == self._stamp:
             return False

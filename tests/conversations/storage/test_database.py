@@ -63,7 +63,7 @@ def test_what_is_written_is_read_again_the_same(path: Path) -> None:
     answered(turns, "b again", cell="b", run="again")
     turns.undo(cell="u", run="u")
     turns.add_messages([{"role": "user", "content": "said"}, {"role": "assistant", "content": "elsewhere"}])
-    turns.leave({"a"})
+    turns.remove_cells({"a"})
     turns.arrange(["c", "b", "a"])
     turns.make_current(turns.places[1], turns.places[1].versions[0])
     assert store.flush()
