@@ -1,4 +1,4 @@
-"""Read MIME bundles: what objects give when they are asked to describe themselves."""
+"""Read MIME bundles, in which objects describe themselves."""
 
 from __future__ import annotations
 

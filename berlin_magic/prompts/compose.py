@@ -30,11 +30,11 @@ class Value:
     code : str
         The expression.
     line : int
-        Where it stands in the prompt, from 1.
+        The line of the prompt, from 1.
     description : Description
-        What goes into the question.
+        The description that goes into the question.
     value : object
-        The value itself; it goes nowhere.
+        The value itself; it is not sent.
     uses : mapping
         The user's variables that the expression looked up, each with its fingerprint; empty if they are not known.
     """
@@ -140,9 +140,9 @@ async def _value(expression: Expression, namespace: MutableMapping[str, Any], mo
         known = [*namespace, *more]
         raise PromptError(f"{_where(expression)}: {_unknown(error, known)}") from None
     except Exception as error:
-        told = f"{type(error).__name__}: {error}"
+        raised = f"{type(error).__name__}: {error}"
         raise PromptError(
-            f"{_where(expression)} can't be evaluated: {clean(told, 200)}\nCorrect it; nothing was sent."
+            f"{_where(expression)} can't be evaluated: {clean(raised, 200)}\nCorrect it; nothing was sent."
         ) from error
 
 

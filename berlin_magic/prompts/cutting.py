@@ -1,4 +1,4 @@
-"""Cutting: a text that is too long loses its middle."""
+"""Shorten texts by leaving out their middle."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def on_one_line(text: str, limit: int) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """Return the repr of an object without where it stands in memory: that is another in every run of a notebook."""
+    """Return the repr of an object without its address in memory, which is another in every run of a notebook."""
     return _ADDRESS.sub("at 0x…", text)
 
 

@@ -1,4 +1,4 @@
-"""What a description of a value is, and the bounds that it keeps."""
+"""The description of a value, with the bounds of its size."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ class Description:
     Attributes
     ----------
     kind : str
-        What it is, in a few words: ``"DataFrame, 10,000,000 × 5"``. It holds no data: it is shown at every level.
+        Type and size: ``"DataFrame, 10,000,000 × 5"``. It holds no data: it is shown at every level.
     parts : sequence of Part
         Texts and images, in order.
     level : Level
         How much of the value is in it; never more than what was asked for.
     cut : str
-        What was left out, in a few words; empty if nothing was.
+        A few words on what was left out; empty if nothing was.
     """
 
     kind: str

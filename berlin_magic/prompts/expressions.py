@@ -25,7 +25,7 @@ LEVELS: tuple[Level, ...] = get_args(Level)
 _LEVEL = re.compile(rf"\|\s*({'|'.join(LEVELS)})\s*\Z")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _MARK = re.compile(r"\\?\{\{")
-_MOST_ENDS = 100  # so many `}}` are tried for one expression: a text of braces has to stay cheap
+_MOST_ENDS = 100  # `}}` that are tried for one expression: a text of braces has to stay cheap
 _AS_IT_IS = "To send it as it is, put a backslash before it (\\{{) or the text into a ``` fence, or use --no-expand."
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints: tell later whether a value has changed, without keeping it."""
+"""Fingerprints of values, which show later whether a value has changed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NOT_OF_CLASS = {"__dict__", "__weakref__", "__module__", "__firstlineno__", "__
 
 
 def fingerprint(value: object, *, key: bytes = _OF_THIS_PROCESS) -> str:
-    """Return a short text that is the same as long as `value` is, and tells nothing about it without the key.
+    """Return a short text that stays the same while `value` does, and reveals nothing about it without the key.
 
     Nothing of the value is kept, nothing is imported, and nothing is raised. It takes a few hundredths of a second at
     most, except for what a library's own attributes take.

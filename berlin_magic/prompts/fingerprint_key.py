@@ -17,7 +17,7 @@ _BYTES = 32
 
 
 def fingerprint_key() -> bytes:
-    """Return the key; it is made when it is first asked for, and lies in a file that only its user can read.
+    """Return the key; the first call makes it, in a file that only the user can read.
 
     If that can't be written the key is one of this process: fingerprints of other sessions are then not known.
     """

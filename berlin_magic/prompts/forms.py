@@ -102,7 +102,7 @@ def _rows(table: Table, limit: int) -> tuple[str, str]:
 
 
 class _Plain:
-    """Give for what JSON has no form something for which it has one; what is large is cut, and that is noted."""
+    """Convert values that JSON does not know into ones that it does; large ones are cut, and `cut` says so."""
 
     def __init__(self, limit: int) -> None:
         self.cut = ""

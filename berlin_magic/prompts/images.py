@@ -1,4 +1,4 @@
-"""Images as parts of a prompt: measured, and scaled to what they may cost.
+"""Images as parts of a prompt, scaled to the most tokens that they may cost.
 
 An image costs about one token for 750 pixels (Anthropic's documentation on vision; what others charge is less).
 Pillow scales it, if the user has imported it.

@@ -1,4 +1,4 @@
-"""Muting: what a value prints while it is described is thrown away."""
+"""Muting: output that a value prints while it is described is discarded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _users = 0
 
 
 class _Stream:
-    """A stream that loses what is written to it in a muted context; everything else reaches the real one."""
+    """A stream that discards text written in a muted context; all other text goes to the real stream."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -35,7 +35,7 @@ class _Stream:
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Lose what is printed in this context, and in tasks and threads that run in a copy of it; others print as usual.
+    """Discard output of this context, and of tasks and threads that run in a copy of it; others print as usual.
 
     `contextlib.redirect_stdout` does not fit: it takes away what the user's other tasks print meanwhile.
     """

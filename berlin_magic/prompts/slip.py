@@ -52,7 +52,7 @@ class Packed:
 
 @dataclass(frozen=True, slots=True)
 class Slip:
-    """What would be sent.
+    """A request that would be sent.
 
     Attributes
     ----------
@@ -61,11 +61,11 @@ class Slip:
     values : tuple of Value
         What the expressions of the prompt gave.
     provider, model, where : str
-        Who would be asked, for what, and at which address.
+        The provider, the model and the address.
     options : mapping
         The engine's options.
     left_out : int
-        So many earlier turns do not fit the limit, and would not be sent.
+        The number of earlier turns that do not fit the limit, and would not be sent.
     notes : tuple of str
         Further remarks, a line each: a price, what is missing, what is suspicious.
     """

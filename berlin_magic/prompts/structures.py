@@ -1,4 +1,4 @@
-"""Describe what Python itself brings: numbers, texts, bytes, paths, lists, dicts, dataclasses."""
+"""Describe values of Python's own types: numbers, texts, bytes, paths, lists, dicts, dataclasses."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def describe_structure(value: Any, level: Limit, bounds: Bounds, nested: Nested)
     bounds : Bounds
         How large it may be.
     nested : callable
-        Names what lies inside, such as a table.
+        Returns the kind of a value inside, such as a table.
     """
     kind = _kind(value)
     if not kind:

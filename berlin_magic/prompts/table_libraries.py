@@ -38,7 +38,7 @@ class Table(ABC):
 
     @property
     def kind(self) -> str:
-        """What it is, without data."""
+        """The type and the size, without data."""
         name = f"{type_name(self.value)} ({self.library})"
         if self.is_column and self.width == 1:
             return f"{name} of {schema_type(self.dtype(0))}, {self.rows:,} rows"

@@ -1,4 +1,4 @@
-"""Templates: prompts with places that are filled when they are used; pure."""
+"""Templates: prompts with keys, which are replaced when the template is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from berlin_magic.prompts.expressions import Expression, expressions_in
 __all__ = ["Filled", "filled", "given_in"]
 
 Given = Mapping[str, str | Expression]
-"""What is given for the keys of a template: texts, and expressions of the user's."""
+"""The values for the keys of a template: texts, and expressions of the user."""
 
 _KEY = re.compile(r"""\s*([^\W\d]\w*)=("[^"]*"|'[^']*'|\{\{.*?\}\}|\S*)(?!\S)""")
 

@@ -12,14 +12,14 @@ __all__ = ["AskedRows", "Key", "StoredRow"]
 
 
 class Key(NamedTuple):
-    """What a stored reply is found by.
+    """The key of a stored reply.
 
     Attributes
     ----------
     request : str
         The digest of messages, model and options (`replay.digest`).
     occurrence : int
-        How many rows before it, in the same call, ask the same: each has a reply of its own.
+        The number of earlier rows with the same request in the same call: each has its own reply.
     """
 
     request: str
@@ -34,7 +34,7 @@ class StoredRow(NamedTuple):
     reply : str
         Its text.
     more : mapping
-        What else is known of it: who answered, its tokens, its cost.
+        Its model and provider, its tokens, its cost.
     """
 
     reply: str

@@ -1,4 +1,4 @@
-"""Ids of cells that last, for those that a front end makes up anew each time it opens a notebook."""
+"""Lasting ids of cells, for front ends that make new ids each time they open a notebook."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def is_lasting(sent: str) -> bool:
 
 
 def new_id() -> str:
-    """Return an id of our own for a cell that has none which lasts."""
+    """Return a new id for a cell that has no lasting id."""
     return f"{_OURS}{uuid.uuid4().hex}"
 
 
 class CellIds:
-    """Knows the cells of a notebook whose front end sends ids that mean nothing beyond its session.
+    """The cells of a notebook whose front end sends ids that are valid in one session only.
 
     In a session, an id is the cell that it was first sent for. Such a cell is found by what stands in it: among the
     cells of the file, those after the one that ran last first; then among those that the store knows; then by the

@@ -116,7 +116,7 @@ class Store:
         self._writer.put(*storable, urgent=urgent, done=done)
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything noted so far is on disk; say whether it is."""
+        """Wait until all earlier writes are on disk; return whether they are."""
         return self._writer.flush(timeout)
 
     def record(self, conversation: str) -> Record | None:

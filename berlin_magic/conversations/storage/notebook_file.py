@@ -1,4 +1,4 @@
-"""The notebook file: what it holds of its conversations, in its cells, outputs and their metadata.
+"""The notebook file: its conversations in cells, outputs and their metadata.
 
 Our outputs have metadata under ``berlin``: all that is not in the prompt or the reply (see `output_record`).
 """
@@ -52,7 +52,7 @@ class FileCell:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An event that an output records: a turn, or what a command did.
+    """An event in the metadata of an output: a turn, or the effect of a command.
 
     Attributes
     ----------
@@ -65,9 +65,9 @@ class Entry:
     record : dict
         The event's record, as it is in the metadata.
     visible : dict or None
-        The part of it that a reader of the notebook sees; None if there is none.
+        The part of it that a reader of the notebook sees; None if there is no such part.
     reason : str
-        Why there is none.
+        The reason if there is no such part.
     """
 
     conversation: str

@@ -1,4 +1,4 @@
-"""The database file: found, made, checked, brought up to date, or set aside if it can't be used."""
+"""The database file: its path, schema and migrations."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ CREATE TABLE spending (
 );
 CREATE INDEX spending_by_time ON spending (at);
 """
-"""What requests have cost: tokens, and billionths of a currency's unit."""
+"""The costs of requests: tokens, and billionths of a currency's unit."""
 
 # What brings a database of version n to n + 1 stands at [n - 1]; the version and its contents change in one
 # transaction, so that a crash leaves the one or the other.
@@ -102,7 +102,7 @@ DROP TABLE notebooks_2
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What opening gave: whether the file can be written to, and what the user should know."""
+    """The result of opening: whether the file can be written to, and a warning for the user."""
 
     writable: bool = True
     warning: str = ""

@@ -1,4 +1,4 @@
-"""What requests have cost, and what running ones may still cost, in the user's database."""
+"""The costs of requests, and the reservations of running ones, in the user's database."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Receipt", "Scope", "Spending", "Sums"]
 
 
 class Receipt(NamedTuple):
-    """What one request costs.
+    """The cost of one request.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Scope(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a number of requests have cost together.
+    """The total cost of a number of requests.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Sums:
     money : tuple of (str, int)
         Currencies, each with its billionths.
     unpriced : int
-        So many of them have no known price.
+        The number of requests whose price is not known.
     """
 
     requests: int = 0
@@ -124,7 +124,7 @@ class Spending:
         return bool(self._read("SELECT 1 FROM spending WHERE id = ?", (receipt.id,)))
 
     def used(self, scope: Scope) -> tuple[int, int, int]:
-        """Return what is spent of a budget, what is spent or reserved, and the tokens of the longest reply."""
+        """Return how much of a budget is spent, how much is spent or reserved, and the tokens of the longest reply."""
         unit = _unit(scope)
         rows = self._read(
             f"SELECT coalesce(sum({unit}) FILTER (WHERE NOT running), 0), coalesce(sum({unit}), 0),"  # noqa: S608 - ours

@@ -1,4 +1,4 @@
-"""The visible part of a cell: what its reader sees of the records in its outputs."""
+"""The visible part of a cell: the parts of its outputs' records that a reader can see."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["VisibleCell", "joined_lines"]
 
 
 class VisibleCell:
-    """What a reader sees of a cell: its question, and the commands in it.
+    """The question and the commands that a reader sees in a cell.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class VisibleCell:
     Attributes
     ----------
     questions : list of str
-        What its question can be.
+        The texts that can be its question.
     """
 
     def __init__(self, cell: Mapping[str, Any], source: str) -> None:

@@ -1,4 +1,4 @@
-"""The visible text of an output: whether what a reader sees of a reply is what the reply says."""
+"""Comparison of the text that a reader sees in an output with the text of the reply."""
 
 from __future__ import annotations
 
@@ -154,8 +154,8 @@ _VOID = frozenset({"br", "hr"})
 _DEEPEST = 200
 _BLOCKS = frozenset(re.findall(r"\w+", "blockquote br div h1 h2 h3 h4 h5 h6 hr li p pre table td th tr"))
 _ATTRIBUTES = frozenset(re.findall(r"\S+", "class data-language dir href rel start style target title"))
-_ASIDES = frozenset({"berlin-reasoning", "berlin-status"})
-"""What stands beside a reply in our HTML."""
+_OUTSIDE_REPLY = frozenset({"berlin-reasoning", "berlin-status"})
+"""The classes of elements in our HTML that are not part of the reply."""
 _STYLE = re.compile(r"(?:text-align:\s*(?:left|right|center);?\s*)?")
 _CLASSES = re.compile(r"(?:(?:berlin-[a-z-]+|highlight|[a-z]{1,2})(?: |$))*")
 
@@ -222,7 +222,7 @@ class _Reader:
     def __init__(self) -> None:
         self._text: list[str] = []
         self._open: list[tuple[str, str, int]] = []  # tag, the address of a link, where its text begins
-        self._aside = 0  # so many elements were open with the one that is no part of the reply
+        self._outside = 0  # the number of open elements at the one that is not part of the reply
 
     def end(self) -> str:
         if self._open:
@@ -235,7 +235,7 @@ class _Reader:
                 raise _OddHtmlError
         elif "<" in text or ">" in text:
             raise _OddHtmlError
-        elif not self._aside:
+        elif not self._outside:
             self._text.append(unescape(text))
 
     def take_tag(self, text: str) -> None:
@@ -248,23 +248,23 @@ class _Reader:
             self._begin(tag[2], {one[1]: one[2] or "" for one in _ATTRIBUTE.finditer(tag[3])})
 
     def _begin(self, tag: str, attributes: Mapping[str, str]) -> None:
-        is_aside = not self._aside and attributes.get("class") in _ASIDES
+        is_outside = not self._outside and attributes.get("class") in _OUTSIDE_REPLY
         nested = tag == "a" and any(one[0] == "a" for one in self._open)
-        shows = self._aside or is_aside or (not nested and _is_plain(tag, attributes))
+        shows = self._outside or is_outside or (not nested and _is_plain(tag, attributes))
         if not shows or len(self._open) > _DEEPEST:
             raise _OddHtmlError
         if tag in _BLOCKS:
             self._text.append("\n")
         if tag not in _VOID:
             self._open.append((tag, attributes.get("href", ""), len(self._text)))
-            self._aside = len(self._open) if is_aside else self._aside
+            self._outside = len(self._open) if is_outside else self._outside
 
     def _close(self, tag: str) -> None:
         if not self._open or self._open[-1][0] != tag:
             raise _OddHtmlError
         _, address, start = self._open.pop()
-        if self._aside:
-            self._aside = 0 if len(self._open) < self._aside else self._aside
+        if self._outside:
+            self._outside = 0 if len(self._open) < self._outside else self._outside
         elif tag == "a" and letters(unescape(address)) not in letters("".join(self._text[start:])):
             self._text.append(f" {unescape(address)}")
 

@@ -1,4 +1,4 @@
-"""The writer: a thread that carries out what is to be written to the database, while nobody waits."""
+"""The writer: a thread that runs the statements for the database."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Writer:
         return self._pid == os.getpid()
 
     def flush(self, timeout: float = 10.0) -> bool:
-        """Wait until everything noted so far is on disk; say whether it is."""
+        """Wait until all earlier writes are on disk; return whether they are."""
         if self.broken:
             return False
         done = threading.Event()
@@ -72,7 +72,7 @@ class Writer:
         done: threading.Event | None = None,
         truncate: bool = False,
     ) -> None:
-        """Have statements carried out, in one transaction, in order, soon; `done` is set afterwards, come what may."""
+        """Run statements soon, in order, in one transaction; `done` is set afterwards, also after an error."""
         if self.broken:
             if done is not None:
                 done.set()
