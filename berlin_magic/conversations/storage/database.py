@@ -112,7 +112,11 @@ class Store:
 
     def put(self, *statements: Statement, urgent: bool = True, done: threading.Event | None = None) -> None:
         """Run statements soon, in order, in the writer's thread; `done` is set afterwards, also after an error."""
-        storable = [(sql, [_storable(value) for value in values]) for sql, values in statements]
+        # A value that SQLite refuses would end all writing.
+        storable = [
+            (sql, [_as_text(value) if isinstance(value, str) else value for value in values])
+            for sql, values in statements
+        ]
         self._writer.put(*storable, urgent=urgent, done=done)
 
     def flush(self, timeout: float = 10.0) -> bool:
@@ -319,11 +323,6 @@ _NOTEBOOK = (
     " SET path = excluded.path, file = excluded.file, state = excluded.state, seen = excluded.seen"
 )
 _CELL = "INSERT INTO cells VALUES (?, ?, ?) ON CONFLICT (notebook, cell) DO UPDATE SET source = excluded.source"
-
-
-def _storable(value: Any) -> Any:
-    """Return a value that SQLite accepts: one that it refuses would end all writing."""
-    return _as_text(value) if isinstance(value, str) else value
 
 
 def _as_text(value: str) -> str:
