@@ -1,1 +1,1 @@
-"""Conversations: their turns, where each stands, and how they are kept."""
+"""Conversations: turns, their order, storage, export, replay."""

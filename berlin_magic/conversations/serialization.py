@@ -42,7 +42,7 @@ Find = Callable[[str], Turn | None]
 
 
 def place_record(place: Place) -> Record:
-    """Return where `place` stands, and what is in force there."""
+    """Return the record of `place`, without its events."""
     return {
         "key": place.key,
         "cell": place.cell,
@@ -68,8 +68,8 @@ def event_record(place: Place, version: Version, event: Event, find: Find) -> Re
         case Removal():
             return {**where, "kind": event.kind, "turns": list(event.turns)}
         case SystemPrompt():
-            said = {"from_file": event.from_file} if event.from_file else {}
-            return {**where, "kind": "system", "text": event.text, **said}
+            origin = {"from_file": event.from_file} if event.from_file else {}
+            return {**where, "kind": "system", "text": event.text, **origin}
 
 
 def turn_record(turn: Turn, find: Find) -> Record:
@@ -140,7 +140,7 @@ def places_of(
     places, events : iterable of mapping
         As `place_record` and `event_record` have made them; in any order.
     problems : list of str
-        Gets a line for each record that is not one, and is left out. A place without a record stands at the end.
+        Gets a message for each invalid record, which is left out. A place without a record comes last.
 
     Returns
     -------
@@ -402,10 +402,10 @@ class Journal(Protocol):
     """Receives every change as it happens, as a record; none of its methods waits for anything."""
 
     def place(self, record: Record) -> None:
-        """Take a place that is new, or stands otherwise than before."""
+        """Record a place that is new or has changed."""
 
     def event(self, record: Record) -> None:
-        """Take something that happened, or a turn that has changed."""
+        """Record an event that is new, or a turn that has changed."""
 
     def delta(self, turn: str, kind: str, text: str) -> None:
         """Take what was added to the last part of a running reply, or begins one of this `kind` (its record's type).
@@ -414,4 +414,4 @@ class Journal(Protocol):
         """
 
     def system(self, text: str) -> None:
-        """Take a new system prompt."""
+        """Record a new system prompt."""

@@ -96,7 +96,7 @@ class Describe:
     async def _described(
         self, value: Any, level: Level | None, allowed: Limit, bounds: Bounds, failures: list[str]
     ) -> Description | None:
-        """Return what the first describer that has something to say says; add to `failures` which ones have failed."""
+        """Return the description of the first describer that has one; add the describers that fail to `failures`."""
         own = functools.partial(_by_method, value)
         steps: dict[str, Callable[[], Any]] = {
             "its _ai_repr_": lambda: own("_ai_repr_"),

@@ -117,7 +117,7 @@ def names_in(code: str) -> list[str]:
 
 
 def open_expression(text: str) -> str | None:
-    """Return what stands behind the braces of an expression that `text` ends in; None if it does not end in one."""
+    """Return the text of an open expression at the end of `text`; None if there is none."""
     *_, last = [None, *_marks(text)]
     if last is None or last[0].startswith("\\") or "}}" in text[last.end() :]:
         return None
@@ -137,7 +137,7 @@ def file_in(code: str) -> str:
 
 
 def _marks(prompt: str) -> Iterator[re.Match[str]]:
-    """Yield where expressions may begin: every ``{{`` that stands in no fence."""
+    """Yield where expressions may begin: every ``{{`` outside of fences."""
     fence, start = "", 0
     for line in prompt.splitlines(keepends=True):
         opening = _FENCE.match(line)

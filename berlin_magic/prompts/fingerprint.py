@@ -125,7 +125,7 @@ class _Reader:
         return max(_LEAST_BYTES, min(_MOST_BYTES, self._bytes_left))
 
     def _pieces(self, size: int) -> Iterator[tuple[int, int]]:
-        """Yield which pieces of so many bytes are read: all, or evenly spaced ones, the two ends among them."""
+        """Yield the pieces of `size` bytes that are read: all, or evenly spaced ones, the two ends among them."""
         self._bytes(b"%d" % size)
         most = self._most()
         if size <= most:

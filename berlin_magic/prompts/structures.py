@@ -318,7 +318,7 @@ def kind_of_bytes(data: memoryview) -> str:
 
 
 def _path(path: PurePath) -> str:
-    """Return a path, and what lies there; it is not read."""
+    """Return a path, and the kind of file there, which is not read."""
     shown = f"{type_name(path)}({str(path)!r})"
     if not isinstance(path, Path):
         return shown

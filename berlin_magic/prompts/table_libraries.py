@@ -283,6 +283,6 @@ def table_of(value: Any) -> Table | None:
 
 
 def schema_type(dtype: str) -> str:
-    """Return a type without what stands in its brackets, which can be data: categories, fill values, time zones."""
+    """Return a type without the text in its brackets, which can be data: categories, fill values, time zones."""
     word = re.split(r"[\[(<{,]", dtype, maxsplit=1)[0].strip()
     return dtype if _UNIT.match(dtype) else word or "record"

@@ -20,7 +20,7 @@ _LOOKED_AT = 400_000  # cells that the summaries of columns are made of; of a la
 _LOOKED_AT_SLOWLY = 40_000  # the same, for cells that are not numbers
 _FLAGS_LOOKED_AT = 2000  # the same, of each column whose name may be one of its values
 _BLOCKS = 16
-_FEW = 6  # so many distinct values are listed
+_FEW = 6  # distinct values that are listed
 
 _TIME = re.compile(r"date|time|duration")
 _TEXT = re.compile(r"str|object|categor|enum|dictionary|utf8|large_string|bool")

@@ -111,7 +111,7 @@ def _frame(file: str, line: int, name: str) -> str:
 
 
 def _place(file: str) -> str:
-    """Return the name of a file as the user knows it, without the folders that it lies in."""
+    """Return the name of a file as the user knows it, without its folders."""
     if "ipykernel_" in file or file.startswith("<ipython"):
         return "In a cell of the notebook"
     try:

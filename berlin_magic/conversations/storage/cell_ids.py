@@ -24,7 +24,7 @@ def new_id() -> str:
 class CellIds:
     """The cells of a notebook whose front end sends ids that are valid in one session only.
 
-    In a session, an id is the cell that it was first sent for. Such a cell is found by what stands in it: among the
+    In a session, an id is the cell that it was first sent for. Such a cell is found by its source: among the
     cells of the file, those after the one that ran last first; then among those that the store knows; then by the
     question alone.
 

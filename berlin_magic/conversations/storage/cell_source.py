@@ -17,7 +17,7 @@ _MOST_OPTIONS = 30  # words of a line that can be options, and their values
 def questions_in(source: str) -> list[str]:
     """Return what the question of a ``%%berlin`` cell can be; nothing for any other cell.
 
-    First comes what stands below the magic, then the same with an end of its line, which may begin the question.
+    First comes the text below the magic, then the same after an end of its line, which may begin the question.
     Comments, and other cell magics such as ``%%time``, may stand above the magic.
     """
     line, below = _parted(source)
@@ -60,7 +60,7 @@ def digest(text: str) -> str:
 
 
 def _parted(source: str) -> tuple[str, str | None]:
-    """Return the line of the magic, and what stands below it; None for another cell."""
+    """Return the line of the magic, and the text below it; None for another cell."""
     rest = source
     while rest:
         line, _, rest = rest.partition("\n")

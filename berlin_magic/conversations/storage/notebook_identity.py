@@ -67,7 +67,7 @@ def identified(
 ) -> str:
     """Return the id of the notebook at `path`; a new one if the store does not know it.
 
-    The rule, in order (it stands in the documentation, too):
+    The rule, in order (the documentation has it, too):
 
     1. A file whose outputs name a notebook is that one, if the store last saw it at this path, or, as the file was
        moved, with this device and inode. What the outputs say proves nothing by itself: it goes with every copy.
@@ -82,7 +82,7 @@ def identified(
     Parameters
     ----------
     path : Path, optional
-        Where the front end says that the notebook lies.
+        The path of the notebook, as the front end gives it.
     stamp : Stamp
         That of the file there.
     file : NotebookFile, optional

@@ -29,15 +29,15 @@ def agrees(data: Mapping[str, Any]) -> bool:
     if not data.keys() <= _KINDS or not all(isinstance(text, str) for text in data.values()):
         return False
     plain = data.get("text/plain", "")
-    said = _letters_of_markdown(plain)
+    shown = _letters_of_markdown(plain)
     if hides_characters(plain):
         return False
     if "text/markdown" in data:
         markdown = _REMARK.sub("", _unframed(data["text/markdown"]))
-        if _hides(markdown) or _letters_of_markdown(markdown) != said:
+        if _hides(markdown) or _letters_of_markdown(markdown) != shown:
             return False
     try:
-        return "text/html" not in data or letters(_without_marks(_text_of_html(data["text/html"]))) == said
+        return "text/html" not in data or letters(_without_marks(_text_of_html(data["text/html"]))) == shown
     except _OddHtmlError:
         return False
 
