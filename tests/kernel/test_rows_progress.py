@@ -6,7 +6,7 @@ import pytest
 
 from berlin_magic.errors import BudgetError, ServerError
 from berlin_magic.kernel.rows_progress import counts, status_notes, summary
-from berlin_magic.results.asking import Answer, Asking, Gate, Progress
+from berlin_magic.results.asking import Answer, Asking, Pauses, Progress
 
 
 @pytest.fixture
@@ -18,13 +18,13 @@ def asking(progress: Progress) -> Asking:
     async def ask(_number: int) -> Answer:
         raise AssertionError
 
-    return Asking(ask, Gate(lambda: 0.0, lambda: 0.0), progress)
+    return Asking(ask, Pauses(lambda: 0.0, lambda: 0.0), progress)
 
 
 def test_the_counts_leave_out_what_is_zero(progress: Progress) -> None:
     assert list(counts(progress)) == ["0 of 10 rows"]
-    progress.take(Answer("a", stored=True))
-    progress.take(Answer("b", tokens=1200, billionths=2_000_000_000, currency="EUR"))
+    progress.count(Answer("a", stored=True))
+    progress.count(Answer("b", tokens=1200, billionths=2_000_000_000, currency="EUR"))
     progress.failed = 1
     assert list(counts(progress)) == [
         "2 of 10 rows",
