@@ -54,8 +54,6 @@ class Figure:
         The most that the ratio to the reference may be; without a reference, the most that the median may be.
     exact : bool
         Whether it is counted rather than timed: the same on every machine, so that the guard can hold it.
-    held : float, optional
-        What the guard holds in place of a bound that can't be reached; README.md says why.
     """
 
     name: str
@@ -65,7 +63,6 @@ class Figure:
     reference_runs: Sequence[float] = ()
     bound: float | None = None
     exact: bool = False
-    held: float | None = None
 
     @property
     def value(self) -> float:
@@ -84,9 +81,8 @@ class Figure:
 
     @property
     def fails(self) -> bool:
-        """Whether it is exact, and more than the guard allows."""
-        most = self.bound if self.held is None else self.held
-        return self.exact and most is not None and self._judged > most
+        """Whether it is exact, and over its bound."""
+        return self.exact and self.holds is False
 
     @property
     def _judged(self) -> float:
@@ -97,7 +93,6 @@ class Figure:
         spread = "" if len(self.runs) == 1 or self.exact else f"{short(min(self.runs))} to {short(max(self.runs))}"
         compared = "" if self.ratio is None else f"{self.ratio:.2f} x {self.reference}"
         bound = "" if self.bound is None else f"{'ok' if self.holds else 'OVER'} (at most {short(self.bound)})"
-        bound += "" if self.held is None else f", held at {short(self.held)}"
         return [self.name, f"{short(self.value)} {self.unit}", spread, compared, bound]
 
     def record(self) -> dict[str, Any]:
@@ -113,7 +108,6 @@ class Figure:
             "bound",
             "holds",
             "exact",
-            "held",
         )
         return {name: getattr(self, name) for name in fields}
 
