@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, Self
 
 from berlin_magic.display import status_line
@@ -39,36 +40,43 @@ def _is_visible(char: str) -> bool:
     return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"} or char == "\u200d"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rendered:
     """A whole reply in each form that may be saved. `of` makes it, in some milliseconds for each kilobyte.
 
     Attributes
     ----------
-    plain, html, markdown : str
-        The forms.
+    plain, markdown : str
+        Two of the forms.
+    render_html : callable
+        Returns the third, which most replies do not need.
     needs_html : bool
         Whether the Markdown alone may be read as more than it is.
     """
 
     plain: str
-    html: str
     markdown: str
+    render_html: Callable[[], str]
     needs_html: bool = True
+
+    @cached_property
+    def html(self) -> str:
+        """The HTML; it is rendered when it is first used."""
+        return self.render_html()
 
     @classmethod
     def of(cls, text: str, plain: str | None = None) -> Self:
         """Render `text`; its images become links. The plain form is that of `plain`, if that is given."""
         needs = needs_html(text)
         markdown = to_markdown(text, framed=not needs)
-        return cls(to_plain(text if plain is None else plain), to_html(text), markdown, needs)
+        return cls(to_plain(text if plain is None else plain), markdown, partial(to_html, text), needs)
 
     @classmethod
     def unformatted(cls, text: str) -> Self:
-        """Return `text` as it was written: what is left if nobody wants to wait until a long one is rendered."""
+        """Return `text` unformatted: for a user who does not wait until a long reply is rendered."""
         plain = to_plain(text)
         shown = f"<pre>\n{text_to_html(plain)}\n</pre>\n"
-        return cls(plain, shown, shown)
+        return cls(plain, shown, lambda: shown)
 
 
 def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
@@ -131,9 +139,12 @@ class StaticView(View):
         """Leave the reply unformatted."""
         self._unformatted = Rendered.unformatted("".join(self._pieces))
 
-    def prepare_finish(self) -> None:
-        """Render the whole reply."""
-        self._rendered = Rendered.of("".join(self._pieces))
+    def prepare_finish(self, *, with_html: bool = False) -> None:
+        """Render the whole reply; as HTML if it needs that, or if `with_html` says so."""
+        rendered = Rendered.of("".join(self._pieces))
+        if with_html or rendered.needs_html:
+            _ = rendered.html  # kept for `final`, which must not take long
+        self._rendered = rendered
 
     def final(self, status: Status, metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """Return the data and the metadata of the finished output."""

@@ -75,8 +75,11 @@ class View(ABC):
     def draw(self, status: Status) -> None:
         """Show what was fed since the last draw, and the status line."""
 
-    def prepare_finish(self) -> None:  # noqa: B027 - not every view has something slow to do
-        """Do the slow part of `finish`, in any thread; nothing is fed after it."""
+    def prepare_finish(self, *, with_html: bool = False) -> None:  # noqa: B027 - not every view has something slow to do
+        """Do the slow part of `finish`, in any thread; nothing is fed after it.
+
+        `with_html` says that the status given to `finish` will have something to fold, which only HTML can.
+        """
 
     def abandon(self) -> None:  # noqa: B027 - not every view has something slow to do
         """Do without what `prepare_finish` has begun, which may go on in its thread: the user wants to wait no more."""

@@ -154,7 +154,9 @@ class ReplyTask:
     async def _prepare_finish(self) -> None:
         """Render a long reply in a thread; an interrupt meanwhile leaves it unformatted."""
         try:
-            await in_thread(self._view.prepare_finish)
+            turn = self.turn
+            with_html = bool(turn.reasoning or turn.values or turn.left_out)  # the last two bring a slip
+            await in_thread(lambda: self._view.prepare_finish(with_html=with_html))
         except asyncio.CancelledError:
             self._interrupted = True
             self._view.abandon()

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from display.status_of import status_of
 from IPython.core.displaypub import CapturingDisplayPublisher
 
+from berlin_magic.display import static
+from berlin_magic.display.markdown import to_html
 from berlin_magic.display.static import Rendered, StaticView, final_output
 from berlin_magic.display.view import Status
 
@@ -101,3 +105,25 @@ def test_a_reply_that_was_abandoned_is_left_as_it_was_written_and_safe():
     assert data["text/plain"] == text
     for form in ("text/html", "text/markdown"):
         assert "<pre>\n# Head" in data[form] and data[form].count("</pre>") == 1 and "<script" not in data[form]
+
+
+@pytest.mark.parametrize(
+    ("text", "with_html", "rendered"),
+    [("**Hi**", False, 0), ("**Hi**", True, 1), ("a <b>", False, 1), ("a <b>", True, 1)],
+)
+def test_html_is_rendered_once_before_the_end_if_it_is_to_be_saved_and_never_else(
+    monkeypatch, text, with_html, rendered
+):
+    calls = []
+    monkeypatch.setattr(static, "to_html", lambda text: calls.append(text) or to_html(text))
+
+    class Shell:
+        display_pub = CapturingDisplayPublisher()
+
+    view = StaticView(Shell())
+    view.feed(text)
+    view.prepare_finish(with_html=with_html)
+    assert len(calls) == rendered
+    view.finish(replace(status_of("complete"), reasoning="Let me see." if with_html else ""), {})
+    assert len(calls) == rendered
+    assert ("text/html" in Shell.display_pub.outputs[0]["data"]) is bool(rendered)

@@ -39,7 +39,8 @@ class NotedView(View):
         assert not self.finished
         self.drawn.append((self.text, status))
 
-    def prepare_finish(self) -> None:
+    def prepare_finish(self, *, with_html: bool = False) -> None:
+        self.prepared_with_html = with_html
         self.prepared_in = threading.current_thread()
         self.rendering.set()
         self.may_end.wait(10)
@@ -223,7 +224,23 @@ async def test_a_long_reply_is_rendered_beside_the_loop() -> None:
     _, task = await show(reply, view)
     (await task).check()
     assert view.prepared_in is not threading.current_thread()
+    assert not view.prepared_with_html
     assert view.finished[0][0].state == "complete"
+
+
+@pytest.mark.parametrize("folded", ["reasoning", "values", "turns left out"])
+async def test_html_for_what_is_folded_is_rendered_in_that_thread_too(folded) -> None:
+    reply, view = Reply("word " * 1000), NotedView()
+    match folded:
+        case "reasoning":
+            reply.turn.take(Reasoning("Let me see."))
+        case "values":
+            reply.turn.values = ({"code": "x"},)
+        case _:
+            reply.turn.left_out = 1
+    _, task = await show(reply, view)
+    (await task).check()
+    assert view.prepared_with_html
 
 
 def told(showing: ReplyTask, *events: Event) -> None:
