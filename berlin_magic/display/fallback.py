@@ -92,7 +92,7 @@ class Pages:
         self._finished += len(html)
 
     def _fill(self, slot: _Slot, html: str) -> None:
-        # What is on an earlier page cannot be filled again; the final output shows it as it should be.
+        # An earlier page is not changed again; the final output shows the block with its colours.
         if not slot.begun_earlier:
             self._finished += len(html) - sum(map(len, slot.done))
             slot.done = [html]
@@ -105,7 +105,7 @@ class Pages:
 
 
 def _joined(slots: Sequence[_Slot], *, with_tails: bool = False) -> str:
-    """Return the HTML of elements that stand in each other, the outermost first."""
+    """Return the HTML of nested elements; the outermost comes first in `slots`."""
     inner = ""
     for slot in reversed(slots):
         inner = f"{slot.before}{''.join(slot.done)}{inner}{slot.tail if with_tails else ''}{slot.after}"

@@ -35,7 +35,7 @@ _TIME_TO_ANSWER = 2.0  # seconds in which most front ends have answered
 _GRACE = 2.0  # seconds in which messages of the front end still arrive after the end
 _LAST_MESSAGE_TIMEOUT = 0.5  # seconds that the cell waits for the front end's last message
 _POLL = 0.005  # seconds between two checks for it
-_WORD = re.compile(r"\w\S*")  # marks of Markdown are none
+_WORD = re.compile(r"\w\S*")  # marks of Markdown are no words
 _LONG = 2000  # characters: rendering more would block the user's loop
 
 

@@ -29,8 +29,8 @@ def unfinished(text: str, *, with_html: bool = False) -> dict[str, str]:
 class Slot:
     """One display with Markdown and text, in an element whose class contains the display's name.
 
-    The widget finds the element by that class. HTML is optional: Markdown and text are enough for a file, and half as
-    much to send.
+    The widget finds the element by that class. HTML is optional: Markdown and text are enough for a file, and take half
+    as many bytes.
 
     Parameters
     ----------

@@ -15,28 +15,28 @@ from berlin_magic.display.view import Status, View
 
 __all__ = ["Rendered", "StaticView", "final_output", "folded"]
 
-_MOST = 20_000  # characters: longer reasoning is seldom read, and would make saved notebooks large
-_LOOKS = "opacity:.65;font-size:85%;margin-bottom:.6em"
-_TEXT = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.4em 0 0 1em;max-height:24em;overflow:auto"
+_MAX_REASONING = 20_000  # characters: longer reasoning is seldom read, and would make saved notebooks large
+_FOLD_STYLE = "opacity:.65;font-size:85%;margin-bottom:.6em"
+_TEXT_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.4em 0 0 1em;max-height:24em;overflow:auto"
 
 
 def folded(reasoning: str) -> str:
-    """Return `reasoning` as HTML that shows one line until it is opened; an empty string if there is none.
+    """Return `reasoning` as HTML that shows one line until it is opened; an empty string if nothing of it is visible.
 
     It is shown as plain text: markup in it has no effect.
     """
-    shown = "".join(char for char in reasoning[:_MOST].strip() if char in "\n\t" or _is_visible(char))
+    shown = "".join(char for char in reasoning[:_MAX_REASONING].strip() if char in "\n\t" or _is_visible(char))
     if not shown:
         return ""
-    more = f"\n… ({len(reasoning) - _MOST:,} more characters)" if len(reasoning) > _MOST else ""
+    more = f"\n… ({len(reasoning) - _MAX_REASONING:,} more characters)" if len(reasoning) > _MAX_REASONING else ""
     return (
-        f'<details class="berlin-reasoning" style="{_LOOKS}"><summary>Reasoning</summary>'
-        f'<div style="{_TEXT}">{text_to_html(shown)}{more}</div></details>\n'
+        f'<details class="berlin-reasoning" style="{_FOLD_STYLE}"><summary>Reasoning</summary>'
+        f'<div style="{_TEXT_STYLE}">{text_to_html(shown)}{more}</div></details>\n'
     )
 
 
 def _is_visible(char: str) -> bool:
-    """Say whether `char` is visible, and not, for instance, a control of the text direction."""
+    """Return whether `char` is visible, and not, for instance, a control of the text direction."""
     return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"} or char == "\u200d"
 
 
@@ -51,7 +51,7 @@ class Rendered:
     render_html : callable
         Returns the third, which most replies do not need.
     needs_html : bool
-        Whether the Markdown alone may be read as more than it is.
+        Whether a parser could take the Markdown for more than plain formatting.
     """
 
     plain: str
@@ -80,24 +80,24 @@ class Rendered:
 
 
 def final_output(reply: Rendered, status: Status, metadata: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
-    """Return the data and the metadata of the one output that stays in the notebook.
+    """Return the data and the metadata of the finished output.
 
     Parameters
     ----------
     reply : Rendered
         The reply, as far as it arrived.
     status : Status
-        How it ended: a reply that ended too early is marked as such.
+        How it ended; a reply that ended too early is marked.
     metadata : Mapping
-        What the conversation needs to be read back from the notebook file; JSON. Empty for what is in no conversation.
+        JSON from which the conversation is read back from the notebook file. Empty if the reply is in no conversation.
 
     Returns
     -------
     tuple of dict
         ``text/markdown``, with the status line, and ``text/plain`` (the text without terminal control characters). If
         the reply needs it, or something is folded (reasoning, what was sent), also ``text/html``, which is safe in
-        every front end, and which those that have it prefer; then it alone has the status line. Then the output's
-        metadata, with `metadata`, if there is any, under ``berlin``.
+        every front end; a front end that shows HTML prefers it, so then only the HTML has the status line. Second, the
+        output's metadata: `metadata` under ``berlin``, or nothing.
     """
     line = status_line.as_html(status)
     needs = reply.needs_html or status.reasoning or status.slip or needs_html(status_line.sentence(status))

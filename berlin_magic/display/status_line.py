@@ -21,15 +21,15 @@ _WORDS: dict[State, str] = {
     "failed": "no reply",
 }
 _ENDED_EARLY: frozenset[State] = frozenset({"stopped", "interrupted", "cut", "failed"})
-_QUIET = "opacity:.65;font-size:85%;margin-top:.4em"
-_SLIP = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.4em 0 0 1em"
-_MOST = 2000  # characters of a slip: it is saved with each reply
+_STYLE = "opacity:.65;font-size:85%;margin-top:.4em"
+_SLIP_STYLE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.4em 0 0 1em"
+_MAX_SLIP = 2000  # characters of a slip: it is saved with each reply
 
 
 def sentence(status: Status, hint: str = "") -> str:
-    """Return what the status line says: model, state, time, amount, rate, remarks, `hint`; one line of plain text.
+    """Return the status line as plain text: model, state, time, length, rate, remarks, `hint`.
 
-    Control characters are removed from a server's words, and long ones are cut.
+    Control characters are removed from text that a server sent, and long text is cut.
     """
     parts = [clean(status.model, 60), _WORDS[status.state], f"{status.elapsed:.1f} s"]
     if status.characters:
@@ -50,11 +50,11 @@ def as_html(status: Status, hint: str = "") -> str:
     said = sentence(status, hint)
     if not status.slip:
         return quiet(said)
-    slip = "\n".join(clean(line, 300) for line in status.slip[:_MOST].splitlines())
-    more = "\n…" if len(status.slip) > _MOST else ""
+    slip = "\n".join(clean(line, 300) for line in status.slip[:_MAX_SLIP].splitlines())
+    more = "\n…" if len(status.slip) > _MAX_SLIP else ""
     return _quiet(
         f'<details class="berlin-slip"><summary>{text_to_html(said)} · what was sent</summary>'
-        f'<div style="{_SLIP}">{text_to_html(slip)}{more}</div></details>'
+        f'<div style="{_SLIP_STYLE}">{text_to_html(slip)}{more}</div></details>'
     )
 
 
@@ -64,13 +64,13 @@ def quiet(text: str) -> str:
 
 
 def _quiet(html: str) -> str:
-    return f'<div class="berlin-status" style="{_QUIET}">{html}</div>'
+    return f'<div class="berlin-status" style="{_STYLE}">{html}</div>'
 
 
 def as_markdown(status: Status) -> str:
     """Return a remark for a reply that ended too early or is incomplete; an empty string for any other.
 
-    It contains no words of the server: no escape in Markdown works in every parser.
+    It contains no text from the server: no escape in Markdown works in every parser.
     """
     parts = [status.remark]
     if status.state in _ENDED_EARLY:

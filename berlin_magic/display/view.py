@@ -23,7 +23,7 @@ class Status:
         `interrupted` (kernel interrupt), `cut` (the stream ended too early: network, server, silence) or
         `failed` (an error before the first word).
     model, provider : str
-        As the user named them. Untrusted text: may be a server's words.
+        As the user named them. Untrusted text: may come from a server.
     elapsed : float
         Seconds since the question was sent.
     characters : int
@@ -31,12 +31,12 @@ class Status:
     notes : tuple of str
         Quiet remarks, e.g. ``"3 earlier turns left out"``, ``"busy, trying again in 4 s"``.
     remark : str
-        What an ended reply may lack, such as that it reached its limit. Our own words; every form of the output has
-        them.
+        What may be missing from an ended reply, such as that it reached its limit. Our own text; it is in every
+        form of the output.
     reasoning : str
         The model's reasoning, once the reply has ended; not part of its text. Untrusted text.
     slip : str
-        What was sent, in a few lines, once the reply has ended; empty if that is not worth saying.
+        What was sent, in a few lines, once the reply has ended; empty if the notebook shows it already.
     """
 
     state: State
@@ -82,9 +82,9 @@ class View(ABC):
         """
 
     def abandon(self) -> None:  # noqa: B027 - not every view has something slow to do
-        """Do without what `prepare_finish` has begun, which may go on in its thread: the user wants to wait no more."""
+        """Stop waiting for `prepare_finish`, which may go on in its thread: the user has interrupted it."""
 
-    def show_instead(self, text: str) -> None:  # noqa: B027 - what a terminal has written stays
+    def show_instead(self, text: str) -> None:  # noqa: B027 - a terminal's output cannot be replaced
         """Let the static output of `finish` show another text; called right before it.
 
         The plain text of the output is the reply all the same: it is read back from there.

@@ -17,7 +17,7 @@ __all__ = ["LiveWidget", "close_live_widget", "live_widget"]
 
 _HERE = files("berlin_magic.display")
 
-_MOST_KEPT = 8  # replies that ended while no page was open
+_MAX_KEPT = 8  # replies that ended while no page was open
 
 Receiver = Callable[[Mapping[str, Any]], None]
 
@@ -55,7 +55,7 @@ class LiveWidget(AnyWidget):
     def keep(self, name: str, cell: str | None, show: Callable[[], None]) -> None:
         """Call `show` if a page is opened later: the reply `name` in `cell` has ended without one."""
         self._kept[name] = cell, show
-        while len(self._kept) > _MOST_KEPT:
+        while len(self._kept) > _MAX_KEPT:
             del self._kept[next(iter(self._kept))]
 
     def post(self, name: str, message: Mapping[str, Any]) -> None:
@@ -89,7 +89,7 @@ _current: LiveWidget | None = None
 
 
 def live_widget() -> LiveWidget:
-    """Return the kernel's widget; make one if there is none, or if the user has closed all widgets."""
+    """Return the kernel's widget; make it if it does not exist, or if the user has closed all widgets."""
     global _current  # noqa: PLW0603 - one for each kernel process
     if _current is None or _current.comm is None:
         _current = LiveWidget()

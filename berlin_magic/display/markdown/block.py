@@ -23,7 +23,7 @@ CLOSING = {"$$": "$$", "\\[": "\\]"}
 """How a display formula that began so ends; an environment ends with its own name."""
 
 Lines = tuple[Any, str] | None
-"""Lines that only grow: a copy costs nothing."""
+"""Lines as a linked list, the last one first: a copy costs nothing."""
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Block:
     Attributes
     ----------
     id, parent : int
-        The block's number, and that of the container it stands in; the root is 0.
+        The block's number, and the number of its container; the root is 0.
     level : int
         Of a heading, 1 to 6.
     ordered, start, marker : bool, int, str
@@ -41,7 +41,7 @@ class Block:
     tight : bool
         Of a list: no blank line between its items so far.
     inner : bool
-        It stands in a list or a quote, which has one direction of writing for all in it.
+        It is in a list or a quote, which has one direction of writing for all its content.
     first : bool
         Of a paragraph: it is the first child of an item, where ``[ ]`` is a task's box.
     filled : bool

@@ -5,7 +5,7 @@ with GFM's tables and display math, written so that a text can grow: a line, onc
 and what is finished goes to a `Sink` at once. The content of the leaves is parsed by markdown-it (`inline`).
 
 Four things differ from CommonMark, all of them bounds on the cost; no text in the specification or in any reply seen
-so far is long enough to meet them:
+so far reaches them:
 
 - a line of more than one `stretch` (`LONG_LINE` characters, or very many marks) is paragraph or code, never a heading
   or a table row;
@@ -38,7 +38,7 @@ _EFFORT_AN_EMPTY_CELL = 0.5
 MATH_LIMIT = 10_000  # characters of one display formula
 _SUMMARY = 1000  # characters
 
-_DEAR = "[[]*_`$\\!<>&~|:"
+_COSTLY = "[[]*_`$\\!<>&~|:"
 _RULE = re.compile(r"(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})\Z")
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|\Z)")
 _HEADING_END = re.compile(r"(?:^|[ \t]+)#+[ \t]*\Z")
@@ -55,7 +55,7 @@ def stretch(line: str, start: int = 0) -> int:
 
 
 class BlockParser:
-    """Turns lines into blocks.
+    """Parser that turns lines into blocks.
 
     Parameters
     ----------
@@ -71,9 +71,9 @@ class BlockParser:
         self._blank = False  # the line before was blank, in a sense that makes lists loose
         self._blanks: Lines = None  # blank lines of indented code that belong to it only if more code follows
         self._long = False  # in the middle of a line of more than one stretch
-        self._effort = float(EFFORT)  # what is left of it
+        self._effort = float(EFFORT)  # of `EFFORT`, what is left
         self._rest: Block | None = None  # the code that shows the rest of the text
-        self._no_formula = False  # what began as one has turned out not to be one, and is read again
+        self._no_formula = False  # what began like a formula is not one, and is read again
 
     def fork(self, sink: Sink) -> BlockParser:
         """Return a copy that goes on from here on its own and gives its blocks to `sink`."""
@@ -141,7 +141,7 @@ class BlockParser:
         self._effort += EFFORT_A_CHARACTER * len(text)
         self._effort -= _EFFORT_A_LINE + _EFFORT_A_CONTAINER * len(self.stack)
         if self.leaf is None or self.leaf.kind != "code":
-            self._effort -= sum(map(text.count, _DEAR))
+            self._effort -= sum(map(text.count, _COSTLY))
 
     def _show_the_rest_if_spent(self) -> None:
         if self._effort < 0 and self._rest is None:
@@ -205,7 +205,7 @@ class BlockParser:
         self._blank = False
 
     def _innermost_details(self, among: int) -> int:
-        """Return the number of the innermost details among the first containers, 0 if there are none."""
+        """Return the number of the innermost details among the first containers, 0 if none of them is a details."""
         return max((number for number, block in enumerate(self.stack[:among]) if block.kind == "details"), default=0)
 
     def _cut_end_of_details(self, line: Cursor) -> bool:
@@ -216,7 +216,7 @@ class BlockParser:
         return True
 
     def _summary_takes(self, line: Cursor) -> bool:
-        """Give the line to the open summary; return False if there is none, or it ends before this line."""
+        """Give the line to the open summary; return False if no summary is open, or if it ends before this line."""
         leaf = self.leaf
         if leaf is None or leaf.kind != "summary":
             return False
@@ -297,7 +297,7 @@ class BlockParser:
         self.sink.text(leaf, show_marks(text if self._long else text + "\n"))
 
     def _formula_takes(self, text: str) -> bool:
-        """Give the line to the open formula; return False if there is none, or the line can't be part of it."""
+        """Give the line to the open formula; return False if none is open, or if the line can't be part of it."""
         leaf, line = self.leaf, Cursor(text)
         if leaf is None or leaf.kind != "math" or self._match(line) < len(self.stack):
             return False
@@ -486,7 +486,7 @@ class BlockParser:
         return True
 
     def _underlined(self, paragraph: Block, content: str) -> bool:
-        """Turn the open paragraph into a table or a heading where this line makes it one."""
+        """Turn the open paragraph into a table or a heading if this line makes it one."""
         columns = alignments(content)
         if columns:
             before, _, last = paragraph.text.rpartition("\n")

@@ -1,4 +1,4 @@
-r"""Characters that are not seen themselves, but change what is seen.
+r"""Make invisible characters visible that change how a text is shown.
 
 The controls of the direction of writing can show a text in another order than it has (CVE-2021-42574): what a reader
 checks is then not what is copied or run. Those that embed or override are shown by their numbers, everywhere; the

@@ -1,7 +1,7 @@
 """Whether a mark of emphasis can begin or end it, by the characters beside it.
 
-CommonMark decides by white space and punctuation, and so takes for granted that words are parted by spaces. Chinese,
-Japanese and Korean text has none: beside such a character, whatever stands there, a mark may do both.
+CommonMark decides by white space and punctuation, and so assumes spaces between words. Chinese, Japanese and Korean
+text has no such spaces: beside such a character a mark may both begin and end emphasis.
 """
 
 from __future__ import annotations

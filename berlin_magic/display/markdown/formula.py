@@ -1,11 +1,11 @@
-r"""Where a formula stands in a paragraph or in a table's row.
+r"""Find the formulas in a paragraph or in a table's row.
 
 A formula is ``$…$``, ``$$…$$``, ``\(…\)``, ``\[…\]``, or an environment such as ``\begin{align*}…\end{align*}``. A
 dollar is also a currency and the mark of a shell's variable, so a single one has to look like math:
 
 - as in Pandoc, nothing but a space is forbidden right after the first and right before the last dollar, and no digit
   may follow the last (``$5 and $10``);
-- no letter or digit stands right before the first dollar, unless TeX follows it at once: ``US$``, ``10$`` and
+- no letter or digit may be right before the first dollar, unless TeX follows it at once: ``US$``, ``10$`` and
   ``PATH=$PATH`` are text, ``H$_2$O`` and ``10$^{-3}$`` are math;
 - no letter follows the last dollar, unless what is between is TeX or one letter, or an ordinal ends there:
   ``$HOME:$PATH`` is text, ``$n$th`` and ``$k$NN`` are math;
@@ -56,7 +56,7 @@ class Formula:
 
 
 def find(text: str, at: int, most: int | None = None) -> Formula | None:
-    """Return the formula that begins at `at` and ends before `most`; None if there is none that may be typeset."""
+    """Return the formula that begins at `at` and ends before `most`; None if there is none that is safe."""
     found = _FORMULA.match(text, at, min(len(text) if most is None else most, at + _MOST))
     if found is None:
         return None
@@ -82,7 +82,7 @@ def _looks_like_math(text: str, found: re.Match[str]) -> bool:
 
 
 def hide_pipes(line: str) -> str:
-    """Return a table's row with each pipe in its formulas as `HIDDEN_PIPE`, since that one parts no cells."""
+    """Return a table's row with each pipe in its formulas as `HIDDEN_PIPE`, as that one does not separate cells."""
     if "|" not in line or not ("$" in line or "\\" in line):
         return line
     parts = []
@@ -98,7 +98,7 @@ def hide_pipes(line: str) -> str:
 
 
 def _reaches_over_cells(formula: str) -> bool:
-    """Whether a pipe in it stands between spaces and outside of all brackets: ``$5 | 6$`` is two cells."""
+    """Whether a pipe in it is between spaces and outside of all brackets: ``$5 | 6$`` is two cells."""
     depths = [0, 0, 0]
     for piece in _SPACED_PIPE.split(formula)[:-1]:
         depths = [

@@ -16,7 +16,7 @@ from functools import cached_property
 __all__ = ["NAME", "Grammar", "Piece", "Rule", "until"]
 
 Piece = tuple[str, str]
-"""A class of `berlin_magic.display.markdown.stylesheet`, empty for none, and the text that has it."""
+"""A class of `berlin_magic.display.markdown.stylesheet`, or an empty string, and the text that has it."""
 
 Rule = tuple["str | Grammar", str]
 """A class, or the grammar that splits the text again, and a regular expression of the text."""
@@ -68,11 +68,11 @@ class Grammar:
     keywords, builtins : str
         Words that get a colour.
     functions, classes : str
-        Keywords after which stands the name of what is defined.
+        Keywords that are followed by the name of what is defined.
     keys : str
         The characters that make the name or string before them a key.
     prefix : str
-        A regular expression of what may stand before a quote as part of the string.
+        A regular expression of what may be before a quote as part of the string.
     names : str
         A regular expression of a word.
     fold : bool
@@ -162,5 +162,5 @@ class Grammar:
 
     def _word(self, word: str, code: str, start: int) -> str:
         mark = self._words.get(word, "")
-        # An attribute may be called like a keyword; what follows two dots is none.
+        # An attribute may be called like a keyword; what follows two dots is not an attribute.
         return "" if mark and code[start - 1 : start] == "." and code[start - 2 : start] != ".." else mark

@@ -9,7 +9,7 @@ JSON list; they are applied in order:
                                 element with the attribute ``data-slot="<new>"``, which is slot `new` from now on.
 ``["add", slot, html]``         Clear the slot's tail, append `html` (any number of nodes, may begin or end with text).
 ``["tail", slot, keep, html]``  The slot's tail is now the first `keep` UTF-16 units of its former HTML, followed by
-                                `html`. (A cleared tail is the empty string. A tail stands after all other children.)
+                                `html`. (A cleared tail is the empty string. A tail comes after all other children.)
 ``["fill", slot, html]``        Replace all children and the tail of the slot: a closed code block gets its colours.
 ``["loose", slot]``             The slot, a list, has blank lines between its items: drop its class ``berlin-tight``.
 ``["close", slot]``             Clear the slot's tail and forget the slot.
@@ -69,7 +69,7 @@ __all__ = ["Document", "Patch"]
 Patch = list[str | int]
 
 # A line that is still being typed and of which nothing but marks is there yet: it may become a fence, a rule, a
-# heading's underline, a table's delimiter row, an item, a formula. It is not shown before it is decided.
+# heading's underline, a table's delimiter row, an item, a formula. It is not shown before that is known.
 _UNDECIDED = re.compile(r"[-=*_+#`~:|>$\\\s\d.)(\[\]]*(?:\\[a-z]*(?:\{[a-z*]*)?|</?[a-z]*)?\Z")
 _HALF_INFO = re.compile(r"([\s>*+\-\d.)]*(?:`{3,}|~{3,}))[^`\n]*\Z")  # a language whose name is still being typed
 _HALF_DEFINITION = re.compile(r"\[[^\[\]\n]{1,100}(?:\]:?[ \t]*)?\Z")

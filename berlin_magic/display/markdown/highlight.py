@@ -1,9 +1,9 @@
 """Colours for code: the pieces of a grammar as few short spans.
 
-What is coloured was written by a stranger, and the kernel's loop waits for it. So the work is bounded by how much code
-there is, and by nothing else: a grammar is linear whatever the code (see `berlin_magic.display.markdown.grammar`), and
-a fence, and a reply, get colours up to a number of characters. No clock decides: the same reply has the same colours,
-live and saved, however it arrives and however busy the machine is.
+The code is untrusted, and the kernel's loop waits for it. So the work is bounded by how much code there is, and by
+nothing else: a grammar is linear whatever the code (see `berlin_magic.display.markdown.grammar`), and a fence, and a
+reply, get colours up to a number of characters. No clock decides: the same reply has the same colours, live and saved,
+however it arrives and however busy the machine is.
 
 Pygments in the kernel can't do that. Its regular expressions can need minutes for 20,000 characters, a thread does not
 help as one expression holds the whole interpreter, and importing the lexer for a single line of Julia already holds it

@@ -1,7 +1,7 @@
 r"""Safe HTML of a reply.
 
 Every element and attribute is written here; nothing of the text becomes one. What a typesetter of math looks for
-(``$``, ``\``) stands in an element of its own wherever it is not math, so that the typesetter finds nothing in it:
+(``$``, ``\``) is in an element of its own wherever it is not math, so that the typesetter finds nothing in it:
 MathJax 2 and 3 do not look for delimiters across elements.
 """
 
@@ -46,7 +46,7 @@ def to_html(text: str) -> str:
     -------
     str
         One ``<div class="berlin-reply">``. It holds headings, paragraphs, lists, tables, quotes, code, emphasis,
-        links to ``http``, ``https`` and ``mailto`` addresses, and, if there is anything that it is for, one constant
+        links to ``http``, ``https`` and ``mailto`` addresses, and, if it has code, tables or keys, one constant
         style sheet.
     """
     root, references = parse_blocks(text)
@@ -225,7 +225,7 @@ def _direction(block: Block) -> str:
 
 
 def _text(text: str, *, link: bool = False) -> str:
-    """Return text as HTML, with the bare web addresses in it as links where `link` is true."""
+    """Return text as HTML, with the bare web addresses in it as links if `link` is true."""
     parts = []
     at = 0
     for start, end, target in addresses(text) if link else ():

@@ -1,6 +1,6 @@
 r"""The content of a paragraph: markdown-it's inline parser with math, a few elements, no other raw HTML.
 
-Where a formula stands is decided in `formula`.
+The module `formula` finds the formulas.
 
 A paragraph that is still being typed is read with `pending`: markup that is open is shown as if it were closed at
 the end, and what may yet become markup is held back, so that nothing flickers when the rest of it comes.

@@ -30,7 +30,7 @@ _SHELL_COMMENT: Rule = ("c", r"(?<!\S)#[^\n]*")
 
 
 def _document(begin: str) -> Rule:
-    """Return the rule of a "here document": all lines up to one that repeats the word that stands at the beginning."""
+    """Return the rule of a "here document": all lines up to one that repeats the word at the beginning."""
     line = r"\n(?![ \t]{0,40}(?P=end)\b)[^\n]*"
     return "s", rf"(?<!\w){begin}[\"']?(?P<end>[A-Z_a-z]\w{{0,39}})\b[^\n]*(?:{line})*"
 

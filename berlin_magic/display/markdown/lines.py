@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["CODE_INDENT", "Cursor"]
 
-CODE_INDENT = 4  # columns from which on white space makes indented code; a mark stands further left
+CODE_INDENT = 4  # columns from which on white space makes indented code; a mark is further left
 _TAB = 4
 
 
@@ -19,7 +19,7 @@ class Cursor:
     Attributes
     ----------
     rest : str
-        What was not yet taken. A tab of which only a part was taken stands there as spaces.
+        What was not yet taken. What is left of a tab that was taken in part is spaces.
     content : str
         `rest` without the white space at its beginning.
     indent : int

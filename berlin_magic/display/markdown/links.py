@@ -30,7 +30,7 @@ def link_target(address: str) -> str | None:
 
     Only ``http``, ``https`` and ``mailto`` are allowed: the others run something (``javascript:``, ``data:``), open
     something of this machine (``file:``, and every address without a scheme, which is one of the Jupyter server's),
-    or both. A user name before the host (``https://bank.example@stranger.example``) only serves to mislead.
+    or both. A user name before the host (``https://bank.example@attacker.example``) only serves to mislead.
 
     Parameters
     ----------

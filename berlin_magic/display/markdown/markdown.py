@@ -1,11 +1,11 @@
-r"""Safe Markdown, written anew from what was parsed, so plainly that every parser reads it alike.
+r"""Write safe Markdown from a parsed text, so plain that every parser reads it in the same way.
 
 Parsers differ: what one takes for code another takes for HTML, and front ends look for math in the source before
-they parse it. So nothing of the text is copied into the source as it stands, except the content of code, and letters:
+they parse it. So nothing of the text is copied into the source unchanged, except the content of code, and letters:
 
 - a mark that means something in Markdown, HTML or TeX is written as a numeric character reference, which is text to
   every parser;
-- code stands in a fence longer than any run of back quotes in it; code in a line that a search for math could
+- code is in a fence longer than any run of back quotes in it; code in a line that a search for math could
   misread (nbconvert's looks for ``$$`` and ``\\[`` before it looks for code) is written as text;
 - code that would do something if a parser that knows no fences took it for HTML is written as the elements ``<pre>``
   and ``<code>``, with character references in them;
@@ -71,7 +71,7 @@ _CODE_FRAME = (
     '<div class="berlin-code" style="display:grid;grid:auto/minmax(max-content,1fr);overflow:auto;margin-bottom:1em;'
     'font-family:monospace;--jp-layout-color0:var(--jp-cell-editor-background)">'
 )
-"""Lets code scroll, and gives it a ground (JupyterLab takes it from this variable), if there is no style sheet."""
+"""Let code scroll on a background (JupyterLab takes it from this variable) if there is no style sheet."""
 _TABLE_FRAME = '<div style="overflow:auto">'
 _NARROW = 70  # characters of a row that needs no scroll bar
 
@@ -118,7 +118,7 @@ class _Writer:
 
     @staticmethod
     def _follows_list(before: Node | None, node: Node, lines: list[str]) -> bool:
-        """Whether a list stands right after another of its kind, and so needs another marker."""
+        """Whether a list comes right after another of its kind, and so needs another marker."""
         if before is None or before.block.kind != "list" or node.block.kind != "list":
             return False
         last = next((line for line in reversed(lines) if re.match(r"[-*] |\d+[.)] ", line)), "")
@@ -321,7 +321,7 @@ def _text(text: str, *, link: bool = False) -> str:
     What matters to a typesetter is the text that is shown, where a dollar written as a reference is a dollar again.
     So if there are marks that could be delimiters, a zero-width space follows each back slash: it makes what
     follows, if it ever is read as TeX, no command. Bare addresses, which parsers delimit differently, become links
-    where `link` is true.
+    if `link` is true.
     """
     if text.count("$") > 1 or _DELIMITER.search(text):
         text = text.replace("\\", "\\\u200b")
@@ -347,7 +347,7 @@ def _starts(text: str) -> str:
 
 
 def _code(content: str, *, cell: bool) -> str:
-    """Return a code span, or text where a parser could look into it."""
+    """Return a code span, or text if a parser could look into it."""
     if _does_something(content):
         return f"<code>{_escape(content)}</code>"
     if not content.strip() or _CODE_RISK.search(content) or (cell and ("|" in content or "\\" in content)):

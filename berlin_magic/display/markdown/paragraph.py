@@ -2,7 +2,7 @@ r"""Where a very long paragraph may be cut, so that what was shown of it need no
 
 Markup (emphasis, code, links, math) does not reach across a cut. A cut is made where no markup is open, if there is
 such a place; as only a paragraph of more than `SEGMENT` characters, or `MARKS` marks, is cut at all, hardly any reply
-has one. The marks are counted because they are what costs: a kilobyte of ``*a **b`` takes as long as ten of prose.
+has a cut. The marks are counted because they are what costs: a kilobyte of ``*a **b`` takes as long as ten of prose.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _TRIES = 100
 
 
 def reach(text: str, most: int, start: int = 0, *, marks: int = MARKS) -> int:
-    """Return how far `text` has at most `most` characters and so many marks, from `start` on."""
+    """Return how far a part of `text` from `start` on may reach with `most` characters and `marks` marks."""
     end = min(len(text), start + most)
     if end - start <= marks or most_marks(text, start, end) <= marks:  # as in nearly every line of any reply
         return end

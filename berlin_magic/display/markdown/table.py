@@ -15,7 +15,7 @@ _COLUMNS = 128  # a wider table is text: each short row would grow to its full w
 
 
 def cells(line: str) -> list[str]:
-    r"""Return the cells of a row, with ``\|`` in them as ``|``; a pipe in a formula parts no cells."""
+    r"""Return the cells of a row, with ``\|`` in them as ``|``; a pipe in a formula does not separate cells."""
     parts = _PIPE.split(hide_pipes(line.strip(" \t")))
     if parts and not parts[0]:
         parts.pop(0)

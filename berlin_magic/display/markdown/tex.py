@@ -5,8 +5,8 @@ define commands (``\def``), load extensions (``\require``), reach into the produ
 draw outside their place (``\rule``, ``\raise``); its list grows with its versions. So only known commands of notation
 pass; any other is shown by its name. What is allowed is what JupyterLab 4.6 has: MathJax 3.2 with all of its packages.
 
-``\ce`` (chemistry) has a language of its own, whose reader takes a text apart anew: in its argument only letters,
-digits, a few signs and allowed commands may stand, so that no command can be put together from pieces.
+``\ce`` (chemistry) has a language of its own, whose parser splits a text again: its argument may only have letters,
+digits, a few signs and allowed commands, so that no command can be put together from pieces.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def harmless(tex: str) -> str | None:
     Parameters
     ----------
     tex : str
-        What stands between the delimiters.
+        What is between the delimiters.
 
     Returns
     -------

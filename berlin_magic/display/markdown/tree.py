@@ -35,7 +35,7 @@ class Node:
 
 
 class _Builder:
-    """A sink that keeps everything."""
+    """Sink that keeps everything."""
 
     def __init__(self) -> None:
         self.root = Node(Block("root"))
@@ -71,7 +71,7 @@ def parse(text: str) -> tuple[Node, References]:
     Node
         The root.
     mapping
-        The link reference definitions, wherever they stand in the text.
+        The link reference definitions, wherever they are in the text.
     """
     builder = _Builder()
     parser = BlockParser(builder)
