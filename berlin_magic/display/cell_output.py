@@ -14,7 +14,7 @@ Bundle = Mapping[str, Any]
 
 
 class CellOutput:
-    """The outputs of the cell that was running when this object was made.
+    """Outputs of the cell that was running when this object was made.
 
     On ipykernel 6 a background task displays in the cell that is running at that moment (seen on 6.31). So the header
     of the cell's request is kept, and set again for each message.

@@ -22,7 +22,7 @@ _END = re.compile(r"</")
 
 @dataclass(slots=True)
 class _Slot:
-    """An open element: its HTML before, in and after its children on this page."""
+    """Open element: its HTML before, in and after its children on this page."""
 
     name: int
     before: str = ""

@@ -3,7 +3,7 @@
 // There is one model for all replies of a kernel, and it is never displayed. A reply's slot is an output that has an
 // element of the class `berlin-slot-<id>`; the front end may draw it late, again, or in several places. Messages and
 // patches are described in live.py, markdown/growing.py and patches.py. The HTML in the patches is made by our own renderer; what
-// else may hold a stranger's words (model, notes) is only ever set as text.
+// else may hold untrusted text (model, notes) is only ever set as text.
 
 const PAINT_AT_THE_LATEST = 300; // ms; a page in the background draws no frames
 const ACK_EVERY = 500; // ms; the kernel answers each of our messages with two of its own to all front ends
@@ -36,7 +36,7 @@ function parse(html) {
 }
 
 // Bring the nodes `old`, neighbours in `parent`, to the content `fresh`, touching as little as possible: what the user
-// has selected stays selected, and nothing that stays the same is drawn again. Returns the nodes that stand there now.
+// has selected stays selected, and nothing that stays the same is drawn again. Returns the nodes that are there now.
 function morph(parent, old, fresh) {
   const now = [];
   const news = [...fresh.childNodes];
@@ -203,7 +203,7 @@ class Tree {
   }
 }
 
-// JupyterLab's own typesetter, where there is one.
+// Return a function that typesets math with JupyterLab's own typesetter, if there is one.
 function typesetter(model) {
   let latex;
   try {
@@ -286,8 +286,8 @@ class StatusLine {
   }
 }
 
-// Keeps the end of a growing reply in sight for a reader who is there, until they scroll up; keeps what stands below the
-// reply in its place for a reader who is there (the browser does not: tried in JupyterLab 4.6).
+// Keeps the end of a growing reply in sight for a reader who has reached it, until they scroll up; keeps what is below the
+// reply in its place for a reader who is further down (the browser does not: tried in JupyterLab 4.6).
 class Follower {
   constructor(root) {
     this.root = root;
@@ -482,8 +482,8 @@ class Reply {
   }
 }
 
-// The document that the model belongs to, in JupyterLab and Notebook 7. A page that is loaded while a reply arrives is
-// not told any more of updates to its displays (tried with JupyterLab 4.6), and may not have been saved with the slot.
+// The document that the model belongs to, in JupyterLab and Notebook 7. A page that is loaded while a reply arrives
+// gets no updates of its displays (tried with JupyterLab 4.6), and may not have been saved with the slot.
 class NotebookDocument {
   constructor(context) {
     this.context = context;
@@ -522,7 +522,7 @@ class NotebookDocument {
     return false;
   }
 
-  // Put into the place of a slot what an update of its display says, if nobody else has.
+  // Replace a slot by an update of its display, if the front end has not done so.
   update(id, { data, metadata }) {
     const found = this.find(id);
     if (!found || found.outputs.get(found.i).data["text/plain"] === data["text/plain"]) return;

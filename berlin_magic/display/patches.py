@@ -9,7 +9,7 @@ from berlin_magic.display.markdown import Patch
 
 __all__ = ["ShortPatches", "utf16_prefix"]
 
-_LEAST = 24  # characters: fewer are not worth a longer patch
+_LEAST = 24  # characters: fewer do not pay for the longer form
 
 
 class ShortPatches:

@@ -1,11 +1,11 @@
-// Questions to berlin_magic in a notebook's kernel; what it answers are a stranger's words, to be shown as text alone.
+// Questions to berlin_magic in a notebook's kernel. The answers are untrusted: they are shown as text alone.
 
 const LOADED = '__import__("sys").modules["berlin_magic.kernel.extension"]';
 const FRONT_END = `(${LOADED} and __import__("berlin_magic.kernel.front_end", fromlist=["take"]))`;
 const JSON_TYPE = "application/json";
 
 /**
- * Return the answer to a question, null if there is none: from another language, without berlin_magic, from an older one.
+ * Return the answer to a question; null if the kernel has another language, no berlin_magic or an older version of it.
  *
  * The question is an execution that is silent and leaves nothing in the history; a cell that runs is waited for.
  */

@@ -1,4 +1,4 @@
-// The next cell: the code that a cell puts there takes the place of what it has put there before.
+// The next cell: code that a cell puts there replaces what it has put there before.
 //
 // A kernel can only have a new cell inserted below the one that runs. So we look, when such a cell has run, whether one
 // was inserted: if the asking cell knows a former one, that gets the text, and the new one goes; else the asking cell
@@ -23,7 +23,7 @@ export async function nextCell(shared) {
             NotebookActions.executed.connect((_, {notebook, cell}) => {
                 if (!below.has(cell.model) || cell.isDisposed) return;
                 const added = cellAfter(notebook, cell);
-                if (added && idOf(added) !== below.get(cell.model)) bringTogether(notebook, cell, added);
+                if (added && idOf(added) !== below.get(cell.model)) keepOneCell(notebook, cell, added);
                 below.delete(cell.model);
             });
         },
@@ -38,8 +38,8 @@ function asksForCode(cell) {
     return cell.model.type === "code" && sourceOf(cell).split("\n", 20).some(line => ASKS_FOR_CODE.test(line));
 }
 
-/** Let the code of `added` stand in the cell that had the former code; if there is none, let `cell` remember it. */
-function bringTogether(notebook, cell, added) {
+/** Move the code of `added` to the cell that had the former code; if that is gone, let `cell` remember `added`. */
+function keepOneCell(notebook, cell, added) {
     const known = cell.model.getMetadata(METADATA);
     const former = notebook.widgets.find(one => idOf(one) === known?.code_cell && one !== added && one !== cell);
     if (former?.model.type !== "code") {

@@ -143,7 +143,7 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
     const codeOf = pre => read().code.get(pre) ?? null;
     const isQuestion = () => isPrompt(cell.model.sharedModel.getSource());
 
-    requestAnimationFrame(() => setTimeout(() => reachWideOnes(root))); // when all is laid out: to ask earlier is slow
+    requestAnimationFrame(() => setTimeout(() => makeWideFocusable(root))); // when all is laid out: to ask earlier is slow
     const {code, whole} = read();
     [...code].forEach(([pre, held], index) => {
         const block = pre.parentElement;
@@ -165,8 +165,8 @@ function decorate(root, markdown, {notebook, cell, copy, ask}) {
     if (wanted.length) root.parentElement.append(buttons("reply", "Reply", wanted));
 }
 
-/** Let the keyboard reach what scrolls. */
-function reachWideOnes(root) {
+/** Let the keyboard focus what is wide enough to scroll. */
+function makeWideFocusable(root) {
     for (const wide of root.querySelectorAll("pre, .berlin-table, div:has(> table)")) {
         if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
     }

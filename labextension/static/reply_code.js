@@ -1,12 +1,12 @@
 // The code blocks of a reply: as its Markdown holds them, and as they are drawn.
 
-// Quotes and list items around a block. No two alternatives begin alike, or deep quotes would take for ever.
+// Quotes and list items around a block. No two alternatives begin alike: deep quotes would take exponential time.
 const CONTAINERS = "((?:>| |[-*] |\\d{1,9}[.)] )*)";
 const FENCE = new RegExp(`^${CONTAINERS}(\`{3,})[^\`]*$`);
 const ELEMENT = new RegExp(`^${CONTAINERS}<pre><code>(.*)$`); // how berlin_magic writes code that could do something
 const REFERENCE = /&#(\d{1,7});/g;
 const COLOUR = /^(?:[a-z]{1,2}\d?|\u037c\w{1,3}|language-[\w+#.-]+)$/; // the classes of coloured code: ours, CodeMirror's
-// What stands around a reply that is saved as Markdown alone, its code and its wide tables.
+// The elements around a reply that is saved as Markdown alone, its code and its wide tables.
 const FRAME = new RegExp(`^${CONTAINERS}<(/?)div(?: class="berlin-(?:reply|code)")?(?: style="[^"<>]*")?>(?:<small>[^<>]*</small>)?$`);
 const STATUS = /^<div class="berlin-status"[^\n]*\n?$/m;
 

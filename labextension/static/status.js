@@ -1,4 +1,4 @@
-// The status bar's item: who is asked, and the tokens of this notebook; a click lists the models.
+// The status bar's item: the model that is asked, and the tokens of this notebook; a click lists the models.
 import {ask, follow, hasBerlin} from "./kernel.js";
 
 const USE = "berlin-magic:use";
@@ -29,7 +29,7 @@ export async function status(shared) {
             const style = document.createElement("style");
             style.textContent = STYLE;
 
-            // The item is there as long as there is something to say: in other notebooks nothing is different.
+            // The item is shown only while there is something to show: other notebooks look as without the extension.
             let registered = null;
             const show = answer => {
                 const words = answer && !answer.error ? described(answer) : "";

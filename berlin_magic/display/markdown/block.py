@@ -1,4 +1,4 @@
-"""The blocks of a text, as the parser hands them over."""
+"""The blocks of a text, as the parser passes them to a sink."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def balance(state: StateInline) -> None:
 
 
 class _Nest:
-    """Tokens of which each ends inside the one that it began in."""
+    """Tokens that are nested correctly: each element ends inside the one in which it began."""
 
     def __init__(self) -> None:
         self.tokens: list[Token] = []

@@ -1,4 +1,4 @@
-"""Whether a mark of emphasis can begin or end it, by the characters beside it.
+"""Whether a mark can begin or end emphasis, by the characters beside it.
 
 CommonMark decides by white space and punctuation, and so assumes spaces between words. Chinese, Japanese and Korean
 text has no such spaces: beside such a character a mark may both begin and end emphasis.

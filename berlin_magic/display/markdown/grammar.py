@@ -1,4 +1,4 @@
-r"""A grammar that splits the code of one language into coloured pieces, in a time that grows with its length.
+r"""Split the code of one language into coloured pieces, in linear time.
 
 Not a parser: it knows what the comments, strings, numbers and words of a language look like. All of them are one
 regular expression, and each of its alternatives keeps one rule, which `tests/display/markdown/test_grammar.py` checks
@@ -49,7 +49,7 @@ def until(end: str, *, escape: bool = False, lines: bool = False) -> str:
 
 
 class Grammar:
-    r"""What the code of one language consists of; lists are words with blanks between them.
+    r"""Tokens of one language; lists are words with blanks between them.
 
     Parameters
     ----------

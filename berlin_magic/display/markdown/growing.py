@@ -77,7 +77,7 @@ _ROW = 500  # characters of a line that begins with a pipe and is held back unti
 
 
 class _Frozen:
-    """A sink that turns what is final into patches; what is opened and closed between two batches is one patch."""
+    """Sink that turns final blocks into patches; a block that opens and closes within one batch is one patch."""
 
     def __init__(self, html: Html) -> None:
         self.html = html
@@ -164,7 +164,7 @@ class _Frozen:
 
 
 class _Tails:
-    """A sink that collects what is not final yet, as one piece of HTML for each slot that the view knows."""
+    """Sink that collects unfinished blocks as one piece of HTML for each slot that the view knows."""
 
     def __init__(self, html: Html, frozen: _Frozen, *, pending: bool) -> None:
         self.html = html
@@ -203,7 +203,7 @@ class _Tails:
 
 
 class Document:
-    """A text that arrives piece by piece, and the patches that show it."""
+    """Text that arrives piece by piece, and the patches that show it."""
 
     def __init__(self) -> None:
         html = Html(live=True)

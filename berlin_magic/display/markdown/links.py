@@ -1,4 +1,4 @@
-"""Which addresses may be the target of a link."""
+"""Decide which addresses may be the target of a link."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-r"""Where a very long paragraph may be cut, so that what was shown of it need not be parsed again.
+r"""Cut a very long paragraph, so that what was shown of it need not be parsed again.
 
 Markup (emphasis, code, links, math) does not reach across a cut. A cut is made where no markup is open, if there is
 such a place; as only a paragraph of more than `SEGMENT` characters, or `MARKS` marks, is cut at all, hardly any reply
@@ -66,7 +66,7 @@ def split(text: str) -> tuple[str, str]:
 
 
 def _closed(text: str) -> bool:
-    """Whether no markup seems to be open at the end of `text`; right for all that is not contrived."""
+    """Whether no markup seems to be open at the end of `text`; right for all texts but contrived ones."""
     if "\\(" in text or "\\[" in text:
         return False
     text = _ESCAPED.sub("", text)

@@ -1,4 +1,4 @@
-r"""Which TeX may reach a math typesetter: an allow-list of commands.
+r"""Allow-list of the TeX commands that may reach a math typesetter.
 
 MathJax has commands that make links (``\href``), set styles, classes and ids (``\style``, ``\class``, ``\cssId``),
 define commands (``\def``), load extensions (``\require``), reach into the produced elements (``\mmlToken``), or
