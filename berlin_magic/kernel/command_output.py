@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from berlin_magic.display.markdown import text_to_html
 from berlin_magic.errors import clean
 
-__all__ = ["CommandOutput", "inline_html", "paragraph", "quantity", "table"]
+__all__ = ["CommandOutput", "date_and_time", "inline_html", "paragraph", "quantity", "table"]
 
 _WRAP = "white-space:pre-wrap;overflow-wrap:break-word;word-break:normal"
 _CELL = "text-align:left;vertical-align:top"
@@ -89,9 +90,14 @@ def quantity(number: int, noun: str) -> str:
     return f"{number} {noun[:-1]}ies" if noun.endswith("y") else f"{number} {noun}s"
 
 
+def date_and_time(seconds: float) -> str:
+    """Return a time since the epoch as local date and time, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+
+
 def _text_row(cells: Sequence[str], widths: Sequence[int]) -> str:
     """Return the cells of a row in columns; the last one is wrapped between words."""
-    gaps = [" " if width == 1 else "  " for width in widths]  # a mark stands close to what it marks
+    gaps = [" " if width == 1 else "  " for width in widths]  # one space after a mark such as `*`
     first = "".join(f"{cell:<{width}}{gap}" for cell, width, gap in zip(cells[:-1], widths, gaps, strict=True))
     room = max(_LINE - len(first), _LINE // 2)
     wrapped = textwrap.wrap(cells[-1], room, break_long_words=False, break_on_hyphens=False) or [""]

@@ -12,8 +12,17 @@ from IPython.core.error import UsageError
 from berlin_magic.concurrency import in_thread
 from berlin_magic.credentials.redaction import without_secrets_each
 from berlin_magic.errors import BerlinError, clean
-from berlin_magic.kernel import ask, code_commands, error_commands, local_command, login_command, templates
-from berlin_magic.kernel import conversation_commands as about
+from berlin_magic.kernel import (
+    ask,
+    code_commands,
+    conversation_commands,
+    error_commands,
+    history_commands,
+    local_command,
+    login_command,
+    templates,
+    version_commands,
+)
 from berlin_magic.kernel.arguments import argument, nearest, number, require_encodable
 from berlin_magic.kernel.cell import cell_of
 from berlin_magic.kernel.command import Argument, Command, CommandContext, Run
@@ -329,27 +338,41 @@ _LISTED = (
     Command("local", _LOCAL, local_command.get, (argument("what", metavar="get", choices=["get"]),)),
     Command("login", "ask for account and password, and store them", _log_in, text="ADDRESS"),
     Command("logout", "delete the stored account and password", _log_out, text="ADDRESS"),
-    _about("history", "show the conversation so far, with numbers", about.history),
-    _about("show", "show the reply of turn N again, or of the last", about.show, _OPTIONAL_N),
+    _about("history", "show the conversation so far, with numbers", history_commands.history),
+    _about("show", "show the reply of turn N again, or of the last", history_commands.show, _OPTIONAL_N),
     _about(
         "code", "show code block N of the last reply, or all of them with their numbers", code_commands.code, _BLOCK
     ),
     _about("insert", "put code block N of it into the next cell, or its Python", code_commands.insert, _BLOCK),
-    _about("undo", "take the last N turns back, or the last", about.undo, _OPTIONAL_N),
-    _about("drop", "take turn N out", about.drop, _N),
-    _about("reset", "begin a new conversation; what was asked stays stored, and is not sent any more", about.reset),
-    _about("forget", "delete the conversation, from the disk too", about.forget, about.OPTIONAL_ID),
-    _about("versions", "show what turn N was answered before, compare, and go back", about.versions, *about.VERSIONS),
-    _about("stale", "list the turns that quote data which has changed since", about.stale),
+    _about("undo", "take the last N turns back, or the last", conversation_commands.undo, _OPTIONAL_N),
+    _about("drop", "take turn N out", conversation_commands.drop, _N),
+    _about(
+        "reset",
+        "begin a new conversation; what was asked stays stored, and is not sent any more",
+        conversation_commands.reset,
+    ),
+    _about(
+        "forget",
+        "delete the conversation, from the disk too",
+        conversation_commands.forget,
+        conversation_commands.OPTIONAL_ID,
+    ),
+    _about(
+        "versions",
+        "show what turn N was answered before, compare, and go back",
+        version_commands.versions,
+        *version_commands.ARGUMENTS,
+    ),
+    _about("stale", "list the turns that quote data which has changed since", history_commands.stale),
     _about("template", _TEMPLATE, templates.template, *templates.ARGUMENTS),
-    _about("system", 'show the system prompt, or set it; "" clears it', about.system, text="TEXT"),
+    _about("system", 'show the system prompt, or set it; "" clears it', conversation_commands.system, text="TEXT"),
     _about("cost", "show the tokens and the money of the last turn, the conversation, the notebook and today", cost),
-    _about("export", "write the conversation to a .md, .json or .jsonl file", about.export, _FILE),
-    _about("import", "add the turns of a .json, .jsonl or .ipynb file", about.import_file, _FILE),
+    _about("export", "write the conversation to a .md, .json or .jsonl file", conversation_commands.export, _FILE),
+    _about("import", "add the turns of a .json, .jsonl or .ipynb file", conversation_commands.import_file, _FILE),
     Command("trust", "count what the notebook file holds now as your own", _trust),
-    _about("conversations", _CONVERSATIONS, about.conversations, _ALL),
-    _about("resume", "add a stored conversation to this one", about.resume, about.ID),
-    _about("renew", "begin a new conversation on a server that keeps the context", about.renew),
+    _about("conversations", _CONVERSATIONS, conversation_commands.conversations, _ALL),
+    _about("resume", "add a stored conversation to this one", conversation_commands.resume, conversation_commands.ID),
+    _about("renew", "begin a new conversation on a server that keeps the context", conversation_commands.renew),
     Command("jobs", "list the replies in the background (`%%berlin --bg`)", _jobs),
     Command("stop", "stop reply N of them, or all, or the newest", _stop, (_N_OR_ALL,)),
     Command("wait", "wait until they have arrived", _wait),

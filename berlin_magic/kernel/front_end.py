@@ -21,8 +21,8 @@ from berlin_magic.errors import BerlinError, clean, printable
 from berlin_magic.kernel.cell import cell_of
 from berlin_magic.kernel.command import CommandContext
 from berlin_magic.kernel.commands import COMMANDS
-from berlin_magic.kernel.conversation_commands import beginning, marks_of
 from berlin_magic.kernel.current_values import changed_since
+from berlin_magic.kernel.history_commands import beginning, marks_of
 from berlin_magic.kernel.magics import BerlinMagics
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from berlin_magic.conversations import export
 from berlin_magic.conversations.context_window import estimate, fitting
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import BerlinError, ContextOnServerError, IncorrectAnswerError
-from berlin_magic.kernel.conversation_commands import compared, listed, shown
+from berlin_magic.kernel.version_commands import compared, listed, shown
 from berlin_magic.messages import Text
 from berlin_magic.providers import resolve
 from berlin_magic.providers.base import Provider
