@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from argparse import Namespace
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,9 @@ from berlin_magic.kernel.packing_slip import short_slip, slip_of, slip_output
 from berlin_magic.kernel.prompt import compose_prompt, recorded, warnings_of
 from berlin_magic.kernel.reply import ReplyResult, ReplyTask
 from berlin_magic.kernel.templates import filled_template
-from berlin_magic.messages import Event, TextPart
+from berlin_magic.messages import TextPart
 from berlin_magic.prompts.compose import Composed
-from berlin_magic.results.conversation import Conversation
+from berlin_magic.results.conversation import Conversation, IncomingReply
 
 if TYPE_CHECKING:
     from berlin_magic.kernel.check import Checking
@@ -253,24 +253,24 @@ class _Question:
 
     async def _show(self, reply: ReplyTask) -> ReplyResult:
         """Show a reply from its first word to the finished output, and wait until it is stored."""
-        turn, magics, options, talk = reply.turn, self._magics, self._options, self._conversation
+        turn, magics, options, conversation = reply.turn, self._magics, self._options, self._conversation
         notebook = magics.notebook
-        replays = (options.replay or options.replay_from) and talk.replay != "only"
+        replays = (options.replay or options.replay_from) and conversation.replay != "only"
         mode: Mode | None = "auto" if replays else None
         magics.replies.add(reply)
         try:
-            await reply.read(talk.answer(turn, replay=mode), background=self._background)
+            await reply.read(conversation.answer(turn, replay=mode), background=self._background)
             if self._checking is None or await self._checking.passes(reply):
                 self._wanted.take(reply)
             with suppress(Exception):  # whatever fails there, a reply that has arrived is shown
-                reply.slip = short_slip(turn, self._composed, talk.data, reply.where)
+                reply.slip = short_slip(turn, self._composed, conversation.data, reply.where)
             if options.once:
                 notebook.asked_once(turn)
-            record = _record(notebook, turn, talk, options.conversation, self._source, once=options.once)
+            record = _record(notebook, turn, conversation, options.conversation, self._source, once=options.once)
             result = await reply.finish(record)
         finally:
             magics.replies.discard(reply)
-            talk.note(turn)  # one that was stopped before it began was ended by nobody else
+            conversation.note(turn)  # one that was stopped before it began was ended by nobody else
         if self._checking is not None:
             self._checking.show(magics.shell)
         await notebook.flush()
@@ -278,50 +278,41 @@ class _Question:
         return result
 
 
-async def show_answer(
-    shell: Any,
-    notebook: Notebook,
-    name: str,
-    talk: Conversation,
-    turn: Turn,
-    events: AsyncGenerator[Event, None],
-    *,
-    awaited: bool,
-    readable: Callable[[str], str] | None,
-) -> None:
-    """Show a reply that the user's own code asks for, as that of a cell; raise what goes wrong.
+async def show_answer(shell: Any, notebook: Notebook, name: str, incoming: IncomingReply) -> None:
+    """Show a reply that the user's own code asks for, as that of a cell; raise the error that ends it.
 
     Parameters
     ----------
     shell, notebook : InteractiveShell and Notebook
-        Where it is shown, and asked.
+        The user's shell, in whose running cell it is shown, and its notebook.
     name : str
         The conversation's name.
-    talk, turn, events, awaited, readable
-        As for `berlin_magic.results.conversation.Presenter`.
+    incoming : IncomingReply
+        The reply.
     """
+    conversation, turn = incoming.conversation, incoming.turn
     await in_thread(lambda: selection.prepare(shell))
     reply = ReplyTask(turn, _notes(turn))
-    view = selection.open_view(shell, stop=reply.stop, awaited=awaited, owns_cell=False)
+    view = selection.open_view(shell, stop=reply.stop, awaited=incoming.awaited, owns_cell=False)
     reply.begin(view, CellOutput(shell))
     source = source_of(shell)
     try:
-        await reply.read(events)
-        if readable is not None:
-            reply.show_instead(readable(turn.reply))
-        result = await reply.finish(_record(notebook, turn, talk, name, source))
+        await reply.read(incoming.events)
+        if incoming.readable is not None:
+            reply.show_instead(incoming.readable(turn.reply))
+        result = await reply.finish(_record(notebook, turn, conversation, name, source))
     finally:
-        talk.note(turn)
+        conversation.note(turn)
     await notebook.flush()
     result.check()
 
 
 def _record(
-    notebook: Notebook, turn: Turn, talk: Conversation, name: str, source: str, *, once: bool = False
+    notebook: Notebook, turn: Turn, conversation: Conversation, name: str, source: str, *, once: bool = False
 ) -> Mapping[str, object]:
     """Return what goes into the output's metadata; whatever fails there, a reply that has arrived is shown."""
     try:
-        return output_record(talk, turn, notebook=notebook.id, conversation=name, source=source, once=once)
+        return output_record(conversation, turn, notebook=notebook.id, conversation=name, source=source, once=once)
     except Exception:  # noqa: BLE001 - see above
         return {"format": FORMAT, "turn": turn.id, "finish": turn.finish}
 

@@ -136,10 +136,10 @@ class Notebook:
         """Return a new conversation with the notebook's settings, for a question with ``--once``."""
         from berlin_magic.results.conversation import Conversation  # noqa: PLC0415
 
-        talk = Conversation(self.system, host=Host(replays=self.replays, reserve=self.costs.reserve))
-        self._separate.append(talk)
-        self._configure(talk)
-        return talk
+        conversation = Conversation(self.system, host=Host(replays=self.replays, reserve=self.costs.reserve))
+        self._separate.append(conversation)
+        self._configure(conversation)
+        return conversation
 
     def names(self) -> list[str]:
         """Return the names of its conversations, the usual one first."""
@@ -160,26 +160,28 @@ class Notebook:
         """Copy the settings to the conversations."""
         if self._opened is not None and (self.history, self.database) != self._storage:
             self._change_store()
-        for _, talk in self._conversations.values():
-            self._configure(talk)
+        for _, conversation in self._conversations.values():
+            self._configure(conversation)
 
-    def move_cell(self, cell: Cell, talk: Conversation | None) -> None:
-        """Record that `cell` asks in `talk`, and remove its turns of earlier runs from the other conversations."""
+    def move_cell(self, cell: Cell, conversation: Conversation | None) -> None:
+        """Record that `cell` asks in a conversation, and remove its turns of earlier runs from the others."""
         if cell.id is None:
             return
         self._file.note({cell.id: digest(source_of(self._shell))})
         for _, other in tuple(self._conversations.values()):
-            place = other.place_of_cell(cell.id) if other is not talk else None
+            place = other.place_of_cell(cell.id) if other is not conversation else None
             if place is not None and place.current.run != cell.run:
                 other.remove_cells({cell.id})
 
-    def announce(self, talk: Conversation) -> None:
+    def announce(self, conversation: Conversation) -> None:
         """Warn once, before a question is sent, about turns of an untrusted file that are sent with it."""
-        if not any(talk is one for one in self._unannounced):
+        if not any(conversation is one for one in self._unannounced):
             return
-        self._unannounced = [one for one in self._unannounced if one is not talk]
-        turns = [turn for turn in talk if turn.from_file and turn.context_messages]
-        with_prompt = bool(talk.system) and talk.system in {prompt.text for prompt in _prompts_from_file(talk)}
+        self._unannounced = [one for one in self._unannounced if one is not conversation]
+        turns = [turn for turn in conversation if turn.from_file and turn.context_messages]
+        with_prompt = bool(conversation.system) and conversation.system in {
+            prompt.text for prompt in _prompts_from_file(conversation)
+        }
         if turns or with_prompt:
             what = [f"{len(turns)} earlier turn{'' if len(turns) == 1 else 's'}"] * bool(turns)
             what += ["a system prompt"] * with_prompt
@@ -190,7 +192,7 @@ class Notebook:
                 f"{' and '.join(what)} {come} along from the notebook file, unknown to your database: "
                 f"{', '.join(how)}, `%berlin trust` vouches for the file."
             )
-        talk.mark_as_announced()
+        conversation.mark_as_announced()
 
     def asked_once(self, turn: Turn) -> None:
         """Record a question with ``--once``, so that its reply can be replayed."""
@@ -204,17 +206,17 @@ class Notebook:
             return "There is no notebook file to trust."
         count = 0
         for name in sorted(file.names()):
-            talk = self.conversation(name)
+            conversation = self.conversation(name)
             entries = {entry.id: entry for entry in file.file.entries if entry.conversation == name}
             requests = {id_: entry.record.get("request") for id_, entry in entries.items()}
-            count += talk.trust(requests)
-            before = len(talk.every_turn())
-            record, _ = file.take(name, talk)
-            self._take(talk, record, "the notebook file")
-            count += len(talk.every_turn()) - before
-            self._name_cells(talk)
-            talk.arrange(file.order())
-            talk.note_everything()
+            count += conversation.trust(requests)
+            before = len(conversation.every_turn())
+            record, _ = file.take(name, conversation)
+            self._take(conversation, record, "the notebook file")
+            count += len(conversation.every_turn()) - before
+            self._name_cells(conversation)
+            conversation.arrange(file.order())
+            conversation.note_everything()
         self._left_out.clear()
         return f"Trusted what {file.path} holds now: {count} turn{'' if count == 1 else 's'}."
 
@@ -225,17 +227,17 @@ class Notebook:
         if cell.deleted:
             known = [self._ids.known(cell.session, id_) for id_ in cell.deleted] if self._ids is not None else []
             self._deleted.update(cell.deleted, [id_ for id_ in known if id_ is not None])
-            for _, talk in tuple(self._conversations.values()):
-                talk.remove_cells(self._deleted)
+            for _, conversation in tuple(self._conversations.values()):
+                conversation.remove_cells(self._deleted)
         if self._opened is not None:
             self._opened.note()
 
     def forget(self, name: str) -> bool:
         """Delete a conversation in memory and in the database; return whether that has succeeded."""
-        talk = self.conversation(name)
+        conversation = self.conversation(name)
         id_, _ = self._conversations[name]
-        turns = [turn.id for turn in talk.every_turn()]
-        talk.forget()
+        turns = [turn.id for turn in conversation.every_turn()]
+        conversation.forget()
         return self.store is None or self.store.forget(id_, turns)
 
     def take_warnings(self) -> list[str]:
@@ -252,9 +254,9 @@ class Notebook:
     def replays(self) -> list[Replays]:
         """Return the stored replies of all conversations of the notebook, and those of the file to replay from."""
         own = Replays()
-        for _, talk in tuple(self._conversations.values()):
-            own.add_turns(talk.every_turn())
-        own.add_turns([*self._file.once(), *(turn for talk in self._separate for turn in talk)])
+        for _, conversation in tuple(self._conversations.values()):
+            own.add_turns(conversation.every_turn())
+        own.add_turns([*self._file.once(), *(turn for conversation in self._separate for turn in conversation)])
         named = self.replay_from or os.environ.get("BERLIN_REPLAY", "")
         if not named:
             return [own]
@@ -297,16 +299,16 @@ class Notebook:
         if ids is None or (file.lasting and is_lasting(sent)):
             return sent
         if file.read_again():
-            for _, talk in tuple(self._conversations.values()):
-                if self._name_cells(talk):
-                    talk.note_everything()
+            for _, conversation in tuple(self._conversations.values()):
+                if self._name_cells(conversation):
+                    conversation.note_everything()
         ids.see(file.file_cells())
         return ids.find(session, sent, digest(source), questions_in(source))
 
     def _cells_asking(self, question: str) -> Iterator[str]:
         """Yield the ids of the cells whose last question is `question`."""
-        for _, talk in tuple(self._conversations.values()):
-            for place in talk.places:
+        for _, conversation in tuple(self._conversations.values()):
+            for place in conversation.places:
                 turns = place.current.turns
                 if place.cell is not None and place.state == "in" and turns and turns[-1].prompt == question:
                     yield place.cell
@@ -315,16 +317,16 @@ class Notebook:
         """Store the conversations in the database that the settings name now."""
         file = self._file
         file.move_to(self._chosen_store())
-        for name, (id_, talk) in self._conversations.items():
-            talk.journal = None
+        for name, (id_, conversation) in self._conversations.items():
+            conversation.journal = None
             if file.store is not None:
-                talk.journal = self._journal(file.store, id_, name, talk)
-                talk.note_everything()
+                conversation.journal = self._journal(file.store, id_, name, conversation)
+                conversation.note_everything()
 
-    def _journal(self, store: Store, id_: str, name: str, talk: Conversation) -> StoredJournal:
+    def _journal(self, store: Store, id_: str, name: str, conversation: Conversation) -> StoredJournal:
         from berlin_magic.conversations.storage.database import StoredJournal  # noqa: PLC0415
 
-        return StoredJournal(store, id_, self._file.id, name, talk.first_system)
+        return StoredJournal(store, id_, self._file.id, name, conversation.first_system)
 
     def _restored(self, name: str) -> tuple[str, Conversation]:
         """Return the id of a conversation, and the conversation with the turns of the database and the file."""
@@ -336,57 +338,60 @@ class Notebook:
             cell=lambda: self.cell()[:2],
             replays=self.replays,
             stored=self.flush,
-            reserve=lambda turn, there: self.costs.reserve(turn, there, conversation=id_),
+            reserve=lambda turn, connection: self.costs.reserve(turn, connection, conversation=id_),
         )
-        talk = Conversation(model=self.model, host=host, **self.connection)
-        talk.presenter = CellPresenter(self._shell, self, name)
+        conversation = Conversation(model=self.model, host=host, **self.connection)
+        conversation.presenter = CellPresenter(self._shell, self, name)
         id_ = store.conversations(file.id).get(name, "") if store is not None else ""
         if store is not None and id_:
-            self._take(talk, store.record(id_), "the stored conversation")
-        stored = len(talk.every_turn())
-        record, left = file.take(name, talk)
-        self._take(talk, record, "the notebook file")
+            self._take(conversation, store.record(id_), "the stored conversation")
+        stored = len(conversation.every_turn())
+        record, left = file.take(name, conversation)
+        self._take(conversation, record, "the notebook file")
         if left:
             self._left_out[name] = left
             self._warnings.append(_left_out(left))
-        if any(turn.from_file == "unsaid" for turn in talk.every_turn()) or any(_prompts_from_file(talk)):
-            self._unannounced.append(talk)
-        renamed = self._name_cells(talk)
-        talk.arrange(file.order())
-        talk.remove_cells(self._deleted)
+        if any(turn.from_file == "unsaid" for turn in conversation.every_turn()) or any(
+            _prompts_from_file(conversation)
+        ):
+            self._unannounced.append(conversation)
+        renamed = self._name_cells(conversation)
+        conversation.arrange(file.order())
+        conversation.remove_cells(self._deleted)
         id_ = id_ or uuid.uuid4().hex
         if store is not None and not store.broken:
-            talk.journal = self._journal(store, id_, name, talk)
-            if renamed or len(talk.every_turn()) > stored:
-                talk.note_everything()
-        if self.system and not talk.system:
-            talk.system = self.system
-        self._configure(talk)
-        return id_, talk
+            conversation.journal = self._journal(store, id_, name, conversation)
+            if renamed or len(conversation.every_turn()) > stored:
+                conversation.note_everything()
+        if self.system and not conversation.system:
+            conversation.system = self.system
+        self._configure(conversation)
+        return id_, conversation
 
-    def _name_cells(self, talk: Conversation) -> bool:
+    def _name_cells(self, conversation: Conversation) -> bool:
         """Give the cells of a conversation their ids of the file; return whether one has changed."""
-        before = {id(place): place.cell for place in talk.places}
-        self._file.name_cells(talk)
-        renamed = [(before[id(place)], place.cell) for place in talk.places if before[id(place)] != place.cell]
+        before = {id(place): place.cell for place in conversation.places}
+        self._file.name_cells(conversation)
+        renamed = [(before[id(place)], place.cell) for place in conversation.places if before[id(place)] != place.cell]
         for former, now in renamed:
             if self._ids is not None and former is not None and now is not None:
                 self._ids.rename(former, now)
-        return bool(renamed) or len(before) != len(talk.places)
+        return bool(renamed) or len(before) != len(conversation.places)
 
-    def _configure(self, talk: Conversation) -> None:
-        talk.model, talk.connection, talk.context_limit = self.model, dict(self.connection), self.context_limit
-        talk.data = self.data
-        talk.replay, talk.context = self.usual_replay(), self.context
+    def _configure(self, conversation: Conversation) -> None:
+        conversation.model, conversation.connection = self.model, dict(self.connection)
+        conversation.context_limit = self.context_limit
+        conversation.data = self.data
+        conversation.replay, conversation.context = self.usual_replay(), self.context
 
-    def _take(self, talk: Conversation, record: Record | None, where: str) -> None:
-        if record is not None and (problems := talk.read(record)):
+    def _take(self, conversation: Conversation, record: Record | None, source: str) -> None:
+        if record is not None and (problems := conversation.read(record)):
             parts = f"{len(problems)} part{'' if len(problems) == 1 else 's'}"
-            self._warnings.append(f"Of {where} {parts} could not be read, and stay as they are: {problems[0]}")
+            self._warnings.append(f"Of {source} {parts} could not be read, and stay as they are: {problems[0]}")
 
 
-def _prompts_from_file(talk: Conversation) -> Iterator[SystemPrompt]:
-    for place in talk.places:
+def _prompts_from_file(conversation: Conversation) -> Iterator[SystemPrompt]:
+    for place in conversation.places:
         for event in place.current.events:
             if isinstance(event, SystemPrompt) and event.from_file == "unsaid":
                 yield event
@@ -395,7 +400,7 @@ def _prompts_from_file(talk: Conversation) -> Iterator[SystemPrompt]:
 def _left_out(entries: list[Entry]) -> str:
     first, count = entries[0], len(entries)
     return (
-        f"{count} thing{'' if count == 1 else 's'} that the notebook file tells of a conversation "
+        f"{count} record{'' if count == 1 else 's'} of a conversation in the notebook file "
         f"{'is' if count == 1 else 'are'} left out, as its cells do not show {'it' if count == 1 else 'them'}: "
         f"{first.reason} (cell {first.number + 1}). If you trust the file, `%berlin trust` takes "
         f"{'it' if count == 1 else 'them'} in."

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from berlin_magic.conversations.turn import Turn
-from berlin_magic.messages import Event
-
 if TYPE_CHECKING:
     from berlin_magic.kernel.notebook import Notebook
-    from berlin_magic.results.conversation import Conversation
+    from berlin_magic.results.conversation import IncomingReply
 
 __all__ = ["CellPresenter", "show_no_more"]
 
@@ -25,20 +21,11 @@ class CellPresenter:
         self._notebook = notebook
         self._name = name
 
-    async def show(
-        self,
-        talk: Conversation,
-        turn: Turn,
-        events: AsyncGenerator[Event, None],
-        *,
-        awaited: bool,
-        readable: Callable[[str], str] | None,
-    ) -> None:
+    async def show(self, incoming: IncomingReply) -> None:
         """Show a reply in the output of the running cell while it arrives."""
         from berlin_magic.kernel.ask import show_answer  # noqa: PLC0415 - loaded with the first question
 
-        where = (self._shell, self._notebook, self._name)
-        await show_answer(*where, talk, turn, events, awaited=awaited, readable=readable)
+        await show_answer(self._shell, self._notebook, self._name, incoming)
 
     def shown(self, value: object) -> None:
         """Take a value whose reply has been shown."""

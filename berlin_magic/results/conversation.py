@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Any, Protocol, Self, overload
 
 from berlin_magic.concurrency import run_sync
@@ -15,7 +16,7 @@ from berlin_magic.providers.options import hide_secrets
 from berlin_magic.results.reply import Reply
 from berlin_magic.results.typed import schema_of
 
-__all__ = ["Conversation", "Presenter", "worth_repair"]
+__all__ = ["Conversation", "IncomingReply", "Presenter", "worth_repair"]
 
 
 def worth_repair(turn: Turn) -> bool:
@@ -23,31 +24,34 @@ def worth_repair(turn: Turn) -> bool:
     return turn.finish == "complete" and turn.reason != "length"
 
 
+@dataclass(frozen=True, slots=True)
+class IncomingReply:
+    """A reply that a presenter has to show.
+
+    Attributes
+    ----------
+    conversation, turn : Conversation and Turn
+        The conversation and the turn of the events.
+    events : async generator
+        The events of the reply; whoever shows it reads them to their end.
+    awaited : bool
+        Whether the caller is a coroutine on the kernel's loop.
+    readable : callable, optional
+        Returns the Markdown that is shown for the finished reply, in place of its text.
+    """
+
+    conversation: Conversation
+    turn: Turn
+    events: AsyncGenerator[Event, None]
+    awaited: bool
+    readable: Callable[[str], str] | None = None
+
+
 class Presenter(Protocol):
     """Shows a reply while it arrives."""
 
-    async def show(
-        self,
-        talk: Conversation,
-        turn: Turn,
-        events: AsyncGenerator[Event, None],
-        *,
-        awaited: bool,
-        readable: Callable[[str], str] | None,
-    ) -> None:
-        """Read `events` to their end, show them, and raise their error, if there is one.
-
-        Parameters
-        ----------
-        talk, turn : Conversation and Turn
-            The conversation and the turn of the events.
-        events : async generator
-            The reply.
-        awaited : bool
-            Whether the caller is a coroutine on the kernel's loop.
-        readable : callable, optional
-            Returns the Markdown that is shown for the finished reply, in place of its text.
-        """
+    async def show(self, incoming: IncomingReply) -> None:
+        """Read the events of a reply to their end, show them, and raise their error, if there is one."""
         ...
 
     def shown(self, value: object) -> None:
@@ -156,7 +160,7 @@ class Conversation(conversation.Conversation):
         model, system = given.pop("model", ""), given.pop("system", None)
         turn, where = self._put(prompt, model, system, given, question)
         if show and self.presenter is not None:
-            await self.presenter.show(self, turn, self.answer(turn, **where), awaited=awaited, readable=readable)
+            await self.presenter.show(IncomingReply(self, turn, self.answer(turn, **where), awaited, readable))
             return turn
         async with aclosing(self.answer(turn, **where)) as events:
             async for event in events:
