@@ -68,7 +68,7 @@ def parse_question(parser: ArgumentParser, line: str) -> tuple[Namespace, str]:
     end = _end_of_options(parser, line)
     options, rest = parser.parse_known_args(split_words(line[:end]))
     if rest:
-        near = "" if rest[0] in {"-h", "--help"} else nearest(rest[0], parser._option_string_actions)  # noqa: SLF001 - argparse has no other way
+        near = "" if rest[0] in {"-h", "--help"} else nearest(rest[0], parser._option_string_actions)  # noqa: SLF001 - argparse has no public list of them
         raise UsageError(f"%%berlin has no option {clean(rest[0], _SHOWN)}.{near} `%%berlin?` shows them all.")
     return options, line[end:].strip()
 
@@ -94,14 +94,14 @@ def _takes_value(parser: ArgumentParser, word: str) -> bool:
 
 
 class CommandParser(ArgumentParser):
-    """Parser for the words after one `%berlin` command; what is wrong with them is a usage error in one line.
+    """Parser for the words after one `%berlin` command; each error is a usage error in one line.
 
     Parameters
     ----------
     name : str
         The command.
     arguments : sequence
-        What it takes; each is made by `argument`.
+        Its arguments; each is made by `argument`.
     """
 
     def __init__(self, name: str, arguments: Sequence[tuple[tuple[str, ...], dict[str, Any]]]) -> None:
@@ -168,7 +168,7 @@ def variable_name(text: str) -> str:
     Raises
     ------
     UsageError
-        If it can't; that includes the names that a shell cannot do without, such as ``__builtins__``.
+        If it can't; also for names that the shell needs, such as ``__builtins__``.
     """
     needed = text == "get_ipython" or (text.startswith("__") and text.endswith("__"))
     if not text.isidentifier() or keyword.iskeyword(text) or needed:

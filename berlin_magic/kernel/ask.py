@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["ask", "ask_composed", "continue_reply", "show_answer"]
 
 _FOUND = ({"code": "what the check found", "level": "full"},)
-"""For a correction: what came out of the code may hold values, and is left out later where those are."""
+"""For a correction: output of the code may hold values, and is left out of later requests if those are."""
 
 
 async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> ReplyResult:
@@ -58,12 +58,12 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
     Returns
     -------
     ReplyResult
-        How it went; for ``--bg`` at once, else when the finished output is shown.
+        How the reply ended; for ``--bg`` returned at once, else when the finished output is shown.
 
     Raises
     ------
     UsageError
-        For an option or a question that can't be; nothing has been sent.
+        For an option or a question that can't be used; nothing has been sent.
     """
     require_encodable(line + cell)
     options, beginning = parse_question(magics.question_parser, line)
@@ -76,7 +76,7 @@ async def ask(magics: BerlinMagics, line: str, cell: str, *, awaited: bool) -> R
         raise UsageError("The cell is empty: write the question below %%berlin.")
     _complete(magics, options)
     if options.each:
-        from berlin_magic.kernel import rows  # noqa: PLC0415 - a plain question leaves the sooner
+        from berlin_magic.kernel import rows  # noqa: PLC0415 - a plain question is sent sooner without it
 
         return ReplyResult(*await rows.ask_each(magics, options, question, template, awaited=awaited))
     if options.again or options.concurrency is not None:
@@ -120,7 +120,7 @@ async def continue_reply(magics: BerlinMagics, name: str, *, awaited: bool) -> R
         raise UsageError("There is nothing to go on with: the last reply is complete, or nothing was asked.")
     options, _ = parse_question(magics.question_parser, "")
     _complete(magics, options)
-    options.conversation, options.model = name, partial.wanted  # whoever began it goes on
+    options.conversation, options.model = name, partial.wanted  # the model that began it goes on
     composed = Composed(question, (TextPart(question),))
     return await _ask(magics, options, composed, await result_of(magics, options), awaited=awaited)
 
@@ -168,7 +168,7 @@ async def _ask(
         magics, options, conversation, composed, wanted, checking, cell, changed, awaited=awaited, background=background
     )
     if options.dry_run or options.show:
-        trial = conversation.fork()  # what is asked there is neither sent nor stored
+        trial = conversation.fork()  # a question in a copy is neither sent nor stored
         shown = question.put_into(trial, new=options.new)
         slip_output(await slip_of(trial, shown, composed, notebook.costs)).show(shell)
         if options.dry_run:
@@ -231,9 +231,9 @@ class _Question:
         """Open a view of a turn in the cell's output; if it is asked again, below the first."""
         reply = ReplyTask(turn, [*_notes(turn), *notes])
         shell, owns = self._magics.shell, False if again or self._checking is not None else None
-        where = {"awaited": self._awaited, "background": self._background}
+        mode = {"awaited": self._awaited, "background": self._background}
         with as_running_cell(shell, self._request):
-            reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **where), CellOutput(shell))
+            reply.begin(selection.open_view(shell, stop=reply.stop, owns_cell=owns, **mode), CellOutput(shell))
         return reply
 
     async def answer(self, reply: ReplyTask) -> ReplyResult:
@@ -262,7 +262,7 @@ class _Question:
             await reply.read(conversation.answer(turn, replay=mode), background=self._background)
             if self._checking is None or await self._checking.passes(reply):
                 self._wanted.take(reply)
-            with suppress(Exception):  # whatever fails there, a reply that has arrived is shown
+            with suppress(Exception):  # an error here must not hide a reply that has arrived
                 reply.slip = short_slip(turn, self._composed, conversation.data, reply.where)
             if options.once:
                 notebook.asked_once(turn)
@@ -270,7 +270,7 @@ class _Question:
             result = await reply.finish(record)
         finally:
             magics.replies.discard(reply)
-            conversation.note(turn)  # one that was stopped before it began was ended by nobody else
+            conversation.note(turn)  # a turn that was stopped before it began has no other end
         if self._checking is not None:
             self._checking.show(magics.shell)
         await notebook.flush()
@@ -310,7 +310,7 @@ async def show_answer(shell: Any, notebook: Notebook, name: str, incoming: Incom
 def _record(
     notebook: Notebook, turn: Turn, conversation: Conversation, name: str, source: str, *, once: bool = False
 ) -> Mapping[str, object]:
-    """Return what goes into the output's metadata; whatever fails there, a reply that has arrived is shown."""
+    """Return the record for the output's metadata; an error in it must not hide a reply that has arrived."""
     try:
         return output_record(conversation, turn, notebook=notebook.id, conversation=name, source=source, once=once)
     except Exception:  # noqa: BLE001 - see above
@@ -318,7 +318,7 @@ def _record(
 
 
 def _notes(turn: Turn) -> list[str]:
-    """Return what the status line remarks of the context."""
+    """Return the remarks about the context for the status line."""
     notes = []
     if turn.left_out:
         notes.append(f"{quantity(turn.left_out, 'earlier turn')} left out")

@@ -31,7 +31,7 @@ _TYPE_FORMS = {name: getattr(typing, name) for name in ("Any", "Literal", "Optio
 
 
 async def result_of(magics: BerlinMagics, options: Namespace) -> CellResult:
-    """Return what the options of a cell want of its reply.
+    """Return the result that the options of a cell ask for.
 
     Raises
     ------
@@ -58,7 +58,7 @@ async def result_of(magics: BerlinMagics, options: Namespace) -> CellResult:
 
 
 class CellResult:
-    """What a cell wants of its reply, and has got of it.
+    """The result that a cell asks of its reply.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ class CellResult:
     into : str or None
         The variable of ``-o``.
     form : str
-        That of ``-f``; empty for none.
+        The form of ``-f``; empty if none is given.
     spec : TypedSpec or None
-        What the reply has to fit.
+        The type that the reply has to fit.
     library : str
         The library of the DataFrame, for the form ``df``.
     once : bool
@@ -103,16 +103,16 @@ class CellResult:
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The options of the question that the engine is told."""
+        """The options of the request for this type, such as ``reply_schema``."""
         return {} if self.spec is None else self.spec.options
 
     def add_instruction(self, question: tuple[Part, ...]) -> tuple[Part, ...]:
-        """Return the parts of a question, with what is asked for."""
+        """Return the parts of a question, with the instruction about the type."""
         return question if self.spec is None else self.spec.add_instruction(question)
 
     @property
     def repair(self) -> str:
-        """The question that has a reply corrected which does not fit; empty if it fits."""
+        """The question that asks to correct a reply that does not fit; empty if it fits."""
         return self.spec.repair(self.misfit) if self.spec is not None and self.misfit is not None else ""
 
     def take(self, reply: ReplyTask) -> None:
@@ -121,7 +121,7 @@ class CellResult:
         Parameters
         ----------
         reply : ReplyTask
-            The reply; its status line tells of it.
+            The reply; remarks about it go to its status line.
         """
         turn = reply.turn
         self.misfit = None
@@ -139,7 +139,7 @@ class CellResult:
             reply.note(put_into_next_cell(self._magics, python_code(Reply(turn).code)))
 
     def may_repair(self, result: ReplyResult) -> bool:
-        """Say whether the reply is asked for once more, as it does not fit."""
+        """Return whether to ask for the reply once more, because it does not fit."""
         return bool(self.repair) and result.error is None and worth_repair(result.turn)
 
     def ended(self, result: ReplyResult, *, background: bool) -> ReplyResult:
@@ -165,7 +165,7 @@ class CellResult:
     def _keep(self, value: Any) -> None:
         self._value = value
         if self._into and self._magics.shell is not None:
-            self._magics.shell.user_ns[self._into] = value  # whoever sees the finished output finds the variable
+            self._magics.shell.user_ns[self._into] = value  # before the finished output is shown
 
 
 def set_out(shell: Any, value: Any, number: int | None = None) -> None:

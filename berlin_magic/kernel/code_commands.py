@@ -43,12 +43,12 @@ async def insert(context: CommandContext, arguments: Namespace) -> CommandOutput
     if not blocks:
         return CommandOutput(_NONE)
     text = python_code(blocks) if arguments.number is None else _numbered(blocks, arguments.number).text
-    said = put_into_next_cell(context.magics, text)
-    return CommandOutput(f"{said[0].upper()}{said[1:]}.")
+    message = put_into_next_cell(context.magics, text)
+    return CommandOutput(f"{message[0].upper()}{message[1:]}.")
 
 
 def _blocks(context: CommandContext) -> list[CodeBlock]:
-    """Return the code blocks of the last reply that stands before the running cell."""
+    """Return the code blocks of the last reply before the running cell."""
     cell = context.cell
     answered = [turn for turn in context.conversation.earlier(cell.id, cell.run) if turn.reply]
     return code_blocks(answered[-1].reply) if answered else []

@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 __all__ = ["Argument", "Command", "CommandContext", "Run"]
 
 Argument = tuple[tuple[str, ...], dict[str, Any]]
-"""What `argument` makes."""
+"""The declaration of an argument, as returned by `argument`."""
 
 _CONVERSATION = argument("-c", "--conversation", metavar="NAME", default="", help=argparse.SUPPRESS)
 
 
 @dataclass(frozen=True, slots=True)
 class CommandContext:
-    """Where a command is run.
+    """The surroundings in which a command runs.
 
     Attributes
     ----------
     magics : BerlinMagics
         The settings, and what has been asked with them.
     name : str
-        The name of the conversation that it is about; empty for the notebook's usual one.
+        The name of the conversation that the command is about; empty for the notebook's usual one.
     cell : Cell
         The cell that is running.
     awaited : bool
-        Whether that cell is awaited on the kernel's loop.
+        Whether the cell is awaited on the kernel's loop.
     """
 
     magics: BerlinMagics
@@ -91,12 +91,12 @@ class Command:
     help : str
         What the command does, for `%berlin help`: one line that begins with a verb.
     run : callable
-        Carries it out, and returns what to show; may be a coroutine function.
+        Runs the command, and returns its output; may be a coroutine function.
     arguments : tuple
-        What it takes, each made by `argument`; the parser refuses everything else.
+        Its arguments, each made by `argument`; the parser refuses everything else.
     text : str
         For a command that takes the rest of the line as it is, quotes included: what `%berlin help` calls it. If the
-        command has arguments too, they are options that stand before it.
+        command has arguments too, they are options that are written before it.
     about_conversation : bool
         Whether `-c NAME` says which conversation it is about.
     """
@@ -117,12 +117,12 @@ class Command:
 
     @property
     def usage(self) -> str:
-        """How it is written, without the ``-c NAME`` of all commands about a conversation."""
+        """The command with its arguments, without the ``-c NAME`` of all commands about a conversation."""
         return self.parser.usage_line
 
     @property
     def choices(self) -> list[str]:
-        """The words that it takes, as far as there are certain ones."""
+        """The words that its arguments are limited to, if they are."""
         return [str(choice) for _, options in self.arguments for choice in options.get("choices", ())]
 
     def parse(self, line: str, conversation: str = "") -> Namespace:
@@ -131,7 +131,7 @@ class Command:
         Raises
         ------
         UsageError
-            For whatever it does not take.
+            For anything else.
         """
         before = ["-c", conversation] if conversation else []
         if self.text:

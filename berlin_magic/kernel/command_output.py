@@ -1,4 +1,4 @@
-"""What a `%berlin` command shows, as text for a terminal or HTML for a notebook."""
+"""The output of a `%berlin` command, as text for a terminal or HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CODE = re.compile(r"(`+)(.+?)\1", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class CommandOutput:
-    """What one run of a command shows.
+    """The output of one run of a command.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ def table(rows: Iterable[Sequence[str]], *, header: Sequence[str] = (), after: s
 
 
 def paragraph(text: str) -> str:
-    """Return lines of text as HTML that is wrapped between words; nothing for none."""
+    """Return lines of text as HTML that is wrapped between words; empty if there is no text."""
     return f'<div class="berlin-command" style="{_WRAP}">{inline_html(text)}</div>' if text else ""
 
 

@@ -43,7 +43,7 @@ _BALANCE_LIMIT = 3.0  # seconds
 
 
 async def run(magics: BerlinMagics, line: str, *, awaited: bool = False) -> CommandOutput:
-    """Carry out the command in `line`; return what to show.
+    """Run the command in `line`, and return its output.
 
     Raises
     ------
@@ -54,7 +54,7 @@ async def run(magics: BerlinMagics, line: str, *, awaited: bool = False) -> Comm
     """
     require_encodable(line)
     name, rest = split_conversation(line.rstrip().removesuffix(";"))
-    word, argument_line = _divided(rest)
+    word, argument_line = _split_first_word(rest)
     if word.endswith("?") and not argument_line and word.rstrip("?") in COMMANDS:
         command = COMMANDS[word.rstrip("?")]
         return CommandOutput(f"{command.usage}\n{command.help[0].upper()}{command.help[1:]}.")
@@ -89,25 +89,25 @@ def refuse_command(line: str, cell: str) -> None:
 
 def split_conversation(line: str) -> tuple[str, str]:
     """Return the name after a leading ``-c``, "" without one, and the rest of the line."""
-    first, rest = _divided(line)
+    first, rest = _split_first_word(line)
     if first not in {"-c", "--conversation"}:
         return "", line.strip()
-    name, rest = _divided(rest)
+    name, rest = _split_first_word(rest)
     if not name:
         raise UsageError("-c NAME: which conversation? `%berlin conversations` lists them.")
     return name, rest
 
 
-def _divided(line: str) -> tuple[str, str]:
+def _split_first_word(line: str) -> tuple[str, str]:
     """Return the first word of a line, and the rest."""
     first, *rest = line.split(maxsplit=1) or [""]
     return first, rest[0].strip() if rest else ""
 
 
 def _no_command(word: str, line: str) -> str:
-    """Return the message about a line that is not a command: the nearest command, or how it is asked as a question."""
+    """Return the message about a line that is not a command: the nearest command, or how to ask it as a question."""
     near = nearest(word, filter(None, COMMANDS)).removeprefix(" Did you mean ").removesuffix("?")
-    rest = _divided(line)[1]
+    rest = _split_first_word(line)[1]
     if near:
         try:
             COMMANDS[near].parse(rest)
@@ -171,7 +171,7 @@ async def _providers(context: CommandContext, _arguments: Namespace) -> CommandO
     providers = await check_availability(context.magics.conversation.connection)
     try:
         used = (await _connection(context.magics)).name
-    except BerlinError:  # the list is what shows why
+    except BerlinError:  # the list shows the reason
         used = ""
     rows = [
         (
@@ -194,8 +194,8 @@ async def _use(context: CommandContext, arguments: Namespace) -> CommandOutput:
     context.magics.model = model
     if not model:
         return CommandOutput("From here on the usual model is asked: BERLIN_MODEL, else the one of the server.")
-    of = f" of {clean((await in_thread(lambda: load(name))).name, 40)}" if name else ""
-    return CommandOutput(f"From here on the model is {clean(rest, 100) or 'the only one'}{of}.")
+    provider = f" of {clean((await in_thread(lambda: load(name))).name, 40)}" if name else ""
+    return CommandOutput(f"From here on the model is {clean(rest, 100) or 'the only one'}{provider}.")
 
 
 async def _continue(context: CommandContext, _arguments: Namespace) -> CommandOutput:
@@ -279,12 +279,12 @@ async def _connection(magics: BerlinMagics) -> Connection:
 
 def _known(connection: Connection) -> str:
     known = (connection.provider.about(connection.model), connection.provider.caution(connection.model))
-    said = "; ".join(clean(one, 100) for one in known if one)
-    return said and f" ({said})"
+    text = "; ".join(clean(one, 100) for one in known if one)
+    return text and f" ({text})"
 
 
 async def _balance(connection: Connection) -> float | None:
-    """Return what is left on the account; None if the provider does not tell, or not at once."""
+    """Return what is left on the account; None if the provider does not report it, or not in time."""
     if connection.embedded:
         return None
     try:

@@ -37,7 +37,7 @@ _ID = 8  # characters of a conversation's id that are shown
 
 
 def reset(context: CommandContext, _arguments: Namespace) -> CommandOutput:
-    """Begin a new conversation; the turns so far are kept where they are stored."""
+    """Begin a new conversation; the turns so far stay stored."""
     count = context.conversation.reset(cell=context.cell.id, run=context.cell.run)
     stays = "1 turn stays" if count == 1 else f"{count} turns stay"
     kept = f" {stays} stored; `%berlin forget` deletes what is stored." if count else ""
@@ -45,7 +45,7 @@ def reset(context: CommandContext, _arguments: Namespace) -> CommandOutput:
 
 
 def undo(context: CommandContext, arguments: Namespace) -> CommandOutput:
-    """Take the last turns back."""
+    """Remove the last turns."""
     gone = context.conversation.undo(arguments.number or 1, cell=context.cell.id, run=context.cell.run)
     if not gone:
         return context.changed("There is nothing to take back.")
@@ -53,7 +53,7 @@ def undo(context: CommandContext, arguments: Namespace) -> CommandOutput:
 
 
 def drop(context: CommandContext, arguments: Namespace) -> CommandOutput:
-    """Take one turn out."""
+    """Remove one turn."""
     try:
         gone = context.conversation.drop(arguments.number, cell=context.cell.id, run=context.cell.run)
     except ValueError as error:
@@ -93,10 +93,10 @@ def import_file(context: CommandContext, arguments: Namespace) -> CommandOutput:
 
 
 def forget(context: CommandContext, arguments: Namespace) -> CommandOutput:
-    """Delete a conversation in memory and in the store."""
+    """Delete a conversation from memory and from the database."""
     notebook = context.notebook
     path = notebook.store.path if notebook.store is not None else None
-    where = f" and from {path}" if path is not None else ""
+    database = f" and from {path}" if path is not None else ""
     if arguments.id:
         entry = _entry(context, arguments.id)
         store = notebook.store
@@ -112,7 +112,7 @@ def forget(context: CommandContext, arguments: Namespace) -> CommandOutput:
             f"The conversation is gone from memory, but {path} could not be written to: it is still there."
         )
     return CommandOutput(
-        f"Deleted the conversation from memory{where}. Answers in the notebook stay until you clear its outputs."
+        f"Deleted the conversation from memory{database}. Answers in the notebook stay until you clear its outputs."
     )
 
 
@@ -149,12 +149,12 @@ def _all_conversations(context: CommandContext) -> CommandOutput:
 def resume(context: CommandContext, arguments: Namespace) -> CommandOutput:
     """Add the turns of a stored conversation to this one."""
     entry = _entry(context, arguments.id)
-    here, store = context.conversation, context.notebook.store
+    target, store = context.conversation, context.notebook.store
     conversation = Conversation()
     conversation.read((store.record(entry.id) if store is not None else None) or {})
-    if any(here.find(turn.id) is not None for turn in conversation.every_turn()):
+    if any(target.find(turn.id) is not None for turn in conversation.every_turn()):
         raise UsageError("That is a conversation of this notebook already: `%berlin history` shows it.")
-    turns = here.add_turns(conversation, cell=context.cell.id, run=context.cell.run)
+    turns = target.add_turns(conversation, cell=context.cell.id, run=context.cell.run)
     return context.changed(f"Took in {quantity(len(turns), 'turn')} of {date_and_time(entry.changed)}.")
 
 

@@ -1,4 +1,4 @@
-"""The commands that ask about the last error of the user's code."""
+"""The `%berlin` commands that ask about the last error of the user's code."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ _STATES: dict[str, State] = {
 
 
 async def stale(context: CommandContext, _arguments: Namespace) -> CommandOutput:
-    """List the turns that have quoted data which is now another."""
+    """List the turns that quote data which has changed since."""
     turns = list(context.conversation)
     found = await changed_since(context.names, turns)
     rows = [
@@ -141,7 +141,7 @@ def turn_index(number_: int, turns: list[Turn]) -> int:
 
 
 def marks_of(turn: Turn, count: int, *, stale: bool, changed: Sequence[str] = ()) -> list[str]:
-    """Return what is remarkable about a turn of a place with `count` versions, in a few words each."""
+    """Return short remarks about a turn of a place with `count` versions."""
     marks: list[str] = [] if turn.finish == "complete" else [turn.finish]
     if turn.given is not None:
         marks.append("imported")

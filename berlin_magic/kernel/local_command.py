@@ -13,15 +13,15 @@ __all__ = ["get"]
 
 
 async def get(_context: CommandContext, _arguments: Namespace) -> CommandOutput:
-    """Say what is fetched, fetch it, and say how to ask it. An interrupt ends it, and nothing is left."""
-    from berlin_magic.providers.local import download, engine_options, models  # noqa: PLC0415 - nobody else needs them
+    """Download the model, and return how to ask it. An interrupt ends the download and leaves no file."""
+    from berlin_magic.providers.local import download, engine_options, models  # noqa: PLC0415 - only this command needs them
 
     print(download.announcement(), flush=True)  # noqa: T201 - what a line magic is for
-    given_up = threading.Event()
+    cancelled = threading.Event()
     try:
-        await in_thread(lambda: download.get(lambda line: print(line, flush=True), given_up))  # noqa: T201
+        await in_thread(lambda: download.get(lambda line: print(line, flush=True), cancelled))  # noqa: T201
     finally:
-        given_up.set()
+        cancelled.set()
     await in_thread(engine_options.check_installed)
     return CommandOutput(
         f"`%%berlin -m local:` asks {models.SMALL.name}; so does `%%berlin`, if nothing is configured."

@@ -25,7 +25,7 @@ __all__ = ["log_in", "log_out"]
 
 
 class Settings(Protocol):
-    """What the commands need of the magics."""
+    """The part of the magics that the commands use."""
 
     @property
     def conversation(self) -> Conversation:
@@ -57,7 +57,7 @@ async def log_in(settings: Settings, argument: str) -> str:
     access = login.server_of(connection, _address(argument))
     if access is None:
         raise UsageError("%berlin login ADDRESS: which server? Give its address, such as https://berlin.example.org")
-    # Not even the account is shown while it is typed: front ends save what is, with the notebook.
+    # The account is not shown while it is typed either: front ends save shown input with the notebook.
     account = access.account or _ask(f"Account at {access.where}: ")
     password = _ask(f"Password at {access.where}: ")
     kept = await login.log_in(access, account, password)
@@ -101,7 +101,7 @@ def _ask(prompt: str) -> Secret:
     """Return what the user types, without showing it. This blocks: a kernel reads nothing else meanwhile."""
     try:
         with _interruptible(), warnings.catch_warnings():
-            warnings.simplefilter("error", getpass.GetPassWarning)  # that it would be echoed
+            warnings.simplefilter("error", getpass.GetPassWarning)  # it says that the password would be shown
             answer = Secret(getpass.getpass(prompt).strip("\r\n"))
     except (StdinNotImplementedError, EOFError, getpass.GetPassWarning):
         raise NotConfiguredError(
@@ -120,7 +120,9 @@ def _interruptible() -> Iterator[None]:
     While a cell is awaited, ipykernel lets SIGINT cancel the cell's task, which happens only after the question.
     """
     before = signal.getsignal(signal.SIGINT)
-    if before is None or threading.current_thread() is not threading.main_thread():  # not Python's, or out of reach
+    if (
+        before is None or threading.current_thread() is not threading.main_thread()
+    ):  # not set by Python, or not settable
         yield
         return
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -117,7 +117,7 @@ class BerlinMagics(Settings):
         from berlin_magic.kernel.templates import template_names  # noqa: PLC0415 - as above
         from berlin_magic.providers.registry import installed  # noqa: PLC0415 - as above
 
-        actions = self.question_parser._actions  # noqa: SLF001 - argparse has no other way to its options
+        actions = self.question_parser._actions  # noqa: SLF001 - argparse has no public list of its options
         options = [name for action in actions for name in action.option_strings if name.startswith("--")]
         choices = {name: [*action.choices] for action in actions if action.choices for name in action.option_strings}
         return Vocabulary(
@@ -147,17 +147,17 @@ class BerlinMagics(Settings):
         return [one for one in completer.global_matches(word) if word or (one in names and one[0] != "_")]
 
     def show_warnings(self) -> None:
-        """Print what the user should know of the stored conversations."""
+        """Print the warnings about the stored conversations."""
         for warning in self.notebook.take_warnings():
-            print(f"berlin_magic: {warning}", file=sys.stderr)  # noqa: T201 - the user's eyes, and no traceback's frame
+            print(f"berlin_magic: {warning}", file=sys.stderr)  # noqa: T201 - a warning would show a line of code
 
     def stop_all(self) -> None:
         """End every reply that is still arriving."""
         for reply in tuple(self.replies):
             reply.stop()
 
-    # Loading the extension is to cost nothing that a user notices: what asks and what the commands do is imported
-    # with the first question or command.
+    # Loading the extension must not take noticeable time: the modules that ask questions and run commands are
+    # imported with the first question or command.
 
     async def _ask(self, line: str, cell: str, *, awaited: bool) -> ReplyResult:
         # In threads: it takes 0.15 s, in which the user's own tasks go on. aiohttp spends a third of its own import in

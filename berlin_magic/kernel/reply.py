@@ -40,7 +40,7 @@ class ReplyResult:
     turn : Turn
         The question and its reply.
     error : BaseException or None
-        What went wrong; None if the reply is whole, or was ended by the Stop button.
+        The error; None if the reply is complete, or was ended by the Stop button.
     """
 
     turn: Turn
@@ -220,7 +220,7 @@ class ReplyTask:
 
     def _cancelled_on_interrupt(self) -> AbstractContextManager[None]:
         cell = asyncio.current_task()
-        assert cell is not None  # noqa: S101 - there is one in every coroutine that a loop runs
+        assert cell is not None  # noqa: S101 - every coroutine that a loop runs has a task
         return nullcontext() if self._background else cancel_on_interrupt(cell)
 
     async def _take_all(self, events: AsyncGenerator[Event, None]) -> None:
@@ -265,8 +265,8 @@ class ReplyTask:
             yield self._notice
         if self._thinking_since is not None:
             seconds, count = self._thought_until - self._thinking_since, len(turn.reasoning)
-            said = "thinking" if state == "waiting" else f"thought for {seconds:.0f} s"
-            yield f"{said} · {count:,} characters of reasoning"
+            state_text = "thinking" if state == "waiting" else f"thought for {seconds:.0f} s"
+            yield f"{state_text} · {count:,} characters of reasoning"
         if turn.completion_tokens is not None:
             yield f"{turn.completion_tokens:,} tokens"
         if turn.cost:
@@ -285,7 +285,7 @@ _REASONS = {
     "content_filter": "the server's content filter left out a part",
     "tool_calls": "the model asked for a tool, and has none here",
 }
-"""Remarks about an engine's reason to end a reply; there is none about the usual one, ``stop``."""
+"""Remarks about an engine's reason to end a reply; the usual one, ``stop``, has no remark."""
 
 _KNOWN_REASONS = {"", "stop", *_REASONS}
 
@@ -315,7 +315,7 @@ def short(error: BaseException | None, kept: str = "") -> BaseException | None:
     error : BaseException or None
         The error.
     kept : str
-        What was kept of the reply, for the line after the first one; empty for none.
+        A sentence about what was kept of the reply, for the line after the first one; empty if nothing was kept.
     """
     if isinstance(error, BerlinError):
         first, *advice = f"{type(error).__name__}: {error}".splitlines()

@@ -160,7 +160,7 @@ class RowsRun:
             view.begin(self._status("streaming"))
         task = self._task = asyncio.get_running_loop().create_task(self._asking.run(self._options.concurrency))
         cell = asyncio.current_task()
-        assert cell is not None  # noqa: S101 - there is one in every coroutine that a loop runs
+        assert cell is not None  # noqa: S101 - every coroutine that a loop runs has a task
         with cancel_on_interrupt(cell):
             try:
                 while not task.done():
@@ -225,7 +225,7 @@ class RowsRun:
             next((cost.currency for cost in costs), ""),
         )
         more = {"model": turn.model, "provider": turn.provider, "tokens": answer.tokens, "at": turn.ended}
-        # No row whose reply has come is asked twice, so the reply has to be on disk.
+        # A row that has a reply must not be asked twice, so the reply has to be on disk.
         done = _Written(asyncio.get_running_loop())
         self._store.put(key, StoredRow(turn.reply, more), done)
         await done.future
@@ -245,7 +245,7 @@ class RowsRun:
         def reserve(turn: Turn, connection: Connection) -> Awaitable[Callable[[bool], None]]:
             return costs.reserve(turn, connection, ceiling=self._options.ceiling, settled=settled)
 
-        settings = {**notebook.connection, "retries": 0}  # there is one pause for all rows instead
+        settings = {**notebook.connection, "retries": 0}  # all rows share one pause instead
         conversation = Conversation(notebook.system, model=notebook.model, host=Host(reserve=reserve), **settings)
         conversation.data = notebook.data
         return conversation
@@ -275,7 +275,7 @@ class RowsRun:
         return keys
 
     def _with_type(self, question: Composed | BaseException) -> Composed | BaseException:
-        """Return a question that also says which type its reply must fit."""
+        """Return a question with the instruction about the type that its reply must fit."""
         spec = self._options.spec
         if spec is None or not isinstance(question, Composed):
             return question

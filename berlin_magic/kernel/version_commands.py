@@ -26,7 +26,7 @@ ARGUMENTS = (
 
 
 def versions(context: CommandContext, arguments: Namespace) -> CommandOutput:
-    """List the versions of the turns or of one turn, show or compare them, or put one in force."""
+    """List the versions of the turns or of one turn, show or compare them, or make one current."""
     conversation = context.conversation
     turns = list(conversation)
     if arguments.number is None:
@@ -78,7 +78,7 @@ def listed(place: Place, when: Callable[[float], str]) -> str:
 
 
 def shown(version: Version) -> str:
-    """Return what was asked and answered in a version, whole."""
+    """Return the whole questions and replies of a version."""
     return "\n\n".join(
         f"you:\n{printable(turn.prompt)}\n\n{clean(turn.model, 40) or 'assistant'}:\n{printable(turn.reply)}"
         for turn in version.turns
@@ -86,7 +86,7 @@ def shown(version: Version) -> str:
 
 
 def compared(one: Version, other: Version, names: tuple[str, str]) -> str:
-    """Return what differs, line by line: ``-`` is only in `one`, ``+`` only in `other`."""
+    """Return the differences line by line: ``-`` is only in `one`, ``+`` only in `other`."""
     lines = difflib.unified_diff(
         shown(one).splitlines(), shown(other).splitlines(), names[0], names[1], n=1, lineterm=""
     )
