@@ -42,13 +42,13 @@ def continued(turns: Iterable[Turn], earlier: Sequence[Turn], system: str, *, re
     held = (*there[0].chain, *(turn.id for turn in there))
     if held != tuple(turn.id for turn in earlier):
         raise ContextOnServerError(
-            "The server keeps this conversation's context, and holds something else than what stands before the "
-            "question here: it can't go back, leave out or take up a part.\n"
-            "`%berlin renew` begins a new conversation there, with the history as it stands here."
+            "The server keeps this conversation's context, and it differs from the turns before this question: "
+            "the server can't go back, and it can't leave out or insert a turn.\n"
+            "`%berlin renew` begins a new conversation there, with the turns before this question."
         )
     if there[0].system != system:
         raise ContextOnServerError(
             "The server keeps this conversation's context, with another system prompt.\n"
-            "`%berlin renew` begins a new conversation there, with the history as it stands here."
+            "`%berlin renew` begins a new conversation there, with the turns before this question."
         )
     return id_

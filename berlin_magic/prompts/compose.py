@@ -85,7 +85,7 @@ async def compose(
 ) -> Composed:
     """Return the question that `prompt` makes in a namespace.
 
-    A value of several lines stands in lines of its own, with an empty one before and after it; but a text stays as it
+    A value of several lines gets lines of its own, with an empty one before and after it; but a text stays as it
     is, within its line.
 
     Parameters

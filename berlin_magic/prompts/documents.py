@@ -12,7 +12,7 @@ from berlin_magic.prompts.description import Bounds, Description, Limit
 
 __all__ = ["Document", "describe_document", "is_pdf", "tokens_of_file"]
 
-_HEAD = 1024  # bytes in which the mark of a PDF stands, after what some programs put before it
+_HEAD = 1024  # bytes that are searched for the mark of a PDF: some programs write something before it
 _PAGE = re.compile(rb"/Type\s*/Page\b")
 _BYTES = 4  # of a file whose pages are not known, for a token
 _PAGE_TOKENS = 2000  # the text of a page and a picture of it

@@ -39,7 +39,7 @@ def _matplotlib(figure: Any, level: Limit, bounds: Bounds) -> Description:
     titles = [text for one in axes if (text := _titles(one))]
     if figure.get_suptitle():
         titles.insert(0, repr(figure.get_suptitle()))
-    # As Jupyter shows it, with what stands outside of its edges; a text far outside would make an enormous image.
+    # As Jupyter shows it, with what is drawn outside of its edges; a text far outside would make an enormous image.
     box = figure.get_tightbbox()
     tight = 0 < box.width * box.height <= 4 * width * height
     if tight:

@@ -23,7 +23,7 @@ _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers with no length behind them
 
 
 def image_tokens(width: int, height: int) -> int:
-    """Return about how many tokens an image of so many pixels costs."""
+    """Return about how many tokens an image of this size costs, in pixels."""
     return math.ceil(width * height / _PIXELS_PER_TOKEN)
 
 

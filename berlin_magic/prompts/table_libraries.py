@@ -29,7 +29,7 @@ class Table(ABC):
     library: str
     rows: int
     width: int
-    is_column = False  # a Series, an array, an index: what stands alone and has at most one name
+    is_column = False  # a Series, an array, an index: one column, with at most one name
     is_computed = True  # whether its rows can be read
     index: Sequence[tuple[Any, str]] = ()
 

@@ -73,7 +73,7 @@ class CellIds:
     def _is_another_cell(self, id_: str, source: str) -> bool:
         """Say whether an id of this session has gone to another cell, as when a notebook is closed and opened again.
 
-        Then its former cell stands in the file as it was when it last asked, and the running one beside it.
+        Then the file has the former cell, as it was when it last asked, and the running cell.
         """
         there = dict(self._file)
         as_it_was = id_ in there and there[id_] == self._sources.get(id_) != source

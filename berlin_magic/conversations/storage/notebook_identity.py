@@ -72,7 +72,7 @@ def identified(
     1. A file whose outputs name a notebook is that one, if the store last saw it at this path, or, as the file was
        moved, with this device and inode. What the outputs say proves nothing by itself: it goes with every copy.
     2. A file is the notebook that was last seen at its path if they have a cell in common, those that have run in this
-       kernel included (by what stands in it, if ids do not last), or if the file was not written to since: so is one
+       kernel included (by its source, if ids do not last), or if the file was not written to since: so is one
        that was never saved, which holds no cell. What was deleted and made anew is another file, or was written to.
     3. With no notebook file to be read, the path decides. A text notebook has to be the same file, too, or to
        have a question that was asked.

@@ -78,7 +78,7 @@ CREATE INDEX spending_by_time ON spending (at);
 """
 """The costs of requests: tokens, and billionths of a currency's unit."""
 
-# What brings a database of version n to n + 1 stands at [n - 1]; the version and its contents change in one
+# The statements at [n - 1] bring a database of version n to n + 1; the version and its contents change in one
 # transaction, so that a crash leaves the one or the other.
 _MIGRATIONS: list[str] = [
     "ALTER TABLE events RENAME TO events_1;\n"  # noqa: S608 - no words of others are in it
@@ -149,7 +149,7 @@ def opened(path: Path) -> Opened:
             _check_and_migrate(connection, path)
     except sqlite3.DatabaseError as error:
         if unusable(error):
-            return Opened(warning=_set_aside(path, error))
+            return Opened(warning=_replace_broken(path, error))
         raise StoreError(f"Conversations can't be stored in {path}: {error}.\n{_IN_MEMORY}") from None
     except OSError as error:
         raise StoreError(f"Conversations can't be stored in {path}: {error.strerror}.\n{_IN_MEMORY}") from None
@@ -226,7 +226,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
-def _set_aside(path: Path, error: sqlite3.Error) -> str:
+def _replace_broken(path: Path, error: sqlite3.Error) -> str:
     """Rename a broken database, unless another kernel has just done so; begin a new one; return what to say."""
     lock = path.with_name(path.name + ".setting-aside")
     try:

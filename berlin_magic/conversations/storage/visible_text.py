@@ -278,7 +278,7 @@ def _is_plain(tag: str, attributes: Mapping[str, str]) -> bool:
 
 
 def _is_stylesheet(text: str) -> bool:
-    """Say whether `text` is of our kind: for what stands in a reply, with nothing in it that can hide a text."""
+    """Say whether `text` is one that we write: for elements of a reply, with no rule that can hide a text."""
     for rule in text.strip().split("}"):
         selector, _, body = rule.partition("{")
         if rule and not (
