@@ -22,7 +22,8 @@ from berlin_magic.conversations.conversation import Conversation
 from berlin_magic.conversations.export import exported
 from berlin_magic.conversations.replay import Digests
 from berlin_magic.conversations.storage import notebook_file
-from berlin_magic.conversations.storage.database import Store, StoredJournal
+from berlin_magic.conversations.storage.database import Store
+from berlin_magic.conversations.storage.journal import StoredJournal
 from berlin_magic.messages import Text
 
 QUESTION, ANSWER = "And what about number {0}? ".ljust(60, "."), "It is a number like {0}, only larger. " * 10

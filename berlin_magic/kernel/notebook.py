@@ -24,7 +24,8 @@ from berlin_magic.kernel.costs import Costs
 from berlin_magic.kernel.shown import CellPresenter
 
 if TYPE_CHECKING:
-    from berlin_magic.conversations.storage.database import Store, StoredJournal
+    from berlin_magic.conversations.storage.database import Store
+    from berlin_magic.conversations.storage.journal import StoredJournal
     from berlin_magic.conversations.storage.notebook_file import Entry
     from berlin_magic.conversations.storage.opened_notebook import OpenedNotebook
     from berlin_magic.results.conversation import Conversation
@@ -324,7 +325,7 @@ class Notebook:
                 conversation.note_everything()
 
     def _journal(self, store: Store, id_: str, name: str, conversation: Conversation) -> StoredJournal:
-        from berlin_magic.conversations.storage.database import StoredJournal  # noqa: PLC0415
+        from berlin_magic.conversations.storage.journal import StoredJournal  # noqa: PLC0415
 
         return StoredJournal(store, id_, self._file.id, name, conversation.first_system)
 

@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from berlin_magic.conversations.storage.database import Store, StoredJournal
+from berlin_magic.conversations.storage.database import Store
+from berlin_magic.conversations.storage.journal import StoredJournal
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.messages import Text
 

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from berlin_magic.conversations.storage import schema
-from berlin_magic.conversations.storage.database import Known, Store, StoredJournal
+from berlin_magic.conversations.storage.database import Known, Store
+from berlin_magic.conversations.storage.journal import StoredJournal
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.conversations.turns import Turns
 from berlin_magic.messages import Image, ImagePart, Reasoning, ReasoningPart, Text, TextPart, ToolCall, ToolCallPart
