@@ -294,11 +294,10 @@ class Conversation(Turns):
 
             talk.read(notebook_file.read(file).record())
             return talk
-        text = file.read_text(encoding="utf-8")
-        record = export.record_in(text) if file.suffix != ".jsonl" else None
-        if record is None:
-            talk.add_messages(export.messages_in(text, file.suffix))
-        elif problems := talk.read(record):
+        content = export.contents(file.read_text(encoding="utf-8"), file.suffix)
+        if isinstance(content, list):
+            talk.add_messages(content)
+        elif problems := talk.read(content):
             raise ValueError(f"{file} is damaged: {'; '.join(problems)}")
         return talk
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from berlin_magic.conversations.serialization import FORMAT, Record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.messages import Message, text_in, with_parts
 
-__all__ = ["SUFFIXES", "exported", "messages_in", "record_in"]
+__all__ = ["SUFFIXES", "contents", "exported"]
 
 SUFFIXES = (".md", ".json", ".jsonl")
 """The suffixes of the files to which a conversation can be exported."""
@@ -68,18 +68,22 @@ def _markdown(turns: Iterable[Turn], messages: list[Message]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def messages_in(text: str, suffix: str) -> list[Message]:
-    """Return the messages in the text of a file: a ``.json`` list, ``.jsonl`` lines, or a saved conversation.
+def contents(text: str, suffix: str) -> Record | list[Message]:
+    """Return what a file holds: the record of a saved conversation, or messages (a ``.json`` list, ``.jsonl`` lines).
 
     Raises
     ------
     ValueError
-        If there are no messages, or an item is not a message.
+        If there are no messages, an item is not a message, or a newer version has saved the record.
     """
     if suffix == ".jsonl":
         return _messages([_parsed(line) for line in text.split("\n") if line.strip()])
-    content = _parsed(text)
-    if isinstance(content, Mapping) and isinstance(content.get("messages"), list):
+    content: Any = _parsed(text)
+    if isinstance(content, dict) and "events" in content and isinstance(content.get("format"), int):
+        if content["format"] > FORMAT:
+            raise ValueError(f"it was saved by a newer berlin_magic (format {content['format']}, ours {FORMAT})")
+        return content
+    if isinstance(content, dict) and isinstance(content.get("messages"), list):
         content = content["messages"]  # the body of a chat completion request
     return _messages(content)
 
@@ -93,19 +97,3 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-
-
-def record_in(text: str) -> Record | None:
-    """Return the record of a saved conversation; None if the text is not one.
-
-    Raises
-    ------
-    ValueError
-        If a newer version has saved it.
-    """
-    content: Any = _parsed(text)
-    if not isinstance(content, dict) or "events" not in content or not isinstance(content.get("format"), int):
-        return None
-    if content["format"] > FORMAT:
-        raise ValueError(f"it was saved by a newer berlin_magic (format {content['format']}, ours {FORMAT})")
-    return content

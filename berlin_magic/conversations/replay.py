@@ -181,12 +181,11 @@ def replays_from(path: Path) -> Replays:
             for record in (*map(file.record, sorted(file.names)), file.record_once()):
                 replays.add_turns(_turns(record))
             return replays
-        text = path.read_text(encoding="utf-8")
-        record_ = export.record_in(text) if path.suffix != ".jsonl" else None
-        if record_ is None:
-            replays.add_messages(export.messages_in(text, path.suffix))
+        content = export.contents(path.read_text(encoding="utf-8"), path.suffix)
+        if isinstance(content, list):
+            replays.add_messages(content)
         else:
-            replays.add_turns(_turns(record_))
+            replays.add_turns(_turns(content))
     except OSError as error:
         raise ReplayFileError(f"Replies can't be replayed from {path}: {error.strerror}.\nCheck the path.") from None
     except ValueError as error:

@@ -481,7 +481,9 @@ class AnyDoings(RuleBasedStateMachine):
         else:
             messages = self.turns.messages
             text = export.exported(self.turns, messages, suffix)
-            other.add_messages(export.messages_in(text, suffix) if messages else [], cell="import", run="import")
+            content = export.contents(text, suffix) if messages else []
+            assert isinstance(content, list)
+            other.add_messages(content, cell="import", run="import")
         assert other.messages == self.turns.messages
         assert other.begin("next").asked == self.turns.fork().begin("next").asked
         if suffix != "saved":  # once more, into the same cell: not twice
