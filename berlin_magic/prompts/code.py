@@ -35,8 +35,8 @@ def describe_code(value: Any, level: Limit, bounds: Bounds) -> Description | Non
     if source:
         text, cut = cut_middle(source, bounds.characters(level))
         return Description(kind, (TextPart(fenced(text, "python")),), level, cut)
-    text, cut = cut_middle(f"{_heading(value, name)}\n\n{_docstring(value)}".rstrip(), bounds.text)
-    return Description(kind, (TextPart(text),), level, cut)
+    text = f"{_heading(value, name)}\n\n{_docstring(value)}".rstrip()
+    return Description.of_text(kind, text, level, bounds.text)
 
 
 def source_of(value: Any) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from berlin_magic.messages import Part, TextPart
+from berlin_magic.prompts.cutting import cut_middle
 from berlin_magic.prompts.expressions import Level
 
 __all__ = ["Bounds", "Description", "Limit", "families", "type_name"]
@@ -71,6 +72,12 @@ class Description:
     parts: Sequence[Part] = field(repr=False)
     level: Level
     cut: str = ""
+
+    @classmethod
+    def of_text(cls, kind: str, text: str, level: Level, limit: int, *cut: str) -> Description:
+        """Return a description of one text of about `limit` characters; `cut` names what it already lacks."""
+        text, too_long = cut_middle(text, limit)
+        return cls(kind, (TextPart(text),), level, "; ".join(filter(None, (*cut, too_long))))
 
     @property
     def text(self) -> str:

@@ -11,7 +11,7 @@ from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from berlin_magic.messages import TextPart
-from berlin_magic.prompts.cutting import cut_middle, on_one_line, without_addresses
+from berlin_magic.prompts.cutting import on_one_line, without_addresses
 from berlin_magic.prompts.description import Bounds, Description, Limit, type_name
 
 __all__ = ["Outline", "describe_structure", "kind_of_bytes"]
@@ -62,8 +62,7 @@ def describe_structure(value: Any, level: Limit, bounds: Bounds, nested: Nested)
         return Description(kind, (TextPart(kind),), level)
     limit = bounds.characters(level)
     if isinstance(value, str):
-        text, cut = cut_middle(str.__str__(value), limit)
-        return Description(kind, (TextPart(text),), level, cut)
+        return Description.of_text(kind, str.__str__(value), level, limit)
     if isinstance(value, _BYTES):
         shown = bytes(memoryview(value)[:_SHOWN])
         cut = f"{_size(value) - _SHOWN:,} bytes" if _size(value) > _SHOWN else ""
@@ -71,8 +70,8 @@ def describe_structure(value: Any, level: Limit, bounds: Bounds, nested: Nested)
     if isinstance(value, PurePath):
         return Description(kind, (TextPart(_path(value)),), level)
     outline = Outline(bounds, nested, full=level == "full")
-    text, cut = cut_middle(outline.of(value), limit)
-    return Description(kind, (TextPart(text),), level, "; ".join(filter(None, (outline.cut, cut))))
+    text = outline.of(value)
+    return Description.of_text(kind, text, level, limit, outline.cut)
 
 
 class Outline:

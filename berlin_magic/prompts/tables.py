@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from berlin_magic.messages import TextPart
-from berlin_magic.prompts.cutting import cut_middle, on_one_line
+from berlin_magic.prompts.cutting import on_one_line
 from berlin_magic.prompts.description import Bounds, Description, Limit, type_name
 from berlin_magic.prompts.structures import Outline
 from berlin_magic.prompts.table_libraries import NUMBER, Table, schema_type, table_of
@@ -52,8 +52,7 @@ def describe_table(value: Any, level: Limit, bounds: Bounds) -> Description | No
     if missing:
         cut.append(f"{missing:,} of {table.rows:,} rows")
     parts += ["", *shown] if shown else []
-    text, too_long = cut_middle("\n".join(parts).rstrip(), bounds.characters(level))
-    return Description(table.kind, (TextPart(text),), level, "; ".join([*cut, too_long] if too_long else cut))
+    return Description.of_text(table.kind, "\n".join(parts).rstrip(), level, bounds.characters(level), *cut)
 
 
 def _notes(table: Table, level: Limit, cut: list[str], looked_at: int) -> Iterable[str]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from berlin_magic.messages import TextPart
-from berlin_magic.prompts.cutting import cut_middle, fenced
+from berlin_magic.prompts.cutting import fenced
 from berlin_magic.prompts.description import Bounds, Description, Limit, type_name
 
 __all__ = ["describe_exception"]
@@ -47,8 +47,7 @@ def describe_exception(value: Any, level: Limit, bounds: Bounds) -> Description 
         return None
     if level == "schema":
         return Description(kind, (TextPart(kind),), level)
-    text, cut = cut_middle(written, bounds.characters(level))
-    return Description(kind, (TextPart(text),), level, cut)
+    return Description.of_text(kind, written, level, bounds.characters(level))
 
 
 def _count(trace: TracebackType | None) -> int:
