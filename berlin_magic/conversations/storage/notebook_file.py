@@ -208,9 +208,7 @@ def output_record(
     else:
         record["prompt"] = prompt
     return {
-        "format": FORMAT,
-        **({"notebook": notebook} if notebook else {}),
-        **({"conversation": conversation} if conversation else {}),
+        **_head(notebook, conversation),
         "turn": turn.id,
         "usage": {"characters": turn.length},
         "model": turn.model,
@@ -223,11 +221,15 @@ def command_record(turns: Turns, events: Iterable[Event], *, notebook: str = "",
     """Return what goes into the metadata of the output of a command that has changed the conversation."""
     place = Place(None, [version := Version(None, list(events))], version)
     return {
-        "format": FORMAT,
-        **({"notebook": notebook} if notebook else {}),
-        **({"conversation": conversation} if conversation else {}),
+        **_head(notebook, conversation),
         "events": [event_record(place, version, event, turns.find) for event in version.events],
     }
+
+
+def _head(notebook: str, conversation: str) -> Record:
+    """Return what all our metadata begins with; empty texts are left out."""
+    head = {"format": FORMAT, "notebook": notebook, "conversation": conversation}
+    return {name: value for name, value in head.items() if value}
 
 
 def read(path: Path) -> NotebookFile:
