@@ -104,6 +104,7 @@ def imports_of(module: str) -> set[str]:
         "conversations.places",
         "conversations.turns",
         "conversations.context_window",
+        "conversations.deserialization",
         "conversations.serialization",
     ],
 )

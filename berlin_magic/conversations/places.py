@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from berlin_magic.conversations import serialization
+from berlin_magic.conversations import deserialization, serialization
 from berlin_magic.conversations.cells import Event, Place, Removal, SystemPrompt, Version, in_order_of, merged
 from berlin_magic.conversations.order import Order
 from berlin_magic.conversations.serialization import Journal, Record
@@ -167,7 +167,7 @@ class Places:
         if isinstance(text := record.get("system"), str) and not self._system:
             self._system = text
         places, events = record.get("places", []), record.get("events", [])
-        self._places = merged(self._places, serialization.places_of(places, events, problems))
+        self._places = merged(self._places, deserialization.places_of(places, events, problems))
         self._renumber()
         return problems
 

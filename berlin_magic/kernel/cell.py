@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from berlin_magic.conversations.serialization import id_or_none
+from berlin_magic.conversations.deserialization import id_or_none
 
 __all__ = ["Cell", "as_running_cell", "cell_of", "path_of", "request_of", "source_of"]
 

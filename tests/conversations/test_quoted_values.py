@@ -7,8 +7,9 @@ import json
 import pytest
 
 from berlin_magic.conversations.conversation import Conversation
+from berlin_magic.conversations.deserialization import turn_of
 from berlin_magic.conversations.quoted_values import changed, uses_in
-from berlin_magic.conversations.serialization import turn_of, turn_record
+from berlin_magic.conversations.serialization import turn_record
 from berlin_magic.conversations.turn import Turn
 from berlin_magic.errors import NotStoredError
 from berlin_magic.messages import Text, TextPart

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from berlin_magic.conversations.cells import Event, Place, Removal, Version
-from berlin_magic.conversations.serialization import Record, checked_id, event_record, id_or_none, turn_record
+from berlin_magic.conversations.deserialization import checked_id, id_or_none
+from berlin_magic.conversations.serialization import Record, event_record, turn_record
 from berlin_magic.conversations.storage import visible_text
 from berlin_magic.conversations.storage.cell_source import digest, questions_in
 from berlin_magic.conversations.storage.visible_cell import VisibleCell, joined_lines
