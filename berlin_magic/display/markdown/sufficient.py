@@ -18,7 +18,11 @@ _ANYWHERE = re.compile(
     | &(?:\#|\w{1,40};)                 # a character reference
     | \$ | \\(?:[\\()\[\]{}]|begin|end) # math
     | !\[                               # an image
-    | ^[ \t>]*(?:[-*+]|\d{1,9}[.)])[ \t]+\[[ xX]\][ \t]  # a task: other boxes than ours, or none
+    | ^(?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*+\[[ xX]\]\s  # a task: other boxes than ours, or none
+    | ^[ \t>]++(?=[^\n|]*\|)[:|-][ \t:|-]*$  # a table in a quote or a list: text to mistune
+    | ^(?:[ \t>\#]|[-*+]|\d{1,9}[.)])*+[^\S\x00-\x20]  # a wide space, without which the line begins a block
+    | [^\S\x00-\x20]\#+[ \t]*$  # one that other parsers take for the end of a heading
+    | [^\s>][ \t]*+\n[ \t>]*+(?:-++|=++)[ \t]*$  # an underlined heading: ours ends with # or has line breaks
     | ^[ \t>]*\[[^\]\n]*\]:             # the address of a link elsewhere
     | ^(?:[ \t]*(?:>|[-*+][ \t]|\d{1,9}[.)][ \t])){6}|^[ \t]{40} # deep nesting, which takes other parsers long
     | [\x00-\x08\x0b-\x1f\x7f]
@@ -36,7 +40,8 @@ _FENCE = re.compile(
 )
 _OUTSIDE = re.compile(
     r"""
-      \\ | `{3} | ~{3}                  # an escape; a fence of another kind than those that are looked for
+      \\ | `{2} | ~{3}                  # an escape; code in other marks than those that are looked for
+    | _\* | \*_ | \*{4}                 # emphasis beside emphasis, whose marks grow together
     | \]\s*\((?!(?:https?://[\w.-]+(?::\d{1,4})?(?:[/?\#][\w.~/?\#=&+%,;:-]*)?|mailto:[\w.+@-]+)\))
     | https?://(?![\w.-]++(?::\d{1,4})?+(?:[/?\#\s),;:!*]|\Z))  # a host of another kind
     | (?<![:\w])//

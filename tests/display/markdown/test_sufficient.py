@@ -77,6 +77,23 @@ NEEDED = {
     "a definition in a quote": "> [a]: https://example.org",
     "a task": "- [ ] a",
     "a task that is done": "1. [x] a",
+    "a task without text": "- [x]\n  a",
+    "a task in a list in a list": "- - [ ] a",
+    "a task in a list in a quote in a list": "- > 1. [x] a",
+    "a table in a quote": "> | a | b |\n> |---|---|\n> | 1 | 2 |",
+    "a table in a list": "- a | b\n  :-- | --\n  1 | 2",
+    "a number sign after a no-break space": "\u00a0#",
+    "an item after a wide space": "a\n\n> \u2003+ b",
+    "a rule after a wide space": "- \u2003--",
+    "an underline after a wide space": "a\n \u2003=",
+    "a heading that ends after a no-break space": "# a\u00a0##",
+    "an underlined heading that ends with a number sign": "I love C #\n===",
+    "a second-level heading of that kind": "> C #\n> ---",
+    "an underlined heading of two lines": "a  \nb\n---",
+    "emphasis beside emphasis": "_a_*b*",
+    "emphasis beside emphasis, the other way": "*a*_b_c",
+    "strong text beside strong text": "**a****b**",
+    "code in two marks": "`` ` ``*a*b`` ` ``",
     "a fence with attributes": '```py {onclick="a"}\nb\n```',
     "a fence in a line": "a ```b``` c",
     "Hebrew": "\u05e9\u05dc\u05d5\u05dd",
@@ -156,7 +173,26 @@ def test_without_html_no_text_has_a_character_that_begins_markup_or_math(reply: 
 
 
 @pytest.mark.parametrize(
-    "piece", ["[", "](", "```\n", "- ", "> ", "&a", "\n", "~~~", "1. ", "a]\n(", "```a\n", " ", "https://"]
+    "piece",
+    [
+        "[",
+        "](",
+        "```\n",
+        "- ",
+        "> ",
+        "&a",
+        "\n",
+        "~~~",
+        "1. ",
+        "a]\n(",
+        "```a\n",
+        " ",
+        "https://",
+        "a\n> ",
+        "-",
+        "#",
+        "|-",
+    ],
 )
 def test_looking_costs_no_more_than_the_length(piece: str) -> None:
     def cost(size: int) -> float:
