@@ -366,6 +366,20 @@ def _does_something(code: str) -> bool:
     return tag is not None and bool(_ACTIVE_TAG.search(code) or _ACTIVE_ATTRIBUTE.search(code, tag.start()))
 
 
+_PYGMENTS_NAMES = {
+    "cmd": "bat",
+    "fs": "fsharp",
+    "jinja2": "jinja",
+    "jsonc": "json",
+    "kt": "kotlin",
+    "patch": "diff",
+    "svelte": "html",
+    "svg": "xml",
+    "vb": "vbnet",
+}
+"""nbconvert 7.17 shows the name of a language that Pygments does not know as the first line of the code."""
+
+
 def _fence(code: str, info: str) -> list[str]:
     if _does_something(code):
         shown = _escape(code.removesuffix("\n"))
@@ -373,4 +387,5 @@ def _fence(code: str, info: str) -> list[str]:
     longest = max((len(run) for run in re.findall(r"`{3,}", code)), default=2)
     marks = "`" * (longest + 1)
     lines = code.removesuffix("\n").split("\n") if code else []
-    return [marks + language(info), *lines, marks]
+    name = language(info)
+    return [marks + _PYGMENTS_NAMES.get(name, name), *lines, marks]

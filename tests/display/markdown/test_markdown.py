@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pygments.lexers import get_lexer_by_name
 
 from berlin_magic.display.markdown import to_markdown
+from berlin_magic.display.markdown.languages import GRAMMARS
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,13 @@ def test_reference_definitions_are_gone_and_their_links_carry_their_addresses():
 @pytest.mark.parametrize("code", ["$$", "\\\\[x\\\\]", "\\begin{x}", "@@0@@"])
 def test_code_that_a_search_for_math_would_look_into_is_text(code):
     assert "`" not in to_markdown(f"`{code}`")
+
+
+@pytest.mark.parametrize("name", GRAMMARS)
+def test_a_fence_names_a_language_as_pygments_does(name: str) -> None:
+    """Else nbconvert shows the name as a line of the code."""
+    written = to_markdown(f"```{name}\nx\n```").splitlines()[0].strip("`")
+    assert not written or get_lexer_by_name(written)
 
 
 def test_a_fence_names_only_languages_and_none_that_a_front_end_draws():
