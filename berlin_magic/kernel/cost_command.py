@@ -1,4 +1,4 @@
-"""What `%berlin cost` shows: the tokens and the money of a turn, the conversation, the notebook and the day."""
+"""The command `%berlin cost`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _OVERRUN = (
 async def cost(context: CommandContext, _arguments: Namespace) -> CommandOutput:
     """Return what has been spent, and what is left of the budget."""
     notebook, costs = context.notebook, context.notebook.costs
-    talk = context.conversation
+    conversation = context.conversation
     spending = costs.spending
 
     def read() -> tuple[list[tuple[str, Sums]], str]:
-        conversation = notebook.id_of(context.name)
+        conversation_id = notebook.id_of(context.name)
         found = [
-            ("last turn", spending.sums(turn=talk[-1].id) if len(talk) else Sums()),
-            ("conversation", spending.sums(conversation=conversation)),
+            ("last turn", spending.sums(turn=conversation[-1].id) if len(conversation) else Sums()),
+            ("conversation", spending.sums(conversation=conversation_id)),
             ("notebook", spending.sums(notebook=notebook.id)),
             ("today", spending.sums(since=costs.midnight())),
         ]

@@ -1,4 +1,4 @@
-"""What questions cost: reserved before a request, and written down after it."""
+"""The cost of questions, which is reserved before a request."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ class Costs:
             self._kept = store, Spending(store)
         return self._kept[1]
 
-    async def price(self, there: Connection) -> Price | None:
+    async def price(self, connection: Connection) -> Price | None:
         """Return the price of the model that a connection leads to; None if it is not known."""
-        if found := own_price(self.prices, there.name, there.model):
+        if found := own_price(self.prices, connection.name, connection.model):
             return found
-        if there.embedded or there.name == "local":
+        if connection.embedded or connection.name == "local":
             return FREE
-        key = there.model, there.where
+        key = connection.model, connection.where
         if key not in self._known:
             self._known[key] = await in_thread(lambda: vendor_price(*key, datetime.fromtimestamp(self._clock(), UTC)))
         return self._known[key]
@@ -90,11 +90,11 @@ class Costs:
     async def reserve(
         self,
         turn: Turn,
-        there: Connection,
+        connection: Connection,
         *,
         conversation: str = "",
         ceiling: Ceiling | None = None,
-        settled: Callable[[Cost], None] | None = None,
+        on_cost: Callable[[Cost], None] | None = None,
     ) -> RecordCost:
         """Reserve what `turn` may cost, and return what writes down what it has cost.
 
@@ -102,14 +102,14 @@ class Costs:
         ----------
         turn : Turn
             About to be sent.
-        there : Connection
+        connection : Connection
             Where it is sent.
         conversation : str
             The id of its conversation; empty for none.
         ceiling : Ceiling, optional
             A budget for one call, beside the notebook's.
-        settled : callable, optional
-            Is given what it has cost.
+        on_cost : callable, optional
+            Called with the cost, when it is known.
 
         Raises
         ------
@@ -118,35 +118,35 @@ class Costs:
         """
         from berlin_magic.conversations.storage.spending import Receipt  # noqa: PLC0415 - SQLite, with the first question
 
-        price = await self.price(there)
+        price = await self.price(connection)
         budget = self.budget
         receipt = Receipt(turn.id, self._notebook(), conversation, self._clock(), 0, 0)
         sent = 0 if budget is None and ceiling is None else prompt_tokens(turn)
         request = _Request(receipt, price, sent + min(self._excess, sent), max_tokens(turn))
-        taken = Cost() if ceiling is None else ceiling.reserve(price, request.prompt, request.limit)
+        reserved_cost = Cost() if ceiling is None else ceiling.reserve(price, request.prompt, request.limit)
         try:
             if budget is not None:
                 await in_thread(lambda: self._reserve(budget, request))
         except BaseException:
             if ceiling is not None:
-                ceiling.record(taken, Cost(billionths=0))
+                ceiling.record(reserved_cost, Cost(billionths=0))
             raise
 
-        def settle(refused: bool) -> None:
+        def record(refused: bool) -> None:
             cost = Cost(billionths=0) if refused else Cost.at(price, *_used(turn))
             turn.cost = cost.money
-            if sent and turn.prompt_tokens:  # a server adds words of its own, and has another tokenizer
+            if sent and turn.prompt_tokens:  # a server adds its own words, and may have another tokenizer
                 self._excess = max(self._excess, turn.prompt_tokens - sent)
             if ceiling is not None:
-                ceiling.record(taken, cost)
-            if settled is not None:
-                settled(cost)
+                ceiling.record(reserved_cost, cost)
+            if on_cost is not None:
+                on_cost(cost)
             if refused:
                 self.spending.drop(turn.id)
             else:
                 self.spending.put(_with(receipt, cost))
 
-        return settle
+        return record
 
     def _reserve(self, budget: Budget, request: _Request) -> None:
         scope = self._scope(budget)
@@ -175,9 +175,9 @@ class Costs:
         _, used, _ = self.spending.used(self._scope(self.budget))
         return f"{self.budget.shown(used)} of {self.budget}"
 
-    async def estimate(self, turn: Turn, there: Connection) -> list[str]:
+    async def estimate(self, turn: Turn, connection: Connection) -> list[str]:
         """Return what asking `turn` may cost, and what is left of the budget, a line each; nothing is asked."""
-        price, limit = await self.price(there), max_tokens(turn)
+        price, limit = await self.price(connection), max_tokens(turn)
         lines = []
         if price is not None and price.currency:
             cost = Cost.at(price, prompt_tokens(turn), limit or 0)
@@ -207,10 +207,10 @@ _EACH = 4  # tokens around every message: role, separators (as OpenAI's cookbook
 
 def _used(turn: Turn) -> tuple[int, int]:
     """Return the tokens of a prompt and its reply: what the engine counted, else an estimate."""
-    asked, told = turn.prompt_tokens, turn.completion_tokens
+    prompt, reply = turn.prompt_tokens, turn.completion_tokens
     return (
-        prompt_tokens(turn) if asked is None else asked,
-        estimate(turn.reply + turn.reasoning) if told is None else told,
+        prompt_tokens(turn) if prompt is None else prompt,
+        estimate(turn.reply + turn.reasoning) if reply is None else reply,
     )
 
 

@@ -20,11 +20,13 @@ __all__ = ["CurrentValues", "changed_notes", "changed_since", "has_changed"]
 
 _MOST_NAMES = 20  # of one expression
 _OF_THE_SESSION = re.compile(r"In|Out|_+|_[ido]h|_i{1,3}|_i?\d+|get_ipython|exit|quit|open")
-"""What is another with each cell that is run, and so is never a change."""
+"""Names that every cell changes."""
 
 
 class CurrentValues:
-    """Take the fingerprints of variables, each once; best in a thread: a large value takes some hundredths of a second.
+    """The fingerprints of variables, each computed once.
+
+    Use it in a thread: a large value takes some hundredths of a second.
 
     Parameters
     ----------
@@ -39,22 +41,22 @@ class CurrentValues:
         self._known: dict[str, str] = {}
 
     def used_by(self, code: str) -> dict[str, str]:
-        """Return what an expression looks up of the user's, and the file that it reads, each with its fingerprint.
+        """Return the fingerprints of the variables that an expression uses, and of the file that it reads, by name.
 
         The expression is not evaluated.
         """
         names = [name for name in names_in(code) if not _OF_THE_SESSION.fullmatch(name)]
         if "file" not in self._namespace and file_in(code):
             names = [code]
-        return {name: mark for name in names[:_MOST_NAMES] if (mark := self.of(name))}
+        return {name: digest for name in names[:_MOST_NAMES] if (digest := self.of(name))}
 
     def of(self, name: str) -> str:
-        """Return the fingerprint of a variable, or of what `file('…')` reads; empty if it is not there, or a module."""
+        """Return the fingerprint of a variable, or of what `file('…')` reads; empty for a module or no value."""
         if name not in self._known:
-            self._known[name] = self._made(name)
+            self._known[name] = self._fingerprint(name)
         return self._known[name]
 
-    def _made(self, name: str) -> str:
+    def _fingerprint(self, name: str) -> str:
         if name.isidentifier():
             value = self._namespace.get(name, types)
         else:
@@ -86,6 +88,6 @@ def has_changed(names: Iterable[str]) -> str:
 
 
 def changed_notes(turn: Turn) -> list[str]:
-    """Return what is remarked of a question that is sent with earlier ones whose data has changed."""
+    """Return the remarks on a question that is sent with earlier ones whose data has changed."""
     names = turn.changed_before.split(", ") if turn.changed_before else []
     return [f"{has_changed(names)} an earlier turn quoted it"] if names else []

@@ -66,9 +66,9 @@ def take() -> JSON:
 
 
 async def _state(magics: BerlinMagics) -> Answer:
-    """Return who is asked; only the wish, if nothing has been asked yet: to connect would start a server."""
+    """Return which model is asked. Before the first question it is the chosen one: to connect would start a server."""
     conversations = (await _conversations(magics)).values()
-    asked = [turn for talk in conversations for turn in talk.every_turn()]  # replaced ones have cost tokens, too
+    asked = [turn for one in conversations for turn in one.every_turn()]  # replaced ones have cost tokens, too
     answer: Answer = {
         "provider": "",
         "model": clean(magics.model, 100),
@@ -102,9 +102,9 @@ async def _run(magics: BerlinMagics, name: str, **arguments: object) -> None:
 async def _history(magics: BerlinMagics) -> Answer:
     found = await _conversations(magics)
     names = getattr(magics.shell, "user_ns", {})
-    changed = await changed_since(names, [turn for talk in found.values() for turn in talk])
+    changed = await changed_since(names, [turn for one in found.values() for turn in one])
     return await in_thread(
-        lambda: {"conversations": [_shown(name, talk, changed) for name, talk in found.items() if len(talk)]}
+        lambda: {"conversations": [_shown(name, one, changed) for name, one in found.items() if len(one)]}
     )
 
 

@@ -22,9 +22,9 @@ _QUESTION = re.compile(r"([ \t]*)%berlin[ \t]+(\S.*\?)\s*$", re.IGNORECASE)
 
 
 def normalize_cell(lines: list[str]) -> list[str]:
-    """Bring a cell into a form that IPython takes for our magic; for `shell.input_transformers_cleanup`.
+    """Rewrite a cell so that IPython finds our magic in it; for `shell.input_transformers_cleanup`.
 
-    - ``%%berlin`` may stand below comments and empty lines, be indented, and be written ``%%Berlin``.
+    - ``%%berlin`` may be below comments and empty lines, be indented, and be written ``%%Berlin``.
     - A line ``%berlin … ?`` is a call of the magic. IPython would take it for a request for help on its last word. Only
       the first and the last line of a cell are looked at: these are never inside of a string.
     """
@@ -36,7 +36,7 @@ def normalize_cell(lines: list[str]) -> list[str]:
     if match := _CELL.match(lines[first]):
         body = [line.removeprefix(match[1]) for line in lines[first:]]
         return [f"%%{_MAGIC}{body[0][len('%%berlin') :]}", *body[1:]]
-    if lines[first].lstrip().startswith("%%"):  # the cell is another magic's
+    if lines[first].lstrip().startswith("%%"):  # another magic's cell
         return lines
     for index in {first, filled[-1]}:
         if match := _QUESTION.match(lines[index]):
@@ -72,7 +72,7 @@ def _in_running_cell() -> bool:
     from IPython.core.interactiveshell import InteractiveShell  # noqa: PLC0415 - only ever called by it
 
     running = InteractiveShell.run_code.__code__
-    frame = sys._getframe()  # noqa: SLF001 - the documented way to one's own stack
+    frame = sys._getframe()  # noqa: SLF001 - the documented access to the stack
     while frame is not None:
         if frame.f_code is running:
             return True
@@ -81,7 +81,7 @@ def _in_running_cell() -> bool:
 
 
 def rewritten(source: str, *, awaited: bool = True) -> str:
-    """Return the code of a cell with the calls of `berlin` magics awaited, if an ``await`` may stand there.
+    """Return the code of a cell with the calls of `berlin` magics awaited, where an ``await`` is allowed.
 
     Parameters
     ----------

@@ -24,25 +24,25 @@ class Failure:
 
 
 class LastFailure:
-    """Remembers the last error of a cell, but for those of our own magics: a question is seldom about them.
+    """Remembers the last error of a cell. Errors of our own magics are left out: a question is seldom about them.
 
     Python's `sys.last_value` does not fit: IPython puts the errors of mistyped magics there, too.
     """
 
     def __init__(self) -> None:
         self._found: Failure | None = None
-        self._others = (UsageError, BerlinError, Interrupted)
+        self._ignored = (UsageError, BerlinError, Interrupted)
 
     @property
     def found(self) -> Failure | None:
-        """The last error; of one from before the extension was loaded, the error alone."""
+        """The last error; without a source if it was raised before the extension was loaded."""
         if self._found is None and isinstance(error := getattr(sys, "last_value", None), BaseException):
-            return None if isinstance(error, self._others) else Failure(error)
+            return None if isinstance(error, self._ignored) else Failure(error)
         return self._found
 
     def after_cell(self, result: Any) -> None:
-        """Take note of how a cell has ended; for IPython's event ``post_run_cell``."""
+        """Record how a cell has ended; for IPython's event ``post_run_cell``."""
         error = result.error_before_exec or result.error_in_exec
         source = getattr(result.info, "raw_cell", None) or ""
-        if isinstance(error, BaseException) and not isinstance(error, self._others) and not questions_in(source):
+        if isinstance(error, BaseException) and not isinstance(error, self._ignored) and not questions_in(source):
             self._found = Failure(error, source)

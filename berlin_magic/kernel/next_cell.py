@@ -19,7 +19,7 @@ __all__ = ["put_into_next_cell"]
 
 
 def put_into_next_cell(magics: BerlinMagics, text: str) -> str:
-    """Put `text` into the next cell, and return what to tell of it. It is never run.
+    """Put `text` into the next cell, and return a remark for the user. It is never run.
 
     If the same cell has done so before, the front end replaces that text if our extension is there.
     """
@@ -34,13 +34,13 @@ def put_into_next_cell(magics: BerlinMagics, text: str) -> str:
     parent = shell.get_parent()
     cell = (parent.get("metadata") or {}).get("cellId")
     replaces = _is_marked(parent)
-    before = magics.next_cells.get(cell) if cell else None
+    previous = magics.next_cells.get(cell) if cell else None
     if cell:
         magics.next_cells[cell] = text
-    if before == text and not replaces:
+    if previous == text and not replaces:
         return "the code is the same as before, and was not put into a cell again"
     shell.set_next_input(text)
-    if before is None or replaces:
+    if previous is None or replaces:
         return "code in the next cell"
     return "code in a new cell: this front end can't replace that of the last run, below"
 

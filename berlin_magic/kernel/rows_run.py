@@ -238,12 +238,12 @@ class RowsRun:
                 pass
         return turn
 
-    def _conversation(self, settled: Callable[[Cost], None] | None = None) -> Conversation:
-        """Return a conversation for one row; `settled` is given the cost of each request."""
+    def _conversation(self, on_cost: Callable[[Cost], None] | None = None) -> Conversation:
+        """Return a conversation for one row; `on_cost` is called with the cost of each request."""
         notebook, costs = self._notebook, self._notebook.costs
 
         def reserve(turn: Turn, connection: Connection) -> Awaitable[Callable[[bool], None]]:
-            return costs.reserve(turn, connection, ceiling=self._options.ceiling, settled=settled)
+            return costs.reserve(turn, connection, ceiling=self._options.ceiling, on_cost=on_cost)
 
         settings = {**notebook.connection, "retries": 0}  # all rows share one pause instead
         conversation = Conversation(notebook.system, model=notebook.model, host=Host(reserve=reserve), **settings)

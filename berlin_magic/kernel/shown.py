@@ -1,4 +1,4 @@
-"""What the user's own code asks with ``show=True``: shown as the reply of a cell, once."""
+"""The replies to the user's own code, which asks with ``show=True``."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class CellPresenter:
         await show_answer(self._shell, self._notebook, self._name, incoming)
 
     def shown(self, value: object) -> None:
-        """Take a value whose reply has been shown."""
+        """Prevent that IPython displays `value`, whose reply has been shown."""
         show_no_more(self._shell, value)
 
 
 def show_no_more(shell: Any, value: object) -> None:
-    """Let the running cell not display `value` if it is its last expression; ``Out`` and ``_`` are set all the same.
+    """Do not display `value` if it is the last expression of the running cell; set ``Out`` and ``_`` as usual.
 
     The last expression goes to `sys.displayhook`, where IPython's own would at least write ``Out[n]:`` in a terminal.
-    Another stands before it until it has seen this value, or until the cell ends.
+    It is replaced until this value comes, or until the cell ends.
     """
     from berlin_magic.kernel.cell_result import set_out  # noqa: PLC0415 - loaded with the first question
 
@@ -44,16 +44,16 @@ def show_no_more(shell: Any, value: object) -> None:
         return
     former = sys.displayhook
 
-    def display(one: object) -> None:
-        if one is not value:
-            former(one)
+    def display(result: object) -> None:
+        if result is not value:
+            former(result)
             return
         forget()
         if not shell.displayhook.quiet():  # a semicolon behind the expression
             set_out(shell, value)
 
     def forget(*_result: object) -> None:
-        with suppress(ValueError):  # it is gone already
+        with suppress(ValueError):  # already unregistered
             shell.events.unregister("post_run_cell", forget)
         if sys.displayhook is display:
             sys.displayhook = former
