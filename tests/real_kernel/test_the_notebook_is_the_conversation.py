@@ -175,7 +175,7 @@ def test_undone_and_imported_turns_travel_with_the_file(
     other = start(elsewhere, database="empty.db")
     four.cells["d"] = "%%berlin\nQuestion d?"
     (run,) = four.run(other, "d")
-    assert sent(server)[-1] == "acd" and "1 thing that the notebook file tells" in run.stderr
+    assert sent(server)[-1] == "acd" and "1 record of a conversation in the notebook file is left out" in run.stderr
     assert "2 earlier turns come along from the notebook file" in run.stderr
     assert "Trusted" in other.good("%berlin trust", cell="t").stdout
     (run,) = four.run(other, "d")
