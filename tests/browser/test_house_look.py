@@ -198,13 +198,18 @@ async def test_every_colour_of_code_can_be_read_in_jupyterlab_and_without_a_them
         await page.close()
 
 
+def page_of_nbconvert(output, theme):
+    """Return the HTML page that nbconvert makes of a notebook with this output."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%%berlin\nShow.", outputs=[output])])
+    exporter = HTMLExporter(theme=theme, mathjax_url="", require_js_url="", mermaid_js_url="")
+    return exporter.from_notebook_node(notebook)[0]
+
+
 @pytest.mark.parametrize("theme", list(THEMES))
 async def test_in_the_page_that_nbconvert_makes_code_has_ground_label_and_scroll_bar(browser, theme):
     html = f'<div class="jp-RenderedHTML">{to_html(WIDE)}</div>'
     output = nbformat.v4.new_output("display_data", {"text/html": html, "text/plain": "reply"})
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%%berlin\nShow.", outputs=[output])])
-    exporter = HTMLExporter(theme=theme, mathjax_url="", require_js_url="", mermaid_js_url="")
-    body, _ = exporter.from_notebook_node(notebook)
+    body = page_of_nbconvert(output, theme)
     page = await browser.new_page(viewport={"width": 900, "height": 700})
     try:
         await page.route("**/*", lambda route: route.abort())
@@ -224,9 +229,7 @@ async def test_in_the_page_that_nbconvert_makes_code_of_markdown_alone_has_them_
     data, _ = final_output(Rendered.of(PLAIN), Status("complete", "model", "p", 12.3, 1234), {})
     assert set(data) == {"text/markdown", "text/plain"}
     output = nbformat.v4.new_output("display_data", data)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("%%berlin\nShow.", outputs=[output])])
-    exporter = HTMLExporter(theme=theme, mathjax_url="", require_js_url="", mermaid_js_url="")
-    body, _ = exporter.from_notebook_node(notebook)
+    body = page_of_nbconvert(output, theme)
     page = await browser.new_page(viewport={"width": 900, "height": 700})
     try:
         await page.route("**/*", lambda route: route.abort())
